@@ -1,0 +1,48 @@
+"""Errors that are the user's to mend, and how commands show them: one line, no traceback."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+from absl import app
+
+
+class UserError(Exception):
+    """A problem that the user can mend. The message is one line: what is wrong, where, and the way out."""
+
+
+def disk_error(error: OSError) -> UserError | None:
+    """A `UserError` for a full or read-only disk, None for any other operating-system error."""
+    reasons = {errno.ENOSPC: "no space left", errno.EDQUOT: "disk quota exceeded", errno.EROFS: "read-only file system",
+               errno.EACCES: "permission denied"}  # fmt: skip
+    if error.errno not in reasons:
+        return None
+    where = f" at {error.filename}" if error.filename else ""
+    return UserError(f"cannot write{where}: {reasons[error.errno]}; free some space or choose another folder")
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Runs an absl command; a `UserError` becomes one line on standard error and exit status 1."""
+
+    def guarded(argv: list[str]) -> int:
+        try:
+            if len(argv) > 1:
+                raise UserError(f"arguments must be --flags, got {' '.join(argv[1:])!r}; see --help")
+            main()
+            return 0
+        except UserError as error:
+            message = str(error)
+        except KeyboardInterrupt:
+            message = "interrupted; run the same command again to go on"
+        except OSError as error:
+            known = disk_error(error)
+            if known is None:
+                raise
+            message = str(known)
+        sys.stdout.flush()
+        print(f"error: {message}", file=sys.stderr, flush=True)
+        return 1
+
+    app.run(guarded)

@@ -1,0 +1,52 @@
+"""TFRecord framing: length, masked CRC-32C of the length, data, masked CRC-32C of the data."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import google_crc32c
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+FRAME_BYTES = _HEADER.size + _FOOTER.size
+
+
+class BrokenFrame(ValueError):
+    """A TFRecord file whose frames do not hold. The message names record index and byte offset."""
+
+
+def masked_crc(data: bytes) -> int:
+    """TFRecord's masked CRC-32C of the data."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def frame(data: bytes) -> bytes:
+    """One record as it stands in a TFRecord file."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, _FOOTER.pack(masked_crc(length)), data, _FOOTER.pack(masked_crc(data))))
+
+
+def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """The records of an open TFRecord file of `size` bytes. Raises `BrokenFrame` where framing or checksums fail."""
+    index = offset = 0
+    while offset < size:
+        where = f"record {index} at byte {offset}"
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            raise BrokenFrame(f"{where} must have a header of {_HEADER.size} bytes, got {len(header)}")
+        length, length_crc = _HEADER.unpack(header)
+        if masked_crc(header[:8]) != length_crc:
+            raise BrokenFrame(f"{where} must have a length that fits its checksum, got another")
+        if offset + length + FRAME_BYTES > size:
+            raise BrokenFrame(f"{where} must have {length} bytes of data, got the end of the file")
+        data, footer = file.read(length), file.read(_FOOTER.size)
+        if len(data) < length or len(footer) < _FOOTER.size:
+            raise BrokenFrame(f"{where} must have {length} bytes of data, got the end of the file")
+        if masked_crc(data) != _FOOTER.unpack(footer)[0]:
+            raise BrokenFrame(f"{where} must have data that fit their checksum, got others")
+        yield data
+        index += 1
+        offset += length + FRAME_BYTES
