@@ -15,7 +15,7 @@ class RandomBits:
 
     def __init__(self, seed: int, key: str) -> None:
         digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=16).digest()
-        self._philox = np.random.Philox(key=np.frombuffer(digest, np.dtype("<u8")).astype(np.uint64))
+        self._philox = np.random.Philox(key=int.from_bytes(digest, "little"))
 
     def below(self, limit: int) -> int:
         """An integer in [0, limit): the high half of a 64-bit draw times the limit."""

@@ -6,22 +6,24 @@ names, so equal features give equal bytes.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 Value = list[bytes] | NDArray[np.float32] | NDArray[np.int64]
 
-_BYTES, _FLOATS, _INTS = 1, 2, 3  # fields of Feature's oneof
+# Tags of length-delimited fields. Example: features = 1. Features: feature = 1, a map whose entries are key = 1 and
+# value = 2. Feature: one of bytes_list = 1, float_list = 2, int64_list = 3, each with value = 1.
+_FEATURES = _ENTRY = b"\x0a"
+_VALUE = b"\x12"
+_BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 
 
 def encode_example(features: dict[str, Value]) -> bytes:
     """Serializes features: a list of bytes, a float32 array or an int64 array each (flattened in C order)."""
-    entries = []
-    for name in sorted(features):
-        feature = _feature(features[name])
-        entry = _field(1, name.encode()) + _field(2, feature)
-        entries.append(_field(1, entry))
-    return _field(1, b"".join(entries))
+    entries = [_delimited(_ENTRY, _name(name) + _delimited(_VALUE, _feature(features[name]))) for name in sorted(features)]
+    return _delimited(_FEATURES, b"".join(entries))
 
 
 def decode_example(serialized: bytes) -> dict[str, Value]:
@@ -52,27 +54,30 @@ def _varint(value: int) -> bytes:
 _VARINTS = [_varint(v) for v in range(1 << 14)]  # nearly every length, anchor and class
 
 
-def _any_varint(value: int) -> bytes:
-    if 0 <= value < len(_VARINTS):
-        return _VARINTS[value]
-    return _varint(value & 0xFFFFFFFFFFFFFFFF)
-
-
-def _field(number: int, body: bytes) -> bytes:
+def _delimited(tag: bytes, body: bytes) -> bytes:
     """A length-delimited field."""
-    return bytes((number << 3 | 2,)) + _any_varint(len(body)) + body
+    length = len(body)
+    return tag + (_VARINTS[length] if length < len(_VARINTS) else _varint(length)) + body
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> bytes:
+    return _delimited(b"\x0a", name.encode())
 
 
 def _feature(value: Value) -> bytes:
     if isinstance(value, list):
-        return _field(_BYTES, b"".join([_field(1, v) for v in value]))
-    flat = value.reshape(-1)
-    if flat.dtype == np.float32:
-        return _field(_FLOATS, _field(1, flat.astype("<f4").tobytes()) if flat.size else b"")
-    if flat.dtype == np.int64:
-        packed = b"".join([_any_varint(v) for v in flat.tolist()])
-        return _field(_INTS, _field(1, packed) if packed else b"")
-    raise TypeError(f"feature must be bytes, float32 or int64, got {flat.dtype}")
+        return _delimited(_BYTES, b"".join([_delimited(b"\x0a", v) for v in value]))
+    if value.dtype == np.float32:
+        return _delimited(_FLOATS, _delimited(b"\x0a", value.astype("<f4").tobytes()) if value.size else b"")
+    if value.dtype == np.int64:
+        numbers = value.ravel().tolist()
+        if numbers and 0 <= min(numbers) and max(numbers) < len(_VARINTS):
+            packed = b"".join([_VARINTS[v] for v in numbers])
+        else:
+            packed = b"".join([_varint(v & 0xFFFFFFFFFFFFFFFF) for v in numbers])
+        return _delimited(_INTS, _delimited(b"\x0a", packed) if packed else b"")
+    raise TypeError(f"feature must be bytes, float32 or int64, got {value.dtype}")
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
@@ -106,12 +111,13 @@ def _fields(data: bytes, wire_types: dict[int, int]) -> list[tuple[int, bytes]]:
 def _value(feature: bytes) -> Value:
     if not feature:
         return []
-    ((kind, body),) = _fields(feature, {_BYTES: 2, _FLOATS: 2, _INTS: 2})
-    if kind == _BYTES:
+    parts = _fields(feature, {1: 2, 2: 2, 3: 2})
+    if len(parts) != 1:
+        raise ValueError(f"feature must hold one list, got {len(parts)}")
+    kind, body = parts[0]
+    if kind == 1:
         return [v for _, v in _fields(body, {1: 2})]
-    if kind == _FLOATS:
-        return _floats(body)
-    return _ints(body)
+    return _floats(body) if kind == 2 else _ints(body)
 
 
 def _floats(body: bytes) -> NDArray[np.float32]:
