@@ -1,0 +1,120 @@
+# prematch: every command of the project. `make help` lists them; the real flags are those of `python -m ... --help`.
+# Variables are taken from make's command line, PYTHON also from the environment of the shell.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# --- what can be set -------------------------------------------------------------------------------------------
+STACK = default
+PYTHON ?=
+VENV =
+GPU =
+UPGRADE =
+
+CONFIG = cifar10_improved
+DATA_DIR =
+RECORDS =
+LIMIT =
+WORKERS =
+RUNNER =
+BEAM_ARGS =
+
+STRATEGY = default
+REPLICAS =
+RUN =
+EPOCHS =
+BATCH =
+
+SPLIT =
+N =
+TESTS = tests
+ARGS =
+
+# TensorFlow's start-up messages, down to errors.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+# --- the environment -------------------------------------------------------------------------------------------
+pythons_default = 3.13 3.12 3.11 3.10
+pythons_addons = 3.11 3.10
+
+ifeq ($(filter $(STACK),default addons),)
+$(error STACK must be default or addons, got '$(STACK)')
+endif
+ifeq ($(filter $(GPU),0 1)$(if $(GPU),,unset),)
+$(error GPU must be 1 or 0, got '$(GPU)')
+endif
+ifeq ($(STACK)$(GPU),addons1)
+$(error GPU=1 goes with STACK=default, got STACK=addons)
+endif
+
+# A value as one word of the shell, and --flag=value where the variable is set.
+quote = '$(subst ','\'',$(1))'
+flag = $(if $($(2)),--$(1)=$(call quote,$($(2))))
+
+venv = $(or $(VENV),.venv/$(STACK))
+python = $(call quote,$(venv)/bin/python)
+records = $(or $(RECORDS),records/$(CONFIG))
+run = $(or $(RUN),runs/$(CONFIG))
+
+##@ Environment
+setup: ## The environment .venv/STACK, from its lock  [GPU=1] [PYTHON=python3.12] [VENV=an environment of yours]
+ifeq ($(VENV),)
+	@python=$$(PYTHON=$(call quote,$(PYTHON)) sh scripts/find_python.sh $(python) $(pythons_$(STACK))) && \
+	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --gpu=$(GPU)
+else
+	@python=$$(PYTHON=$(python) sh scripts/find_python.sh '' $(pythons_$(STACK))) && \
+	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --own
+endif
+
+lock: ## New requirements/*.lock from setup.py, in a throw-away environment  [UPGRADE=1]
+	@PYTHON=$(call quote,$(PYTHON)) UPGRADE=$(call quote,$(UPGRADE)) sh scripts/lock.sh $(pythons_default)
+
+##@ From pictures to figures
+demo: setup ## Digits from start to end: records, training on two replicas, evaluation; results in runs/demo
+	@$(MAKE) records CONFIG=digits_demo RECORDS=records/digits_demo
+	@$(MAKE) train CONFIG=digits_demo RECORDS=records/digits_demo STRATEGY=mirrored REPLICAS=2 RUN=runs/demo
+	@$(MAKE) evaluate RECORDS=records/digits_demo RUN=runs/demo
+	@echo "demo: metrics, loss curve and a picture of detections are in runs/demo"
+
+records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=] [BEAM_ARGS=]
+	@echo "records: $(CONFIG), into $(records)"
+	$(python) -m beam_jobs.make_records --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
+	    $(call flag,data_dir,DATA_DIR) $(call flag,limit,LIMIT) $(call flag,workers,WORKERS) \
+	    $(call flag,runner,RUNNER) $(BEAM_ARGS)
+
+train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=mirrored] [REPLICAS=n] [EPOCHS=n] [BATCH=global] [ARGS=]
+	@echo "train: $(CONFIG) on $(records), into $(run)"
+	$(python) -m model.train --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
+	    --run=$(call quote,$(run)) $(call flag,strategy,STRATEGY) $(call flag,replicas,REPLICAS) \
+	    $(call flag,epochs,EPOCHS) $(call flag,batch,BATCH) $(ARGS)
+
+evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [ARGS=]
+	@echo "evaluate: $(run), into $(run)/evaluation"
+	$(python) -m model.evaluate --run=$(call quote,$(run)) $(call flag,records,RECORDS) $(call flag,split,SPLIT) \
+	    $(call flag,limit,LIMIT) $(ARGS)
+
+pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [N=pictures] [ARGS=]
+	@echo "pictures: from $(records)"
+	$(python) -m model.show_records --records=$(call quote,$(records)) $(call flag,count,N) $(ARGS)
+
+##@ Development
+test: setup ## The tests  [TESTS=tests/pipeline] [ARGS=-x]
+	$(python) -m pytest $(TESTS) $(ARGS)
+
+lint: setup ## ruff and mypy
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+
+bench: setup ## The figures of BUILD_NOTES.md, beside the notebook's generator  [ARGS=]
+	$(python) -m benchmarks $(ARGS)
+
+clean: ## Removes caches and build leftovers; .venv, records and runs stay
+	rm -rf build dist prematch.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+help: ## This list
+	@awk -f scripts/help.awk Makefile
+
+.PHONY: setup lock demo records train evaluate pictures test lint bench clean help

@@ -1,0 +1,55 @@
+#!/bin/sh
+# Prints the Python to use; otherwise says in one line what was found and what is needed, and fails.
+#
+#   [PYTHON=python3.12] sh scripts/find_python.sh CURRENT VERSION...
+#
+# CURRENT is the environment's own Python, which need not be there yet; VERSION... are the accepted releases,
+# newest first. PYTHON, where it is set, is the only candidate.
+set -eu
+
+current=$1
+shift
+accepted=$*
+for oldest in "$@"; do :; done
+needed="Python $oldest to $1"
+
+version_of() { # the full version of an interpreter, or nothing if it does not run
+    "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || :
+}
+
+is_accepted() { # is the full version $1 of an accepted release?
+    case " $accepted " in *" ${1%.*} "*) return 0 ;; *) return 1 ;; esac
+}
+
+if [ -n "${PYTHON:-}" ]; then
+    command=$(command -v "$PYTHON" || :)
+    version=${command:+$(version_of "$command")}
+    if [ -n "$version" ] && is_accepted "$version"; then
+        printf '%s\n' "$command"
+        exit 0
+    fi
+    if [ -z "$command" ]; then
+        found='no such program'
+    else
+        found=${version:-'a program that does not run as Python'}
+    fi
+    echo "setup: PYTHON must be $needed, got $PYTHON ($found)" >&2
+    exit 1
+fi
+
+found=
+set -- "$current" python3
+for release in $accepted; do set -- "$@" "python$release"; done
+for candidate in "$@"; do
+    command=$(command -v "$candidate" || :)
+    version=${command:+$(version_of "$command")}
+    [ -n "$version" ] || continue
+    if is_accepted "$version"; then
+        printf '%s\n' "$command"
+        exit 0
+    fi
+    found="${found:+$found, }$version ($command)"
+done
+echo "setup: no usable Python: found ${found:-none}, needed $needed; install one," \
+    "or name it with PYTHON=/path/to/python" >&2
+exit 1

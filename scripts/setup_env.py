@@ -1,0 +1,228 @@
+"""Makes an environment from a lock file, so that it is either complete or visibly not there.
+
+A stamp, written last, holds the checksums of what went in; without it, or with another one, the environment
+is made anew. Runs before anything is installed, hence on the standard library alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+STAMP = "complete.json"
+NEEDED_GB = {"default": 4, "gpu": 10, "addons": 4}  # environment, plus room for pip's unpacking
+# What an environment of the user's own must be able to import; the rest comes with these.
+MODULES = ["apache_beam", "cv2", "google_crc32c", "pycocotools", "pytest", "sklearn", "tensorflow", "tqdm"]
+REASONS = {  # what stands in the output of a step that failed, and what to tell of it
+    r"No space left on device|Errno 28\b|Disk quota exceeded": (
+        "no space left on the disk of {folder}, or of TMPDIR: make room, then run this again"
+    ),
+    r"DO NOT MATCH THE HASHES": "a downloaded file is not the one that {lock} names: try again",
+    r"Max retries exceeded|NewConnectionError|Connect(?:ion)?Timeout|ReadTimeout|ProxyError|SSLError"
+    r"|Connection (?:refused|reset)|Network is unreachable|name resolution|connection broken": (
+        "the package registry cannot be reached: check network and proxy (pip's own settings count)"
+    ),
+}
+
+
+class SetupError(Exception):
+    """What stops the set-up, in one line that names the way out."""
+
+
+def checksum(*files: Path) -> str:
+    """The SHA-256 of the files' bytes, one after the other."""
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+class Environment:
+    """One environment folder and the lock that it is made from."""
+
+    def __init__(self, *, folder: Path, stack: str, gpu: str) -> None:
+        self.folder = folder
+        self.python = folder / "bin" / "python"
+        self.log = folder.with_name(f"{folder.name}.log")
+        self.installed = self.read_stamp()
+        if stack == "default" and (gpu == "1" or (gpu == "" and self.installed.get("lock") == "gpu")):
+            stack = "gpu"  # the same versions and the CUDA libraries; they stay until GPU=0
+        self.lock = PROJECT / "requirements" / f"{stack}.lock"
+        self.wanted = {
+            "lock": stack,
+            "packages": checksum(self.lock),
+            "project": checksum(PROJECT / "setup.py", PROJECT / "pyproject.toml"),
+            "python": "{}.{}".format(*sys.version_info[:2]),
+        }
+
+    def read_stamp(self) -> dict[str, str]:
+        """What the stamp says; empty where the environment is missing or was not finished."""
+        try:
+            stamp = json.loads((self.folder / STAMP).read_text())
+        except (OSError, ValueError):
+            return {}
+        return stamp if isinstance(stamp, dict) and self.python.exists() else {}
+
+    def make(self) -> None:
+        """Brings the environment up to date. Raises SetupError where that cannot be."""
+        if self.installed == self.wanted:
+            return
+        with self.alone():
+            self.installed = self.read_stamp()
+            if self.installed == self.wanted:  # another set-up has done it
+                return
+            (self.folder / STAMP).unlink(missing_ok=True)
+            if {**self.installed, "project": self.wanted["project"]} != self.wanted:
+                self.log.write_text("")
+                self.create()
+                self.install_packages()
+            self.install_project()
+            part = self.folder / f"{STAMP}.part"
+            part.write_text(json.dumps(self.wanted, indent=2) + "\n")
+            part.rename(self.folder / STAMP)
+        lock, python = self.wanted["lock"], self.wanted["python"]
+        print(f"setup: {self.folder} is complete ({lock}.lock, Python {python})")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Makes a second set-up of a folder wait for the first, and for a pip that outlived its set-up."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with self.folder.with_name(f"{self.folder.name}.busy").open("w") as self.busy:
+            try:
+                fcntl.flock(self.busy, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"setup: waiting for another set-up of {self.folder}", flush=True)
+                fcntl.flock(self.busy, fcntl.LOCK_EX)
+            yield
+
+    def create(self) -> None:
+        """An empty environment with pip in it."""
+        venv_modules = [sys.executable, "-c", "import ensurepip, venv"]
+        if subprocess.run(venv_modules, capture_output=True).returncode:
+            package = "python{}.{}-venv".format(*sys.version_info[:2])
+            raise SetupError(
+                f"{sys.executable} has no venv module: install it (on Debian and Ubuntu: apt-get install"
+                f" {package} or python3-venv), or name another Python with PYTHON=/path/to/python"
+            )
+        self.run("the environment", [sys.executable, "-m", "venv", "--clear", str(self.folder)])
+        self.require_space()
+
+    def require_space(self) -> None:
+        """Refuses at once where the disk cannot hold the environment."""
+        free = shutil.disk_usage(self.folder.parent).free / 1e9
+        needed = NEEDED_GB[self.lock.stem]
+        if free < needed:
+            raise SetupError(
+                f"{self.folder} needs {needed:g} GB, but its disk has {free:.1f} GB free: make room,"
+                " or name an environment of your own with VENV=/path/to/environment"
+            )
+
+    def install_packages(self) -> None:
+        """Everything in the lock, each file held against its hash; wheels only: nothing is compiled."""
+        options = ["--progress-bar=off", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+        self.pip("the packages", *options, "--requirement", str(self.lock))
+
+    def install_project(self) -> None:
+        """The checkout itself, editable; its requirements are there, so that no network is needed."""
+        options = ["--no-index", "--no-deps", "--no-build-isolation"]
+        self.pip("the project", *options, "--editable", str(PROJECT))
+
+    def pip(self, what: str, *arguments: str) -> None:
+        """One `pip install` of the environment's own."""
+        self.run(what, [str(self.python), "-m", "pip", "install", *arguments])
+
+    def run(self, what: str, command: list[str]) -> None:
+        """One step, its output in the log and its progress on a terminal."""
+        start = self.log.stat().st_size if self.log.exists() else 0
+        print(f"setup: installing {what} ...", flush=True)
+        expected = len(re.findall(r"^\S+==", self.lock.read_text(), re.MULTILINE))
+        collected = 0
+        with self.log.open("a") as log:
+            print("$", *command, file=log, flush=True)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                pass_fds=[self.busy.fileno()],
+            )
+            assert process.stdout is not None
+            with process.stdout:
+                for line in process.stdout:
+                    log.write(line)
+                    if line.startswith("Collecting "):
+                        collected += 1
+                        package = line.split()[1].partition("==")[0]
+                        show_progress(f"fetching {collected}/{expected}: {package}")
+                    elif line.startswith("Installing collected"):
+                        show_progress("unpacking")
+            show_progress("")
+        if process.wait():
+            with self.log.open(errors="replace") as log:
+                log.seek(start)
+                why = self.explain(log.read())
+            raise SetupError(f"{what} could not be installed: {why} (see {self.log})")
+
+    def explain(self, output: str) -> str:
+        """Why a step failed, and the way out, from what it printed."""
+        for pattern, reason in REASONS.items():
+            if re.search(pattern, output):
+                return reason.format(folder=self.folder, lock=self.lock.name)
+        errors = [line for line in output.splitlines() if line.startswith(("ERROR:", "Error:"))]
+        last_line = (output.strip().splitlines() or ["no output"])[-1]
+        return (errors or [last_line])[-1].removeprefix("ERROR: ")
+
+
+def show_progress(text: str) -> None:
+    """One line that is written over, on a terminal only."""
+    if sys.stdout.isatty():
+        print(f"\r\033[K{text[:78]}", end="", flush=True)
+
+
+def require_modules(folder: Path, lock: Path) -> None:
+    """Refuses an environment of the user's own that lacks something; nothing is ever installed into it."""
+    missing = [module for module in MODULES if importlib.util.find_spec(module) is None]
+    if missing:
+        raise SetupError(f"VENV={folder} lacks {', '.join(missing)}: install {lock} there, or leave VENV out")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="the environment")
+    parser.add_argument("--stack", required=True, help="which requirements/*.lock")
+    parser.add_argument("--gpu", choices=("1", "0", ""), default="", help="CUDA libraries (empty: as now)")
+    parser.add_argument("--own", action="store_true", help="the user's own: check, change nothing")
+    options = parser.parse_args()
+    try:
+        if options.own:
+            require_modules(options.folder, PROJECT / "requirements" / f"{options.stack}.lock")
+        else:
+            Environment(folder=options.folder, stack=options.stack, gpu=options.gpu).make()
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        way_out = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
+        print(f"setup: {error.filename or options.folder}: {error.strerror}: {way_out}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("setup: interrupted; the next run starts the environment anew", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
