@@ -1,0 +1,64 @@
+"""Which Beam runner executes the job, and with what options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import Pipeline
+
+from pipeline.errors import UserError
+
+LOCAL = "local"
+MODES = ("in_memory", "multi_threading", "multi_processing")
+PORTABLE = "PortableRunner"
+_CLUSTER = {"portable": PORTABLE, "spark": "SparkRunner", "dataflow": "DataflowRunner"}
+_REFUSED = {
+    "dask": "it mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields, silently",
+    "direct": "it first tries to download another runner and may hang; `local` is the in-process runner of Beam itself",
+}
+
+
+def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
+    """A pipeline on the runner of that name.
+
+    Args:
+        runner: "local", "portable", "flink", "spark", "dataflow", or Beam's own name of one (FlinkRunner …).
+        workers: of the local runner; 0 takes every core.
+        mode: how the local runner's workers run, one of `MODES`.
+        beam_args: further Beam options, as on its command line.
+
+    Raises `UserError` for a runner that is refused, with the reason, and for an unknown mode.
+    """
+    name = runner.lower().removesuffix("runner")
+    if name in _REFUSED:
+        raise UserError(f"--runner must be one that keeps its word, got {runner!r}: {_REFUSED[name]}")
+    if name == LOCAL or name == "fnapi":
+        return _local(workers, mode, beam_args)
+    options = PipelineOptions([f"--runner={_CLUSTER.get(name, runner)}", *beam_args])
+    return Pipeline(options=options)
+
+
+def local_workers(workers: int) -> int:
+    """How many workers the local runner has: the number asked for, or every core for 0."""
+    if workers < 0:
+        raise UserError(f"--workers must be at least 0, got {workers}")
+    return workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+
+
+def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    if mode not in MODES:
+        raise UserError(f"--running_mode must be one of {', '.join(MODES)}, got {mode!r}")
+    count = local_workers(workers)
+    if count == 1 and mode == "multi_processing":
+        mode = "in_memory"
+    options = PipelineOptions([
+        f"--direct_num_workers={count}",
+        f"--direct_running_mode={mode}",
+        "--default_sdk_harness_log_level=WARNING",
+        *beam_args,
+    ])  # fmt: skip
+    return Pipeline(runner=FnApiRunner(), options=options)

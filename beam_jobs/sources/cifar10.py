@@ -1,0 +1,122 @@
+"""CIFAR-10: 60,000 pictures of 32×32 pixels in 10 classes (Krizhevsky, 2009), in the published Python layout."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from beam_jobs.sources.cifar10_pickle import load_batch, load_pickle
+from beam_jobs.sources.download import cache_folder, fetch, unpack
+from beam_jobs.sources.source import BadPicture, Item
+from pipeline.canvas import Picture
+from pipeline.errors import UserError
+from pipeline.manifest import file_sha256
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+FOLDER = "cifar-10-batches-py"
+META = "batches.meta"
+TRAIN = tuple(f"data_batch_{n}" for n in range(1, 6))
+TEST = ("test_batch",)
+ARCHIVE_HINT = f"give a folder that holds {FOLDER}, or the archive, with DATA_DIR"
+
+_loaded: dict[Path, Any] = {}  # shared by the threads of a worker
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Cifar10:
+    """Items `data_batch_1-00000` … `test_batch-09999`, by file and row."""
+
+    folder: str  # the one that holds the batch files
+    name: str = "cifar10"
+
+    @staticmethod
+    def prepare(data_dir: str | None) -> Cifar10:
+        """Finds, unpacks or downloads the data set, and checks its files.
+
+        Args:
+            data_dir: a folder that holds `cifar-10-batches-py` or is it, or holds the archive, or the archive
+                itself; None downloads it from its published place into the cache.
+
+        Raises:
+            UserError: no data set there, no network, a wrong checksum, a broken archive or batch file.
+        """
+        folder = _find(Path(data_dir)) if data_dir is not None else _download()
+        source = Cifar10(str(folder.resolve()))
+        _ = source.class_names
+        for name in (*TRAIN, *TEST):
+            source._batch(name)
+        return source
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The ten names of batches.meta."""
+        path = Path(self.folder) / META
+        names = load_pickle(path).get("label_names")
+        if not isinstance(names, list) or len(names) != 10:
+            raise UserError(f"{path} must hold 10 label_names, got {names!r}")
+        return tuple(n.decode() if isinstance(n, bytes) else str(n) for n in names)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the SHA-256s of its files."""
+        digests = [file_sha256(Path(self.folder) / name) for name in (META, *TRAIN, *TEST)]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def items(self) -> list[Item]:
+        """All items, in the published order."""
+        out = []
+        for split, files in (("train", TRAIN), ("test", TEST)):
+            for name in files:
+                for row, label in enumerate(self._batch(name)[1].tolist()):
+                    source_id = f"{name}-{row:05d}"
+                    out.append(Item(split, source_id, source_id, label))
+        return out
+
+    def read(self, reference: str) -> Picture:
+        """The picture, [32, 32, 3] uint8 RGB."""
+        name, _, row = reference.rpartition("-")
+        pixels = self._batch(name)[0]
+        if int(row) >= len(pixels):
+            raise BadPicture(f"{name} must have a row {int(row)}, got {len(pixels)} rows")
+        return np.ascontiguousarray(pixels[int(row)], np.uint8)
+
+    def _batch(self, name: str) -> Any:
+        path = Path(self.folder) / name
+        with _lock:
+            if path not in _loaded:
+                _loaded[path] = load_batch(path)
+            return _loaded[path]
+
+
+def _find(place: Path) -> Path:
+    for folder in (place, place / FOLDER):
+        if (folder / META).is_file():
+            return folder
+    for archive in (place, place / Path(URL).name):
+        if archive.is_file():
+            return _unpacked(archive)
+    raise UserError(f"--data_dir must hold {FOLDER} or {Path(URL).name}, got {str(place)!r}, which has neither")
+
+
+def _download() -> Path:
+    cache = cache_folder() / "cifar10"
+    if (cache / FOLDER / META).is_file():
+        return cache / FOLDER
+    archive = fetch(URL, cache / Path(URL).name, sha256=SHA256, way_out=ARCHIVE_HINT)
+    return unpack(archive, cache / FOLDER, members={f"{FOLDER}/{n}": n for n in (META, *TRAIN, *TEST)})
+
+
+def _unpacked(archive: Path) -> Path:
+    digest = file_sha256(archive)
+    if digest != SHA256:
+        print(f"note: {archive} is not the published archive (SHA-256 {digest}); its figures are its own")
+    target = cache_folder() / "cifar10" / digest[:16]
+    if (target / META).is_file():
+        return target
+    return unpack(archive, target, members={f"{FOLDER}/{n}": n for n in (META, *TRAIN, *TEST)})

@@ -1,0 +1,67 @@
+"""scikit-learn's handwritten digits: 1,797 real 8×8 pictures that come with the package (UCI, Alpaydin & Kaynak)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from beam_jobs.sources.source import Item
+from pipeline.canvas import Picture
+from pipeline.errors import UserError
+from pipeline.keys import chosen
+
+TEST_FRACTION = 0.2  # by hash of the source id: the set has no published split
+
+
+@lru_cache(maxsize=1)
+def _load() -> Any:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UserError("source digits must have scikit-learn, got none installed; run `make setup`, "
+                        "or install prematch[digits]") from None  # fmt: skip
+    return load_digits()
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Items `0000` to `1796`; a fifth of them, chosen by hash, is the test split."""
+
+    name: str = "digits"
+
+    @staticmethod
+    def prepare(data_dir: str | None) -> Digits:
+        """The source. Raises `UserError` if a data folder is given: the set is part of scikit-learn."""
+        if data_dir is not None:
+            raise UserError(f"--data_dir must be left out for source digits (it comes with scikit-learn), got {data_dir!r}")
+        _load()
+        return Digits()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The ten digits."""
+        return tuple(str(name) for name in _load().target_names)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of pixels and labels."""
+        data = _load()
+        values = np.ascontiguousarray(data.images, "<f8").tobytes() + np.ascontiguousarray(data.target, "<i8").tobytes()
+        return hashlib.sha256(values).hexdigest()
+
+    def items(self) -> list[Item]:
+        """All items, in scikit-learn's order."""
+        out = []
+        for index, label in enumerate(_load().target):
+            source_id = f"{index:04d}"
+            split = "test" if chosen(source_id, TEST_FRACTION, "digits/test") else "train"
+            out.append(Item(split, source_id, source_id, int(label)))
+        return out
+
+    def read(self, reference: str) -> Picture:
+        """The digit, [8, 8, 3] uint8, white on black."""
+        gray = np.rint(_load().images[int(reference)] * (255 / 16)).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)

@@ -1,0 +1,39 @@
+"""What a source of pictures is: a list of items (metadata only), and a way to read one item's picture."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from pipeline.canvas import Picture
+
+
+class Item(NamedTuple):
+    """A picture of a source, by reference: no pixels."""
+
+    split: str  # of the source: "train" or "test"
+    source_id: str  # unique in the source
+    reference: str  # what `read` needs to find it
+    label: int
+
+
+class BadPicture(ValueError):
+    """A picture that cannot be used; the message is the reason that rejected.jsonl gets."""
+
+
+class Source(Protocol):
+    """A source travels to the workers by pickling: it holds paths, and loads data where it is used."""
+
+    name: str
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; labels are indices into them."""
+
+    def fingerprint(self) -> str:
+        """Changes with any byte of the source's data."""
+
+    def items(self) -> list[Item]:
+        """All items, in the source's own order."""
+
+    def read(self, reference: str) -> Picture:
+        """The picture of an item, [h, w, 3] uint8 RGB. Raises `BadPicture`."""

@@ -1,0 +1,44 @@
+"""From a source's items to the entries of the shards: splits, copies, and which shard each goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from beam_jobs.sources.source import Item
+from pipeline.config import SPLITS, RecordsConfig
+from pipeline.keys import chosen, hash63, record_key
+
+
+def record_split(config: RecordsConfig, item: Item) -> str:
+    """The split of an item's records: val is taken from the source's training split, by hash of the source id."""
+    if item.split == "train" and chosen(item.source_id, config.val_fraction, "val"):
+        return "val"
+    return item.split
+
+
+def limited(config: RecordsConfig, items: list[Item]) -> list[Item]:
+    """The first `config.limit` items of each split of the source; all of them without a limit."""
+    if config.limit is None:
+        return items
+    seen: dict[str, int] = {}
+    kept = []
+    for item in items:
+        seen[item.split] = seen.get(item.split, 0) + 1
+        if seen[item.split] <= config.limit:
+            kept.append(item)
+    return kept
+
+
+def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[tuple[str, int], tuple[int, str, str, str, int]]]:
+    """The entries of an item, one a copy, each with its shard: ((split, shard), (order, key, id, reference, label))."""
+    split = record_split(config, item)
+    for copy in range(config.copies if split == "train" else 1):
+        key = record_key(split, item.source_id, copy)
+        order = hash63(key)
+        shard = order % config.shards.of(split)
+        yield (split, shard), (order, key, item.source_id, item.reference, item.label)
+
+
+def all_shards(config: RecordsConfig) -> list[tuple[str, int]]:
+    """Every shard of the set, also those that get no entry."""
+    return [(split, shard) for split in SPLITS for shard in range(config.shards.of(split))]
