@@ -38,8 +38,8 @@ class Anchors:
 
     @cached_property
     def centroids(self) -> Array:
-        """`[cy, cx, h, w]` in [0, 1], [N, 4] float64, column-major."""
-        return np.asfortranarray(np.concatenate([_centroids(m) for m in self.feature_maps]))
+        """`[cy, cx, h, w]` in [0, 1], [N, 4] float64."""
+        return np.concatenate([_centroids(m) for m in self.feature_maps])
 
     @cached_property
     def corners(self) -> Array:

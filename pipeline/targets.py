@@ -23,24 +23,25 @@ class Targets:
     ignored: NDArray[np.int64]  # [m] ascending
 
 
-def corners_to_offsets(ground_truths: Array, anchor_centroids: Array) -> NDArray[np.float32]:
+def centroids_to_offsets(ground_truths: Array, anchors: Array) -> NDArray[np.float32]:
     """Offsets (cy, cx, h, w): (g_c − d_c) / d_size and log(g_size / d_size), without variances.
 
     Args:
-        ground_truths: corners in [0, 1], [n, 4].
-        anchor_centroids: the anchor of each, centroids in [0, 1], [n, 4].
+        ground_truths: centroids in [0, 1], [n, 4].
+        anchors: the anchor of each, centroids in [0, 1], [n, 4].
 
     Returns:
         [n, 4] float32, computed in float64 and rounded once. (SSD, arXiv 1512.02325, equation 2.)
     """
-    boxes = corners_to_centroids(ground_truths)
-    sizes = anchor_centroids[..., 2:]
-    shifts = (boxes[..., :2] - anchor_centroids[..., :2]) / sizes
-    return np.concatenate([shifts, np.log(boxes[..., 2:] / sizes)], axis=-1).astype(np.float32)
+    sizes = anchors[:, 2:]
+    offsets = np.empty(ground_truths.shape)
+    np.divide(ground_truths[:, :2] - anchors[:, :2], sizes, out=offsets[:, :2])
+    np.log(ground_truths[:, 2:] / sizes, out=offsets[:, 2:])
+    return offsets.astype(np.float32)
 
 
 def offsets_to_corners(offsets: NDArray[np.float32], anchor_centroids: Array) -> Array:
-    """The inverse of `corners_to_offsets`. [n, 4], [n, 4] centroids in [0, 1] -> corners in [0, 1], [n, 4] float64."""
+    """The inverse of `centroids_to_offsets`, as corners. [n, 4], [n, 4] centroids in [0, 1] -> corners in [0, 1], [n, 4] float64."""
     offsets = np.asarray(offsets, np.float64)
     sizes = anchor_centroids[..., 2:]
     centers = offsets[..., :2] * sizes + anchor_centroids[..., :2]
@@ -63,6 +64,7 @@ def encode_targets(
     """
     corners = np.asarray(boxes, np.float64)
     matches = match(iou(corners, anchors.corners), matching)
-    offsets = corners_to_offsets(corners[matches.ground_truths], anchors.centroids[matches.anchors])
+    centroids = corners_to_centroids(corners)[matches.ground_truths]  # [n, 4]
+    offsets = centroids_to_offsets(centroids, anchors.centroids[matches.anchors])
     classes = np.asarray(labels, np.int64)[matches.ground_truths]
     return Targets(matches.anchors, classes, offsets, matches.ignored), matches
