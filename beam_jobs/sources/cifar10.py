@@ -25,7 +25,7 @@ TRAIN = tuple(f"data_batch_{n}" for n in range(1, 6))
 TEST = ("test_batch",)
 ARCHIVE_HINT = f"give a folder that holds {FOLDER}, or the archive, with DATA_DIR"
 
-_loaded: dict[Path, Any] = {}  # shared by the threads of a worker
+_loaded: dict[tuple[str, str], Any] = {}  # shared by the threads of a worker
 _lock = threading.Lock()
 
 
@@ -87,11 +87,10 @@ class Cifar10:
         return np.ascontiguousarray(pixels[int(row)], np.uint8)
 
     def _batch(self, name: str) -> Any:
-        path = Path(self.folder) / name
         with _lock:
-            if path not in _loaded:
-                _loaded[path] = load_batch(path)
-            return _loaded[path]
+            if (self.folder, name) not in _loaded:
+                _loaded[self.folder, name] = load_batch(Path(self.folder) / name)
+            return _loaded[self.folder, name]
 
 
 def _find(place: Path) -> Path:
