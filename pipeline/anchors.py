@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.boxes import Array, centroids_to_corners
+from pipeline.boxes import Array, areas, centroids_to_corners
 from pipeline.config import AnchorConfig, checksum
 from pipeline.errors import UserError
 
@@ -45,6 +45,11 @@ class Anchors:
     def corners(self) -> Array:
         """`[ymin, xmin, ymax, xmax]` in [0, 1] (anchors at the border reach outside), [N, 4] float64, column-major."""
         return np.asfortranarray(centroids_to_corners(self.centroids))
+
+    @cached_property
+    def areas(self) -> Array:
+        """Areas, [N] float64, in the unit of the canvas's own area."""
+        return areas(self.corners)
 
     @cached_property
     def map_starts(self) -> tuple[int, ...]:

@@ -27,26 +27,26 @@ def areas(corners: Array) -> Array:
     return (corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1])
 
 
-def iou(boxes: Array, others: Array) -> Array:
+def iou(boxes: Array, others: Array, *, other_areas: Array | None = None) -> Array:
     """Intersection over union of every box with every other box.
 
     Args:
         boxes: corners, [G, 4], any unit.
         others: corners, [N, 4], the same unit. Column-major order (`np.asfortranarray`) is fastest.
+        other_areas: `areas(others)`, [N], where they are known already.
 
     Returns:
         [G, N] float64 in [0, 1]; 0 where the union has no area.
     """
     boxes, others = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
-    ymin, xmin, ymax, xmax = (boxes[:, k, None] for k in range(4))  # [G, 1] each
-    overlap = np.minimum(ymax, others[:, 2])  # [G, N]
-    overlap -= np.maximum(ymin, others[:, 0])
-    width = np.minimum(xmax, others[:, 3])
-    width -= np.maximum(xmin, others[:, 1])
-    np.maximum(overlap, 0.0, out=overlap)
-    np.maximum(width, 0.0, out=width)
-    overlap *= width
-    union = areas(boxes)[:, None] + areas(others)
+    if other_areas is None:
+        other_areas = areas(others)
+    # fmin and fmax: for boxes without NaN the same numbers as minimum and maximum, in two thirds of the time.
+    sides = np.fmin(boxes[:, 2:, None], others.T[2:])  # [G, 2, N]: height and width of the overlap
+    sides -= np.fmax(boxes[:, :2, None], others.T[:2])
+    np.fmax(sides, 0.0, out=sides)
+    overlap = np.multiply(sides[:, 0], sides[:, 1])  # [G, N]
+    union = areas(boxes)[:, None] + other_areas
     union -= overlap
     if union.size and union.min() <= 0.0:
         return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0.0)

@@ -73,15 +73,15 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
         return Matches(none, none, none, np.zeros(0))
     rounded = np.round(iou, IOU_DECIMALS)
     if len(rounded) == 1:
-        best, owner = rounded[0], np.zeros(rounded.shape[1], np.int64)
+        best, owner = rounded[0].copy(), np.zeros(rounded.shape[1], np.int64)
     else:
         owner = rounded.argmax(axis=0)  # [N] the lower ground truth on a tie
         best = rounded.max(axis=0)  # [N]
     own_anchor = match_bipartite(rounded)  # [G]
-    has_own = own_anchor >= 0
-    owner[own_anchor[has_own]] = np.flatnonzero(has_own)
-    matched = best >= config.positive_iou  # [N]
-    matched[own_anchor[has_own]] = True
-    anchors = np.flatnonzero(matched)
-    ignored = np.flatnonzero((best >= config.neutral_iou) & ~matched)
-    return Matches(anchors, owner[anchors], ignored, rounded.max(axis=1))
+    has_own = np.flatnonzero(own_anchor >= 0)
+    owner[own_anchor[has_own]] = has_own
+    best[own_anchor[has_own]] = np.inf  # matched whatever the threshold
+    near = np.flatnonzero(best >= min(config.positive_iou, config.neutral_iou))  # few: neither wholly background
+    matched = best[near] >= config.positive_iou
+    anchors = near[matched]
+    return Matches(anchors, owner[anchors], near[~matched], rounded.max(axis=1))
