@@ -54,7 +54,7 @@ def encode_targets(
     """Matches a picture's ground truth to the anchors and encodes it.
 
     Args:
-        boxes: corners in [0, 1], [G, 4] float32: exactly what the record stores.
+        boxes: corners in [0, 1], [G, 4] float32: exactly what the record stores (other types are rounded to it).
         labels: 0-based classes, [G].
         anchors: of the record set.
         matching: thresholds.
@@ -62,8 +62,8 @@ def encode_targets(
     Returns:
         The targets, and the matches that they come from.
     """
-    corners = np.asarray(boxes, np.float64)
-    matches = match(iou(corners, anchors.corners), matching)
+    corners = np.asarray(boxes, np.float32).astype(np.float64)
+    matches = match(iou(corners, anchors.corners, other_areas=anchors.areas), matching)
     centroids = corners_to_centroids(corners)[matches.ground_truths]  # [n, 4]
     offsets = centroids_to_offsets(centroids, anchors.centroids[matches.anchors])
     classes = np.asarray(labels, np.int64)[matches.ground_truths]
