@@ -1,0 +1,12 @@
+"""The trainer: MobileNetV2-SSD, its loss, decoding and evaluation, under `tf.distribute`.
+
+Everything here is written against tf.keras in its Keras 2 form. From TensorFlow 2.16 on that is the package
+tf-keras, asked for by an environment variable that must be set before `tf.keras` is first used; TensorFlow 2.15
+has Keras 2 itself, and breaks when the variable is set.
+"""
+
+import os
+from importlib import metadata
+
+if tuple(int(part) for part in metadata.version("tensorflow").split(".")[:2]) >= (2, 16):
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"

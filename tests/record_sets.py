@@ -1,0 +1,119 @@
+"""Small record sets for tests, made from the functions of `pipeline` alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.anchors import Anchors, make_anchors
+from pipeline.canvas import Picture, make_canvas
+from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.example import Record, encode_record
+from pipeline.keys import record_key, shard_name
+from pipeline.manifest import MANIFEST, Manifest, Shard, load_manifest
+from pipeline.picture_codec import encode_picture
+from pipeline.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
+from pipeline.random_bits import RandomBits
+from pipeline.targets import encode_targets
+from pipeline.tfrecord import frame
+
+CLASS_NAMES = ("red", "green", "blue")
+
+# A 64-pixel canvas keeps models and batches of tests small.
+TINY = RecordsConfig(
+    source="squares",
+    anchors=IMPROVED_ANCHORS,
+    matching=IMPROVED_MATCHING,
+    canvas=CanvasConfig(size=64, object_size=(16, 28), objects=(1, 2)),
+    shards=ShardCounts(train=3, val=1, test=2),
+)
+
+
+def square(label: int, number: int) -> Picture:
+    """A noisy 16-pixel picture in the colour of its class."""
+    picture = np.random.default_rng([label, number]).integers(0, 60, (16, 16, 3), dtype=np.uint8)
+    picture[..., label] += 180
+    return picture
+
+
+def make_record(config: RecordsConfig, anchors: Anchors, split: str, number: int) -> Record:
+    """The record of that number: its picture is of class number mod 3, and so is its companion's."""
+    key = record_key(split, f"{split}-{number}", 0)
+    label = number % len(CLASS_NAMES)
+    canvas = make_canvas(
+        config.canvas,
+        square(label, number),
+        label,
+        RandomBits(config.seed, key),
+        lambda bits: (square(bits.below(3), number), 0),
+    )
+    targets, _ = encode_targets(canvas.boxes, canvas.labels, anchors=anchors, matching=config.matching)
+    return Record(
+        key=key,
+        source_id=f"{split}-{number}",
+        height=canvas.size,
+        width=canvas.size,
+        encoded=encode_picture(canvas.pixels, config.picture_format),
+        format=config.picture_format,
+        window=canvas.window,
+        boxes=canvas.boxes,
+        labels=canvas.labels,
+        targets=targets,
+    )
+
+
+def make_records(config: RecordsConfig, split: str, count: int) -> list[Record]:
+    """The first `count` records of a split."""
+    anchors = make_anchors(config.anchors, config.canvas.size)
+    return [make_record(config, anchors, split, number) for number in range(count)]
+
+
+def write_record_set(
+    folder: Path,
+    *,
+    config: RecordsConfig = TINY,
+    train: int = 24,
+    val: int = 8,
+    test: int = 10,
+    records: Mapping[str, Sequence[Record]] | None = None,
+) -> Manifest:
+    """Writes a whole record set and reads its manifest back. Record i goes to shard i mod shards."""
+    if records is None:
+        records = {
+            split: make_records(config, split, n)
+            for split, n in (("train", train), ("val", val), ("test", test))
+        }
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = {}
+    for split, some in records.items():
+        count = config.shards.of(split)
+        shards[split] = tuple(_write_shard(folder, split, k, count, some[k::count]) for k in range(count))
+    manifest = Manifest(
+        folder=str(folder),
+        fingerprint="0123456789abcdef",
+        config=config,
+        anchors=make_anchors(config.anchors, config.canvas.size),
+        class_names=CLASS_NAMES,
+        shards=shards,
+        statistics={},
+        rejected={},
+        versions={},
+    )
+    (folder / MANIFEST).write_text(manifest.to_json())
+    return load_manifest(str(folder))
+
+
+def with_format(config: RecordsConfig, picture_format: str) -> RecordsConfig:
+    """The same record set with its pictures encoded otherwise."""
+    return replace(config, picture_format=picture_format)
+
+
+def _write_shard(folder: Path, split: str, shard: int, shards: int, records: Sequence[Record]) -> Shard:
+    name = shard_name(split, "0123456789abcdef", shard, shards)
+    data = b"".join(frame(encode_record(record)) for record in records)
+    (folder / name).write_bytes(data)
+    return Shard(name, len(records), len(data), hashlib.sha256(data).hexdigest())
