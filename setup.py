@@ -36,7 +36,8 @@ setup(
         "digits": ["scikit-learn"],
         "train": [f"tensorflow=={TENSORFLOW}", f"tf-keras=={TENSORFLOW}", *TRAINING_TOOLS],
         "gpu": [f"tensorflow[and-cuda]=={TENSORFLOW}; sys_platform == 'linux'"],
-        "addons": ["tensorflow==2.15.1", "tensorflow-addons==0.23.0", *TRAINING_TOOLS],
+        # TensorBoard 2.15 imports pkg_resources, which left setuptools with release 82.
+        "addons": ["tensorflow==2.15.1", "tensorflow-addons==0.23.0", "setuptools<81", *TRAINING_TOOLS],
         "dev": ["mypy", "pytest", "ruff", "setuptools"],
         "gcp": [f"apache-beam[gcp]=={BEAM}"],
         "aws": [f"apache-beam[aws]=={BEAM}"],

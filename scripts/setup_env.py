@@ -35,6 +35,9 @@ REASONS = {  # what stands in the output of a step that failed, and what to tell
     r"|Connection (?:refused|reset)|Network is unreachable|name resolution|connection broken": (
         "the package registry cannot be reached: check network and proxy (pip's own settings count)"
     ),
+    r"\(from versions: none\)": (
+        "the package registry does not answer, or has nothing for this machine: check the network"
+    ),
 }
 
 
@@ -215,8 +218,8 @@ def main() -> int:
         print(f"setup: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        way_out = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
-        print(f"setup: {error.filename or options.folder}: {error.strerror}: {way_out}", file=sys.stderr)
+        way_out = ": make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        print(f"setup: {error.filename or options.folder}: {error.strerror}{way_out}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("setup: interrupted; the next run starts the environment anew", file=sys.stderr)
