@@ -122,13 +122,16 @@ class Environment:
 
     def require_space(self) -> None:
         """Refuses at once where the disk cannot hold the environment."""
-        free = shutil.disk_usage(self.folder.parent).free / 1e9
+        free = self.free_gb()
         needed = NEEDED_GB[self.lock.stem]
         if free < needed:
             raise SetupError(
                 f"{self.folder} needs {needed:g} GB, but its disk has {free:.1f} GB free: make room,"
                 " or name an environment of your own with VENV=/path/to/environment"
             )
+
+    def free_gb(self) -> float:
+        return shutil.disk_usage(self.folder.parent).free / 1e9
 
     def install_packages(self) -> None:
         """Everything in the lock, each file held against its hash; wheels only: nothing is compiled."""
@@ -181,6 +184,8 @@ class Environment:
 
     def explain(self, output: str) -> str:
         """Why a step failed, and the way out, from what it printed."""
+        if self.free_gb() < 0.1:  # `python -m venv` keeps what ensurepip says of it to itself
+            output += os.strerror(errno.ENOSPC)
         for pattern, reason in REASONS.items():
             if re.search(pattern, output):
                 return reason.format(folder=self.folder, lock=self.lock.name)

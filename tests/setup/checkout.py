@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # On PYTHONPATH these stand before the real modules: `python -m venv` and `-m pip` do what a test asks.
 VENV = """
 import os, sys
+if "VENV_FAILS" in os.environ:
+    sys.exit(os.environ["VENV_FAILS"])
 folder = sys.argv[-1]
 os.makedirs(os.path.join(folder, "bin"), exist_ok=True)
 python = os.path.join(folder, "bin", "python")

@@ -163,6 +163,15 @@ def test_a_disk_that_is_too_small_is_seen_before_the_download(checkout: Checkout
     assert checkout.pip_calls() == []
 
 
+def test_a_disk_that_is_full_already(checkout: Checkout) -> None:
+    failure = "Error: Command '[...]' returned non-zero exit status 1."
+    assert complaint(checkout.make("setup", FREE_GB="0.001", VENV_FAILS=failure)) == (
+        "setup: the environment could not be installed: no space left on the disk of .venv/default,"
+        " or of TMPDIR: make room, then run this again (see .venv/default.log)"
+    )
+    assert failure in complaint(checkout.make("setup", VENV_FAILS=failure))
+
+
 def test_a_file_in_the_way_is_named(checkout: Checkout) -> None:
     (checkout.folder / ".venv").write_text("")
     assert complaint(checkout.make("setup")).startswith("setup: .venv: File exists")
