@@ -10,13 +10,13 @@ ROOT = Path(__file__).resolve().parents[2]
 # On PYTHONPATH these stand before the real modules: `python -m venv` and `-m pip` do what a test asks.
 VENV = """
 import os, sys
-if "VENV_FAILS" in os.environ:
-    sys.exit(os.environ["VENV_FAILS"])
-folder = sys.argv[-1]
-os.makedirs(os.path.join(folder, "bin"), exist_ok=True)
-python = os.path.join(folder, "bin", "python")
-if not os.path.exists(python):
-    os.symlink(os.path.realpath(sys.executable), python)
+if __name__ == "__main__":
+    if "VENV_FAILS" in os.environ:
+        sys.exit(os.environ["VENV_FAILS"])
+    python = os.path.join(sys.argv[-1], "bin", "python")
+    os.makedirs(os.path.dirname(python), exist_ok=True)
+    if not os.path.exists(python):
+        os.symlink(os.path.realpath(sys.executable), python)
 """
 PIP = """
 import os, sys, time
