@@ -1,0 +1,21 @@
+"""Stops whatever `make cluster-up` started, children too; nothing to stop is no error."""
+
+from __future__ import annotations
+
+import sys
+
+from cluster.errors import run_command
+from cluster.processes import load, stop
+from cluster.settings import ClusterSettings, parse_settings
+
+
+def down(settings: ClusterSettings) -> None:
+    """Ends the cluster's processes; its logs stay."""
+    processes = load(settings.state)
+    stop(processes)
+    settings.state.unlink(missing_ok=True)
+    print(f"cluster is down; logs in {settings.logs}" if processes else "cluster is down: it was not up")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(lambda: down(parse_settings(__doc__))))

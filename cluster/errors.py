@@ -1,0 +1,24 @@
+"""What stops a cluster command: one line on standard error, exit status 1."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class ClusterError(Exception):
+    """A problem that the user can mend. The message is one line: what is wrong, where, and the way out."""
+
+
+def run_command(main: Callable[[], None]) -> int:
+    """Runs a command; -> its exit status. A `ClusterError` is printed as one line, without a traceback."""
+    try:
+        main()
+    except ClusterError as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        message = "interrupted; `make cluster-down` stops what was started"
+    else:
+        return 0
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return 1

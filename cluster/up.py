@@ -1,0 +1,123 @@
+"""Starts a cluster: Flink's JobManager and TaskManagers (or Beam's job service), and a Beam worker pool."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cluster.beam_processes import start_job_service, start_worker_pool
+from cluster.errors import ClusterError, run_command
+from cluster.fetch_jars import fetch
+from cluster.flink_conf import LOGGING, flink_conf
+from cluster.flink_overview import task_managers
+from cluster.flink_processes import start_job_manager, start_task_manager
+from cluster.jars import MAVEN, read_lock
+from cluster.java import find_java
+from cluster.processes import Process, is_alive, load, save, stop
+from cluster.settings import FLINK, ClusterSettings, parse_settings
+
+PATIENCE = 120.0  # seconds that a process may take to answer
+
+
+def up(settings: ClusterSettings) -> None:
+    """Starts everything and waits until it answers.
+
+    Raises `ClusterError` if the cluster is up already, and, leaving nothing running, if something cannot be
+    started.
+    """
+    java = find_java() if settings.engine == FLINK else ""
+    if alive := [p for p in load(settings.state) if is_alive(p)]:
+        names = ", ".join(p.name for p in alive)
+        raise ClusterError(f"the cluster must be down, got {names} running: make cluster-down first")
+    for port in settings.ports:
+        if _answers(port):
+            raise ClusterError(
+                f"port {port} must be free, got a program on it: end it, or choose another port"
+            )
+    starter = _Starter(settings)
+    try:
+        if settings.engine == FLINK:
+            _start_flink(starter, java)
+        else:
+            _start_portable(starter)
+    except BaseException:
+        stop(starter.started)
+        settings.state.unlink(missing_ok=True)
+        raise
+
+
+@dataclass
+class _Starter:
+    settings: ClusterSettings
+    started: list[Process] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("conf", "logs", "tmp"):
+            shutil.rmtree(self.settings.folder / name, ignore_errors=True)
+            (self.settings.folder / name).mkdir(parents=True)
+        (self.settings.folder / ".gitignore").write_text("*\n")
+
+    def add(self, process: Process) -> None:
+        """Remembers a process, so that it is stopped come what may."""
+        self.started.append(process)
+        save(self.started, self.settings.state)
+
+    def wait(self, what: str, there: Callable[[], bool]) -> None:
+        """Waits until it is there. Raises `ClusterError` if a process ends before, or it takes too long."""
+        logs = self.settings.logs
+        deadline = time.monotonic() + PATIENCE
+        while not there():
+            if dead := next((p for p in self.started if not is_alive(p)), None):
+                raise ClusterError(f"{dead.name} ended at once: see {logs / dead.name}.log")
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{what} must answer in {PATIENCE:.0f} s, got nothing: see {logs}")
+            time.sleep(0.3)
+
+
+def _start_flink(starter: _Starter, java: str) -> None:
+    settings = starter.settings
+    jars = [jar for jar in read_lock() if jar.source != MAVEN]
+    fetch(jars)
+    classpath = os.pathsep.join(str(jar.path) for jar in jars)
+    (settings.folder / "conf" / "config.yaml").write_text(flink_conf(settings))
+    (settings.folder / "conf" / "log4j.properties").write_text(LOGGING)
+
+    starter.add(start_worker_pool(settings))
+    starter.add(start_job_manager(settings, java, classpath))
+    # A TaskManager that finds no JobManager tries again only after ten seconds.
+    starter.wait("the JobManager", lambda: task_managers(settings.rest_port) is not None)
+    for number in range(1, settings.task_managers + 1):
+        starter.add(start_task_manager(settings, number, java, classpath))
+    starter.wait("TaskManagers", lambda: task_managers(settings.rest_port) == settings.task_managers)
+    starter.wait("the worker pool", lambda: _answers(settings.pool_port))
+    print(f"cluster is up: {settings.task_managers} TaskManagers of {settings.slots_each} slots")
+    print(f"Flink http://localhost:{settings.rest_port}, worker pool localhost:{settings.pool_port}")
+    print(f"logs in {settings.logs}; make cluster-down stops it")
+
+
+def _start_portable(starter: _Starter) -> None:
+    settings = starter.settings
+    starter.add(start_worker_pool(settings))
+    starter.add(start_job_service(settings))
+    starter.wait("the worker pool", lambda: _answers(settings.pool_port))
+    starter.wait("the job service", lambda: _answers(settings.job_port))
+    print(f"cluster is up: job service localhost:{settings.job_port}, worker pool :{settings.pool_port}")
+    print(f"logs in {settings.logs}; make cluster-down stops it")
+
+
+def _answers(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
+    try:
+        socket.create_connection(("localhost", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(lambda: up(parse_settings(__doc__))))
