@@ -5,9 +5,13 @@ python -m beam_jobs.make_records --config=cifar10_improved --records=records/cif
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from absl import flags, logging
@@ -69,14 +73,40 @@ def main() -> None:
 def run(pipeline: Pipeline) -> Any:
     """Runs a pipeline to its end. A `UserError` in a worker becomes one here; other failures keep their traceback."""
     try:
-        result = pipeline.run()
-        result.wait_until_finish()
-        return result
+        with dead_workers_end_the_job():
+            result = pipeline.run()
+            result.wait_until_finish()
+            return result
     except Exception as error:
         # Workers are other processes: all that comes back of their exception is its text.
-        if found := re.search(r"UserError: (.+?)(?: \[while running|\n|$)", str(error)):
-            raise UserError(found.group(1).replace("\\n", " ")) from None
+        if found := re.search(r"UserError: (.+?)(?: \[while running|\\n|\n|$)", str(error)):
+            raise UserError(found.group(1)) from None
         raise
+
+
+@contextlib.contextmanager
+def dead_workers_end_the_job() -> Iterator[None]:
+    """Beam's local runner waits for ever for a worker process that died (killed, out of memory); this ends the wait."""
+    deaths: list[str] = []
+    default = threading.excepthook
+
+    def on_thread_end(arguments: threading.ExceptHookArgs) -> None:
+        if "Worker subprocess exited" not in str(arguments.exc_value):
+            default(arguments)
+        elif not deaths:
+            deaths.append(str(arguments.exc_value))
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.excepthook = on_thread_end
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not deaths:
+            raise
+        raise UserError(f"every worker must live to the end, got one that died ({deaths[0]}); was memory short? "
+                        "Run the same command again: finished shards are kept") from None  # fmt: skip
+    finally:
+        threading.excepthook = default
 
 
 def counter(result: Any, name: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -17,10 +18,12 @@ def shard_progress(folder: RecordFolder, shards: int) -> Iterator[None]:
     """Shows how many of the set's shards have their receipt, while the job runs."""
     stop = threading.Event()
     seconds = 0.5 if storage.is_local(folder.path) else 10.0
-    with tqdm(total=shards, unit="shard", desc="records") as bar:
+    interval = 0.1 if sys.stderr.isatty() else 10.0  # a log wants few lines
+    with tqdm(total=shards, unit="shard", desc="records", mininterval=interval) as bar:
 
         def update() -> None:
-            bar.update(folder.finished() - bar.n)
+            if more := folder.finished() - bar.n:
+                bar.update(more)
 
         def follow() -> None:
             while not stop.wait(seconds):

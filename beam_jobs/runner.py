@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.job.utils import dict_to_struct
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
+from apache_beam.transforms.environments import (
+    EmbeddedPythonEnvironment,
+    EmbeddedPythonGrpcEnvironment,
+    SubprocessSDKEnvironment,
+)
 
 from pipeline.errors import UserError
 
 LOCAL = "local"
 MODES = ("in_memory", "multi_threading", "multi_processing")
 PORTABLE = "PortableRunner"
+_QUIET = "--default_sdk_harness_log_level=WARNING"
 _CLUSTER = {"portable": PORTABLE, "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _REFUSED = {
     "dask": "it mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields, silently",
@@ -36,7 +47,7 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
         raise UserError(f"--runner must be one that keeps its word, got {runner!r}: {_REFUSED[name]}")
     if name == LOCAL or name == "fnapi":
         return _local(workers, mode, beam_args)
-    options = PipelineOptions([f"--runner={_CLUSTER.get(name, runner)}", *beam_args])
+    options = PipelineOptions([f"--runner={_CLUSTER.get(name, runner)}", _QUIET, *beam_args])
     return Pipeline(options=options)
 
 
@@ -48,17 +59,19 @@ def local_workers(workers: int) -> int:
 
 
 def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
     if mode not in MODES:
         raise UserError(f"--running_mode must be one of {', '.join(MODES)}, got {mode!r}")
     count = local_workers(workers)
-    if count == 1 and mode == "multi_processing":
-        mode = "in_memory"
-    options = PipelineOptions([
-        f"--direct_num_workers={count}",
-        f"--direct_running_mode={mode}",
-        "--default_sdk_harness_log_level=WARNING",
-        *beam_args,
-    ])  # fmt: skip
-    return Pipeline(runner=FnApiRunner(), options=options)
+    if mode == "in_memory" or (count == 1 and mode == "multi_processing"):
+        count, environment = 1, EmbeddedPythonEnvironment.default()
+    elif mode == "multi_threading":
+        environment = EmbeddedPythonGrpcEnvironment.default()
+    else:
+        command = f"{shlex.quote(sys.executable)} -m beam_jobs.local_worker"
+        environment = SubprocessSDKEnvironment.from_command_string(command)
+    options = PipelineOptions([f"--direct_num_workers={count}", _QUIET, *beam_args])
+    # FnApiRunner itself would start its workers without the pipeline's options. As a struct's numbers are floats,
+    # numbers go as text.
+    told = {k: str(v) if type(v) in (int, float) else v for k, v in options.get_all_options(drop_default=True).items()}
+    provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=dict_to_struct(told))
+    return Pipeline(runner=FnApiRunner(environment, provision_info=ExtendedProvisionInfo(provision)), options=options)
