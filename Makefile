@@ -77,11 +77,11 @@ demo: setup ## Digits from start to end: records, training on two replicas, eval
 	@$(MAKE) evaluate RECORDS=records/digits_demo RUN=runs/demo
 	@echo "demo: metrics, loss curve and a picture of detections are in runs/demo"
 
-records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=] [BEAM_ARGS=]
+records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=] [BEAM_ARGS=] [ARGS=]
 	@echo "records: $(CONFIG), into $(records)"
 	$(python) -m beam_jobs.make_records --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
 	    $(call flag,data_dir,DATA_DIR) $(call flag,limit,LIMIT) $(call flag,workers,WORKERS) \
-	    $(call flag,runner,RUNNER) $(BEAM_ARGS)
+	    $(call flag,runner,RUNNER) $(addprefix --beam_arg=,$(BEAM_ARGS)) $(ARGS)
 
 train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=mirrored] [REPLICAS=n] [EPOCHS=n] [BATCH=global] [ARGS=]
 	@echo "train: $(CONFIG) on $(records), into $(run)"
@@ -94,9 +94,9 @@ evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [
 	$(python) -m model.evaluate --run=$(call quote,$(run)) $(call flag,records,RECORDS) $(call flag,split,SPLIT) \
 	    $(call flag,limit,LIMIT) $(ARGS)
 
-pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [N=pictures] [ARGS=]
+pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [ARGS=]
 	@echo "pictures: from $(records)"
-	$(python) -m model.show_records --records=$(call quote,$(records)) $(call flag,count,N) $(ARGS)
+	$(python) -m model.show_records --records=$(call quote,$(records)) $(call flag,split,SPLIT) $(call flag,count,N) $(ARGS)
 
 ##@ Development
 test: setup ## The tests  [TESTS=tests/pipeline] [ARGS=-x]
