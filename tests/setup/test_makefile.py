@@ -33,10 +33,12 @@ def test_records_without_arguments_are_the_main_job(checkout: Checkout) -> None:
 
 
 def test_values_reach_the_command_as_they_are(checkout: Checkout) -> None:
-    arguments = ["DATA_DIR=/it's a/place", "RECORDS=my records", "LIMIT=3", "WORKERS=2", "RUNNER=flink"]
-    assert run(checkout, "records", "CONFIG=digits_demo", *arguments, "BEAM_ARGS=--a=1 --b=2", "ARGS=--c='d e'") == [
+    places = ["DATA_DIR=/it's a/place", "RECORDS=my records", "CONFIG=digits_demo"]
+    choices = ["LIMIT=3", "WORKERS=2", "RUNNER=flink", "BEAM_ARGS=--a=1 --b=2", "ARGS=--c='d e'"]
+    assert run(checkout, "records", *places, *choices) == [
         ["-m", "beam_jobs.make_records", "--config=digits_demo", "--records=my records",
-         "--data_dir=/it's a/place", "--limit=3", "--workers=2", "--runner=flink", "--beam_arg=--a=1", "--beam_arg=--b=2", "--c=d e"]
+         "--data_dir=/it's a/place", "--limit=3", "--workers=2", "--runner=flink",
+         "--beam_arg=--a=1", "--beam_arg=--b=2", "--c=d e"]
     ]  # fmt: skip
 
 
