@@ -40,7 +40,9 @@ def collect_receipts(folder: RecordFolder, config: RecordsConfig) -> dict[str, l
         name = folder.shard_name(split, shard, config.shards.of(split))
         receipt = folder.receipt(name)
         if receipt is None or receipt.fingerprint != folder.fingerprint:
-            raise UserError(f"{folder.path}: shard {name} must have a receipt, got none although the job ended; run it again")
+            raise UserError(
+                f"{folder.path}: shard {name} must have a receipt, got none although the job ended; run it again"
+            )
         receipts[split].append(receipt)
     return receipts
 
@@ -99,8 +101,9 @@ def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int],
     path = folder.write_rejected(lines, f"rejected-{folder.fingerprint}.jsonl" if live else REJECTED)
     share = bad / seen
     raise UserError(
-        f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): see {path}; "
-        f"mend them, or go on without them with --max_rejected={share + 0.0001:.4f}; no {MANIFEST} was written"
+        f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): "
+        f"see {path}; mend them, or go on without them with --max_rejected={share + 0.0001:.4f}; "
+        f"no {MANIFEST} was written"
     )
 
 

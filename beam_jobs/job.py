@@ -11,7 +11,9 @@ from beam_jobs.write_shard import WriteShard
 from pipeline.config import RecordsConfig
 
 
-def build_job(pipeline: beam.Pipeline, *, folder: RecordFolder, config: RecordsConfig, source: Source) -> beam.PCollection:
+def build_job(
+    pipeline: beam.Pipeline, *, folder: RecordFolder, config: RecordsConfig, source: Source
+) -> beam.PCollection:
     """Adds the job to a pipeline.
 
     Args:

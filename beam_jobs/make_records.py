@@ -34,7 +34,9 @@ from pipeline.manifest import MANIFEST, Manifest
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", "Name of a configuration in configs/.")
 flags.DEFINE_string("records", None, "Folder of the record set; default: records/<config>. Any of Beam's file systems.")
-flags.DEFINE_string("data_dir", None, "Where the source's data lies: a folder, or an archive. Default: it is downloaded.")
+flags.DEFINE_string(
+    "data_dir", None, "Where the source's data lies: a folder, or an archive. Default: it is downloaded."
+)
 flags.DEFINE_integer("limit", None, "Only the first n pictures of each split of the source.")
 flags.DEFINE_string("runner", LOCAL, "Beam runner: local, portable, flink, spark, dataflow, or Beam's own name of one.")
 flags.DEFINE_integer("workers", 0, "Workers of the local runner; 0: one for every core.")

@@ -51,7 +51,9 @@ class RecordFolder:
     def commit(self, temporary: str, name: str) -> None:
         """Gives a finished file its final name, if the job still owns the folder."""
         if not self.is_current():
-            raise UserError(f"{self.path} must belong to job {self.attempt}, got another: this attempt outlived its job")
+            raise UserError(
+                f"{self.path} must belong to job {self.attempt}, got another: this attempt outlived its job"
+            )
         storage.rename(temporary, storage.join(self.path, name))
 
     def receipt(self, name: str) -> Receipt | None:
@@ -109,7 +111,9 @@ def own_folder(path: str, fingerprint: str) -> Iterator[RecordFolder]:
         storage.make_folder(storage.join(path, RECEIPTS))
         lock = _lock(path)
     except OSError as error:
-        raise disk_error(error) or UserError(f"--records must be a folder that can be written, got {path!r}: {error}") from None
+        raise disk_error(error) or UserError(
+            f"--records must be a folder that can be written, got {path!r}: {error}"
+        ) from None
     try:
         for name in storage.names(path):
             if name.startswith(ATTEMPT_PREFIX):

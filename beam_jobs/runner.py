@@ -15,6 +15,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.transforms.environments import (
     EmbeddedPythonEnvironment,
     EmbeddedPythonGrpcEnvironment,
+    Environment,
     SubprocessSDKEnvironment,
 )
 
@@ -55,13 +56,16 @@ def local_workers(workers: int) -> int:
     """How many workers the local runner has: the number asked for, or every core for 0."""
     if workers < 0:
         raise UserError(f"--workers must be at least 0, got {workers}")
-    return workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+    return (
+        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+    )
 
 
 def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
     if mode not in MODES:
         raise UserError(f"--running_mode must be one of {', '.join(MODES)}, got {mode!r}")
     count = local_workers(workers)
+    environment: Environment
     if mode == "in_memory" or (count == 1 and mode == "multi_processing"):
         count, environment = 1, EmbeddedPythonEnvironment.default()
     elif mode == "multi_threading":

@@ -8,6 +8,9 @@ from beam_jobs.sources.source import Item
 from pipeline.config import SPLITS, RecordsConfig
 from pipeline.keys import chosen, hash63, record_key
 
+ShardId = tuple[str, int]  # split, number
+Entry = tuple[int, str, str, str, int]  # order, key, source id, reference, label: sorted as they stand
+
 
 def record_split(config: RecordsConfig, item: Item) -> str:
     """The split of an item's records: val is taken from the source's training split, by hash of the source id."""
@@ -29,8 +32,8 @@ def limited(config: RecordsConfig, items: list[Item]) -> list[Item]:
     return kept
 
 
-def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[tuple[str, int], tuple[int, str, str, str, int]]]:
-    """The entries of an item, one a copy, each with its shard: ((split, shard), (order, key, id, reference, label))."""
+def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[ShardId, Entry]]:
+    """The entries of an item, one a copy, each with its shard."""
     split = record_split(config, item)
     for copy in range(config.copies if split == "train" else 1):
         key = record_key(split, item.source_id, copy)
@@ -39,6 +42,6 @@ def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[tuple[str, i
         yield (split, shard), (order, key, item.source_id, item.reference, item.label)
 
 
-def all_shards(config: RecordsConfig) -> list[tuple[str, int]]:
+def all_shards(config: RecordsConfig) -> list[ShardId]:
     """Every shard of the set, also those that get no entry."""
     return [(split, shard) for split in SPLITS for shard in range(config.shards.of(split))]

@@ -10,12 +10,12 @@ import os
 import shutil
 import uuid
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.errors import UserError, disk_error
+from pipeline.errors import disk_error
 
 BYTES = "application/octet-stream"
 
@@ -27,7 +27,7 @@ def is_local(path: str) -> bool:
 
 def join(folder: str, *names: str) -> str:
     """A path below a folder, in its file system's form."""
-    return os.path.join(folder, *names) if is_local(folder) else cast(str, FileSystems.join(folder, *names))
+    return os.path.join(folder, *names) if is_local(folder) else FileSystems.join(folder, *names)
 
 
 def make_folder(path: str) -> None:
@@ -39,15 +39,15 @@ def make_folder(path: str) -> None:
 def create(path: str) -> BinaryIO:
     """A new file, open for writing bytes. Its folder must exist where the file system has folders."""
     if is_local(path):
-        return cast(BinaryIO, open(path, "xb"))
-    return cast(BinaryIO, FileSystems.create(path, BYTES, CompressionTypes.UNCOMPRESSED))
+        return open(path, "xb")
+    return FileSystems.create(path, BYTES, CompressionTypes.UNCOMPRESSED)
 
 
 def open_file(path: str) -> BinaryIO:
     """A file, open for reading bytes."""
     if is_local(path):
         return open(path, "rb")
-    return cast(BinaryIO, FileSystems.open(path, BYTES, CompressionTypes.UNCOMPRESSED))
+    return FileSystems.open(path, BYTES, CompressionTypes.UNCOMPRESSED)
 
 
 def read_bytes(path: str) -> bytes | None:

@@ -102,7 +102,9 @@ def anchors_from_dict(values: Any, *, where: str) -> Anchors:
         ))  # fmt: skip
         fingerprint = values["fingerprint"]
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise UserError(f"{where} must hold feature_maps and fingerprint, got {type(error).__name__}: {error}") from None
+        raise UserError(
+            f"{where} must hold feature_maps and fingerprint, got {type(error).__name__}: {error}"
+        ) from None
     if anchors.fingerprint != fingerprint:
         raise UserError(f"{where} must have the fingerprint {anchors.fingerprint} of its boxes, got {fingerprint!r}")
     return anchors

@@ -78,7 +78,9 @@ class CanvasConfig:
     def __post_init__(self) -> None:
         require(self.size > 0, "canvas.size", "positive", self.size)
         least, most = self.object_size
-        require(0 < least <= most <= self.size, "canvas.object_size", f"0 < least <= most <= {self.size}", (least, most))
+        require(
+            0 < least <= most <= self.size, "canvas.object_size", f"0 < least <= most <= {self.size}", (least, most)
+        )
         require(1 <= self.objects[0] <= self.objects[1], "canvas.objects", "1 <= least <= most", self.objects)
         require(0 <= self.max_overlap <= 1, "canvas.max_overlap", "in [0, 1]", self.max_overlap)
 
@@ -118,8 +120,8 @@ class RecordsConfig:
     def __post_init__(self) -> None:
         require(self.copies >= 1, "records.copies", "at least 1", self.copies)
         require(0 <= self.val_fraction < 1, "records.val_fraction", "in [0, 1)", self.val_fraction)
-        require(self.picture_format in PICTURE_FORMATS, "records.picture_format", f"one of {', '.join(PICTURE_FORMATS)}",
-                self.picture_format)  # fmt: skip
+        formats = ", ".join(PICTURE_FORMATS)
+        require(self.picture_format in PICTURE_FORMATS, "records.picture_format", f"one of {formats}", self.picture_format)
         require(self.limit is None or self.limit > 0, "limit", "at least 1", self.limit)
 
 

@@ -7,6 +7,7 @@ window of the canvas that is not black.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class Record:
         """The whole canvas, [height, width, 3]. Raises `ValueError` if the window does not decode or fit."""
         w = self.window
         if min(w.ymin, w.xmin) < 0 or w.ymin + w.height > self.height or w.xmin + w.width > self.width:
-            raise ValueError(f"window must lie inside {self.height}×{self.width} pixels, got {w}")
+            raise ValueError(f"window must lie inside {self.height} x {self.width} pixels, got {w}")
         return paint(self.height, self.width, w, decode_picture(self.encoded, self.format, w.height, w.width))
 
 
@@ -105,7 +106,7 @@ def decode_record(serialized: bytes) -> Record:
     )
 
 
-def _array(features: dict[str, Value], name: str, dtype: type, count: int | None) -> NDArray:  # type: ignore[type-arg]
+def _array(features: dict[str, Value], name: str, dtype: type, count: int | None) -> NDArray[Any]:
     if name not in features:
         raise ValueError(f"{name} must be there, got nothing")
     value = features[name]

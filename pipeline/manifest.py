@@ -87,7 +87,9 @@ def parse_manifest(text: str | bytes, *, folder: str) -> Manifest:
         values = json.loads(text)
         version = values["format_version"]
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{where} must be a prematch manifest, got something else or a part of one; {WAY_OUT}") from None
+        raise UserError(
+            f"{where} must be a prematch manifest, got something else or a part of one; {WAY_OUT}"
+        ) from None
     if version != FORMAT_VERSION:
         raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {version!r}; "
                         f"{WAY_OUT} with this prematch, or use the one that wrote it")  # fmt: skip

@@ -9,6 +9,7 @@ import hashlib
 import threading
 
 import numpy as np
+from numpy.typing import NDArray
 
 _BLOCK = 16  # draws taken at once: four steps of Philox's counter
 _local = threading.local()
@@ -35,7 +36,7 @@ class RandomBits:
         return least + self.below(most - least + 1)
 
 
-def _philox_block(key: np.ndarray, counter: int) -> list[int]:  # type: ignore[type-arg]
+def _philox_block(key: NDArray[np.uint64], counter: int) -> list[int]:
     """The next draws of `np.random.Philox(key=key)`, last one first.
 
     One generator a thread is set to the key: making a new one costs ten times as much.

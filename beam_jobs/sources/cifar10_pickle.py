@@ -78,7 +78,9 @@ def load_pickle(path: Path) -> dict[str, Any]:
 
 
 def load_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pixels [n, 32, 32, 3] uint8 RGB (a view, channels first in memory) and labels [n] of a batch file. Raises `UserError` naming the file.
+    """A batch file's pixels, [n, 32, 32, 3] uint8 RGB (a view, channels first in memory), and labels, [n] int64.
+
+    Raises `UserError` naming the file.
     """
     values = load_pickle(path)
     array, labels = values.get("data"), values.get("labels")

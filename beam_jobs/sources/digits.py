@@ -37,7 +37,9 @@ class Digits:
     def prepare(data_dir: str | None) -> Digits:
         """The source. Raises `UserError` if a data folder is given: the set is part of scikit-learn."""
         if data_dir is not None:
-            raise UserError(f"--data_dir must be left out for source digits (it comes with scikit-learn), got {data_dir!r}")
+            raise UserError(
+                f"--data_dir must be left out for source digits (it comes with scikit-learn), got {data_dir!r}"
+            )
         _load()
         return Digits()
 

@@ -85,8 +85,9 @@ def unpack(archive: Path, folder: Path, *, members: dict[str, str]) -> Path:
             shutil.rmtree(folder)
         part.rename(folder)
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise UserError(f"{archive} must be a whole tar archive, got a broken one: {error}; delete it and try again") from None
+        raise UserError(
+            f"{archive} must be a whole tar archive, got a broken one: {error}; delete it and try again"
+        ) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
-

@@ -23,7 +23,9 @@ class BadPicture(ValueError):
 class Source(Protocol):
     """A source travels to the workers by pickling: it holds paths, and loads data where it is used."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What configurations call it."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
