@@ -120,14 +120,18 @@ class RecordsConfig:
     def __post_init__(self) -> None:
         require(self.copies >= 1, "records.copies", "at least 1", self.copies)
         require(0 <= self.val_fraction < 1, "records.val_fraction", "in [0, 1)", self.val_fraction)
-        formats = ", ".join(PICTURE_FORMATS)
-        require(self.picture_format in PICTURE_FORMATS, "records.picture_format", f"one of {formats}", self.picture_format)
+        known = self.picture_format in PICTURE_FORMATS
+        require(known, "records.picture_format", f"one of {', '.join(PICTURE_FORMATS)}", self.picture_format)
         require(self.limit is None or self.limit > 0, "limit", "at least 1", self.limit)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration dataclass as plain JSON values."""
-    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
+    """A configuration dataclass as plain JSON values. Equal ones give the same text: a real setting of 0 is 0.0."""
+
+    def plain(values: Any) -> dict[str, Any]:
+        return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(values))))
+
+    return plain(from_dict(type(config), plain(config), where=type(config).__name__))
 
 
 def from_dict(kind: type[T], values: Any, *, where: str) -> T:

@@ -43,7 +43,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Learning rate: "exponential", base · decay^(epoch − 1) by whole epochs from 1; or "cosine" to 0 after a warm-up."""
+    """Learning rate: "exponential", base · decay^(epoch − 1) by epochs from 1; or "cosine" to 0 after a warm-up."""
 
     kind: str
     base: float

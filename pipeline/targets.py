@@ -41,7 +41,10 @@ def centroids_to_offsets(ground_truths: Array, anchors: Array) -> NDArray[np.flo
 
 
 def offsets_to_corners(offsets: NDArray[np.float32], anchor_centroids: Array) -> Array:
-    """The inverse of `centroids_to_offsets`, as corners. [n, 4], [n, 4] centroids in [0, 1] -> corners in [0, 1], [n, 4] float64."""
+    """The boxes that offsets stand for, the inverse of `centroids_to_offsets`.
+
+    [n, 4] offsets, [n, 4] anchor centroids in [0, 1] -> [n, 4] corners in [0, 1], float64.
+    """
     offsets = np.asarray(offsets, np.float64)
     sizes = anchor_centroids[..., 2:]
     centers = offsets[..., :2] * sizes + anchor_centroids[..., :2]
