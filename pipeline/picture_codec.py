@@ -29,7 +29,10 @@ def decode_picture(encoded: bytes, picture_format: str, height: int, width: int)
         if pixels.size != height * width * 3:
             raise ValueError(f"raw picture must have {height * width * 3} bytes, got {pixels.size}")
         return pixels.reshape(height, width, 3)
-    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
+    try:
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
+    except cv2.error:  # a header that claims more pixels than OpenCV takes
+        decoded = None
     if decoded is None or decoded.shape != (height, width, 3):
         got = "no picture" if decoded is None else f"{decoded.shape[0]}×{decoded.shape[1]}"
         raise ValueError(f"{picture_format} picture must have {height}×{width} pixels, got {got}")

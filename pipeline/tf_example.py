@@ -72,7 +72,7 @@ def _feature(value: Value) -> bytes:
         return _delimited(_FLOATS, _delimited(b"\x0a", value.astype("<f4").tobytes()) if value.size else b"")
     if value.dtype == np.int64:
         numbers = value.ravel().tolist()
-        if numbers and 0 <= min(numbers) and max(numbers) < len(_VARINTS):
+        if numbers and min(numbers) >= 0 and max(numbers) < len(_VARINTS):
             packed = b"".join([_VARINTS[v] for v in numbers])
         else:
             packed = b"".join([_varint(v & 0xFFFFFFFFFFFFFFFF) for v in numbers])
@@ -87,7 +87,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         at += 1
         if not byte & 0x80:
-            return value, at
+            return value & 0xFFFFFFFFFFFFFFFF, at  # ten bytes can say more than 64 bits; protobuf drops the rest
         shift += 7
         if shift > 63:
             raise ValueError("record must be a tf.train.Example, got an endless varint")
@@ -141,11 +141,10 @@ def _ints(body: bytes) -> NDArray[np.int64]:
     at = 0
     while at < len(body):
         tag, at = _read_varint(body, at)
-        if tag == 1 << 3 | 2:
+        packed = tag == 1 << 3 | 2
+        if packed:
             length, at = _read_varint(body, at)
             end = at + length
-            if end > len(body):
-                raise ValueError("int list must hold whole numbers, got a broken one")
         elif tag == 1 << 3:
             end = at + 1
         else:
@@ -153,4 +152,6 @@ def _ints(body: bytes) -> NDArray[np.int64]:
         while at < end:
             value, at = _read_varint(body, at)
             values.append(value - (1 << 64) if value >= 1 << 63 else value)
+        if packed and at != end:
+            raise ValueError("int list must hold whole numbers, got a broken one")
     return np.array(values, np.int64)
