@@ -96,19 +96,23 @@ def parse_manifest(text: str | bytes, *, folder: str) -> Manifest:
     stated = values.pop("checksum", None)
     if stated != checksum(values):
         raise UserError(f"{where} must have the checksum {checksum(values)}, got {stated!r}: it was altered; {WAY_OUT}")
-    anchors = anchors_from_dict(values["anchors"], where=f"{where}: anchors")
-    config = from_dict(RecordsConfig, values["config"], where=f"{where}: config")
-    return Manifest(
-        folder=folder,
-        fingerprint=values["fingerprint"],
-        config=config,
-        anchors=anchors,
-        class_names=tuple(values["class_names"]),
-        shards={split: tuple(Shard(**s) for s in shards) for split, shards in values["shards"].items()},
-        statistics=values["statistics"],
-        rejected=values["rejected"],
-        versions=values["versions"],
-    )
+    try:
+        anchors = anchors_from_dict(values["anchors"], where=f"{where}: anchors")
+        config = from_dict(RecordsConfig, values["config"], where=f"{where}: config")
+        return Manifest(
+            folder=folder,
+            fingerprint=values["fingerprint"],
+            config=config,
+            anchors=anchors,
+            class_names=tuple(values["class_names"]),
+            shards={split: tuple(Shard(**s) for s in shards) for split, shards in values["shards"].items()},
+            statistics=values["statistics"],
+            rejected=values["rejected"],
+            versions=values["versions"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{where} must hold all parts of a manifest, got {type(error).__name__}: {error}; "
+                        f"{WAY_OUT}") from None  # fmt: skip
 
 
 def load_manifest(folder: str) -> Manifest:
