@@ -65,9 +65,7 @@ def assign(overlaps: Sequence[Sequence[float]], positive_iou: float, neutral_iou
     ground_truth_of: dict[int, int] = {}
     waiting = set(range(len(table)))
     while waiting:
-        pairs = (
-            (table[g][a], g, a) for g in sorted(waiting) for a in range(anchor_count) if a not in ground_truth_of
-        )
+        pairs = ((table[g][a], g, a) for g in sorted(waiting) for a in range(anchor_count) if a not in ground_truth_of)
         best = (0.0, -1, -1)
         for pair in pairs:  # in order, so that the first of equals stays
             if pair[0] > best[0]:

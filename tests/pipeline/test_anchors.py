@@ -92,10 +92,12 @@ def test_a_manifest_rebuilds_exactly_these_anchors() -> None:
 def test_the_fingerprint_changes_with_size_box_and_order() -> None:
     anchors = make_anchors(BASELINE_ANCHORS, 224)
     first, *rest = anchors.feature_maps
+    (height, width), *others = first.boxes
+    taller = ((math.nextafter(height, 1), width), *others)
     altered = [
         Anchors((FeatureMap((13, 14), first.boxes), *rest)),
         Anchors((FeatureMap(first.size, first.boxes[::-1]), *rest)),
-        Anchors((FeatureMap(first.size, ((math.nextafter(first.boxes[0][0], 1), first.boxes[0][1]), *first.boxes[1:])), *rest)),
+        Anchors((FeatureMap(first.size, taller), *rest)),
         Anchors((*rest, first)),
         make_anchors(dataclasses.replace(BASELINE_ANCHORS, relative_to="image"), 224),
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_a_centroid_box_becomes_corners_and_back() -> None:
 
 def test_conversions_undo_each_other_for_any_leading_shape() -> None:
     random = np.random.default_rng(0)
-    boxes = random.uniform(0.01, 1.0, (3, 5, 4)).astype(np.float32)
+    boxes: Any = random.uniform(0.01, 1.0, (3, 5, 4)).astype(np.float32)
     back = corners_to_centroids(centroids_to_corners(boxes))
     assert back.dtype == np.float64
     np.testing.assert_allclose(back, boxes, rtol=0, atol=1e-15)
@@ -85,7 +87,7 @@ def test_iou_is_the_references_to_the_last_bit_in_any_memory_order() -> None:
 
 def test_iou_leaves_its_arguments_alone_and_takes_float32() -> None:
     random = np.random.default_rng(4)
-    boxes = random_boxes(random, 6).astype(np.float32)
+    boxes: Any = random_boxes(random, 6).astype(np.float32)
     before = boxes.copy()
     result = iou(boxes, boxes)
     np.testing.assert_array_equal(boxes, before)

@@ -40,7 +40,7 @@ def cut(picture: NDArray[np.uint8], r: Rectangle) -> NDArray[np.uint8]:
 
 def test_one_object_is_the_resized_picture_on_black() -> None:
     picture = make_picture(1)
-    for canvas in canvases(ONE, 5) + [make_canvas(ONE, picture, 9, RandomBits(5, "a"))]:
+    for canvas in [*canvases(ONE, 5), make_canvas(ONE, picture, 9, RandomBits(5, "a"))]:
         (rectangle,) = canvas.rectangles
         assert canvas.window == rectangle and (rectangle.height, rectangle.width) == (64, 64)
         painted = canvas.painted()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.anchors import Anchors, make_anchors
+from pipeline.boxes import iou
 from pipeline.config import AnchorConfig, MatchingConfig
 from pipeline.matching import match
-from pipeline.boxes import Array, iou
 from pipeline.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.targets import Targets, centroids_to_offsets, encode_targets, offsets_to_corners
 from tests import reference
@@ -22,7 +25,7 @@ CANVAS = 224
 GOLDEN = [743, 786, 787, 788]
 
 
-def corners_of(placements: list[tuple[int, int, int, int]]) -> np.ndarray:  # type: ignore[type-arg]
+def corners_of(placements: list[tuple[int, int, int, int]]) -> NDArray[np.float32]:
     """ymin, xmin, height, width in pixels -> [G, 4] float32, as a record stores them."""
     corners = [(y, x, y + h, x + w) for y, x, h, w in placements]
     return (np.array(corners, np.float64).reshape(-1, 4) / CANVAS).astype(np.float32)
@@ -34,7 +37,7 @@ def random_placements(random: np.random.Generator, count: int) -> list[tuple[int
 
 
 def assert_as_reference(
-    targets: Targets, boxes: Array, labels: Array, anchors: Anchors, matching: MatchingConfig
+    targets: Targets, boxes: NDArray[np.float32], labels: NDArray[np.int64], anchors: Anchors, matching: MatchingConfig
 ) -> None:
     centroids = anchors.centroids.tolist()
     overlaps = [[reference.iou(b, reference.corners(c)) for c in centroids] for b in boxes.astype(np.float64).tolist()]
@@ -159,15 +162,13 @@ def test_objects_that_touch_do_not_disturb_each_other() -> None:
 
 def test_matching_sees_the_float32_boxes_that_a_record_stores() -> None:
     anchors = make_anchors(IMPROVED_ANCHORS, CANVAS)
-    exact = np.array([[18, 113, 82, 177]]) / CANVAS
+    exact: Any = np.array([[18, 113, 82, 177]]) / CANVAS
     from_exact, _ = encode_targets(exact, np.array([1]), anchors=anchors, matching=IMPROVED_MATCHING)
-    stored, _ = encode_targets(
-        exact.astype(np.float32), np.array([1]), anchors=anchors, matching=IMPROVED_MATCHING
-    )
+    stored, _ = encode_targets(exact.astype(np.float32), np.array([1]), anchors=anchors, matching=IMPROVED_MATCHING)
     np.testing.assert_array_equal(from_exact.offsets, stored.offsets)
 
 
-def mirrored(anchors: Anchors) -> np.ndarray:  # type: ignore[type-arg]
+def mirrored(anchors: Anchors) -> NDArray[np.int64]:
     """For each anchor the one that is its mirror image: the same row and box, columns from the other side."""
     parts = []
     for start, feature_map in zip(anchors.map_starts, anchors.feature_maps, strict=False):
