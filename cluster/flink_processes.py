@@ -34,9 +34,7 @@ def start_task_manager(settings: ClusterSettings, number: int, java: str, classp
     return _start(settings, f"taskmanager-{number}", memory, java, classpath, main)
 
 
-def _start(
-    settings: ClusterSettings, name: str, memory: list[str], java: str, classpath: str, main: str
-) -> Process:
+def _start(settings: ClusterSettings, name: str, memory: list[str], java: str, classpath: str, main: str) -> Process:
     conf = settings.folder / "conf"
     options = [*memory, f"-XX:MaxMetaspaceSize={METASPACE_MB}m", *_JAVA_OPTIONS]
     logging = f"-Dlog4j.configurationFile=file:{conf / 'log4j.properties'}"

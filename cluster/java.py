@@ -25,9 +25,7 @@ def find_java() -> str:
     if major is None:
         raise ClusterError(f"{java} must tell its version, got none: {_INSTALL}")
     if major < OLDEST:
-        raise ClusterError(
-            f"Flink needs Java {OLDEST} or newer, got {major} ({java}): {_INSTALL}, or set JAVA_HOME"
-        )
+        raise ClusterError(f"Flink needs Java {OLDEST} or newer, got {major} ({java}): {_INSTALL}, or set JAVA_HOME")
     return java
 
 

@@ -51,9 +51,7 @@ def parse_settings(description: str | None) -> ClusterSettings:
     """The settings from the command line."""
     default = ClusterSettings()
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "--folder", type=Path, default=default.folder, help="process ids, configuration, logs"
-    )
+    parser.add_argument("--folder", type=Path, default=default.folder, help="process ids, configuration, logs")
     parser.add_argument("--engine", choices=ENGINES, default=default.engine, help="what runs the jobs")
     helps = {
         "rest_port": "of Flink's JobManager: Beam's --flink_master",

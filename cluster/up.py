@@ -36,9 +36,7 @@ def up(settings: ClusterSettings) -> None:
         raise ClusterError(f"the cluster must be down, got {names} running: make cluster-down first")
     for port in settings.ports:
         if _answers(port):
-            raise ClusterError(
-                f"port {port} must be free, got a program on it: end it, or choose another port"
-            )
+            raise ClusterError(f"port {port} must be free, got a program on it: end it, or choose another port")
     starter = _Starter(settings)
     try:
         if settings.engine == FLINK:

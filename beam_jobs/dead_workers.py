@@ -1,0 +1,39 @@
+"""Notices a worker process that died. Beam's own runner in Python waits for ever for its answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import BeamFnControlServicer
+
+STARTER = "run_worker"  # Beam's name of the thread that starts a worker and raises if its process fails
+
+
+def when_worker_dies(act: Callable[[], None]) -> None:
+    """From now on calls `act`, in another thread, when a worker of a job that runs in this process dies.
+
+    For runners in Python (FnApiRunner with worker processes, the portable job service), whose workers are killed,
+    run out of memory or fail to start. `act` must not return to the job, which would wait for ever.
+    """
+    serve = BeamFnControlServicer.Control
+
+    def control(servicer: BeamFnControlServicer, answers: Iterator[Any], context: Any) -> Iterator[Any]:
+        dismissed = threading.Event()
+
+        def connection_ended() -> None:
+            if not dismissed.is_set():
+                act()
+
+        context.add_callback(connection_ended)
+        yield from serve(servicer, answers, context)
+        dismissed.set()  # the runner has no more for it to do
+
+    def thread_failed(failure: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(failure)
+        if failure.thread is not None and failure.thread.name == STARTER:
+            act()
+
+    BeamFnControlServicer.Control = control  # type: ignore[method-assign, assignment]
+    threading.excepthook = thread_failed

@@ -1,0 +1,62 @@
+"""Processes of a cluster are told from others, and end with their children."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cluster.processes import Process, is_alive, load, save, start, stop
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def start_family(tmp_path: Path) -> tuple[Process, int]:
+    """A process and the id of its child."""
+    log = tmp_path / "log"
+    process = start("family", [sys.executable, "-c", PARENT], log=log, env=os.environ)
+    while not log.read_text().endswith("\n"):
+        time.sleep(0.01)
+    return process, int(log.read_text())
+
+
+def runs(pid: int) -> bool:
+    stat = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return stat.strip() not in ("", "Z", "Zs")
+
+
+def test_stop_ends_children_too(tmp_path: Path) -> None:
+    process, child = start_family(tmp_path)
+    assert is_alive(process) and runs(child)
+    stop([process])
+    assert not is_alive(process) and not runs(child)
+
+
+def test_stop_ends_children_of_a_dead_leader(tmp_path: Path) -> None:
+    process, child = start_family(tmp_path)
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitpid(process.pid, 0)
+    assert not is_alive(process) and runs(child)
+    stop([process])
+    assert not runs(child)
+
+
+def test_a_later_process_of_the_same_id_is_left_alone(tmp_path: Path) -> None:
+    process, child = start_family(tmp_path)
+    stop([dataclasses.replace(process, started="Thu Jan  1 00:00:00 1970")])
+    assert is_alive(process) and runs(child)
+    stop([process])
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    processes = [Process("one", 1, "Thu Jan 1 00:00:00 1970")]
+    save(processes, tmp_path / "processes.json")
+    assert load(tmp_path / "processes.json") == processes
+    assert load(tmp_path / "missing.json") == []
