@@ -18,6 +18,7 @@ from absl import flags, logging
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.pipeline import Pipeline
 
+from beam_jobs.coverage import check_coverage, measure_coverage
 from beam_jobs.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job import build_job
 from beam_jobs.progress import shard_progress
@@ -43,6 +44,7 @@ flags.DEFINE_integer("workers", 0, "Workers of the local runner; 0: one for ever
 flags.DEFINE_enum("running_mode", "multi_processing", MODES, "How the local runner's workers run.")
 flags.DEFINE_multi_string("beam_arg", [], "A further Beam option, such as --beam_arg=--job_endpoint=localhost:8099.")
 flags.DEFINE_float("max_rejected", 0.0, "Share of pictures, and of boxes, that may be rejected before the job stops.")
+flags.DEFINE_float("min_coverage", 0.0, "Share of boxes that anchors must fit with IoU 0.5; less stops the job.")
 
 
 def main() -> None:
@@ -58,6 +60,10 @@ def main() -> None:
     shards = len(all_shards(config))
     workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards to {path}, runner {FLAGS.runner}{workers}")
+
+    coverage = measure_coverage(config, source)
+    print("\n".join(coverage.lines()), flush=True)
+    check_coverage(coverage, FLAGS.min_coverage)
 
     with own_folder(path, set_fingerprint(config, source)) as folder:
         build_job(pipeline, folder=folder, config=config, source=source)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.canvas import Picture, Rectangle, paint
+from pipeline.canvas import Picture, paint
 from pipeline.picture_codec import decode_picture
+from pipeline.placement import Rectangle
 from pipeline.targets import Targets
 from pipeline.tf_example import Value, decode_example, encode_example
 

@@ -7,6 +7,7 @@ names, so equal features give equal bytes.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 
 def encode_example(features: dict[str, Value]) -> bytes:
     """Serializes features: a list of bytes, a float32 array or an int64 array each (flattened in C order)."""
-    entries = [_delimited(_ENTRY, _name(name) + _delimited(_VALUE, _feature(features[name]))) for name in sorted(features)]
+    bodies = [_name(name) + _delimited(_VALUE, _feature(features[name])) for name in sorted(features)]
+    entries = [_delimited(_ENTRY, body) for body in bodies]
     return _delimited(_FEATURES, b"".join(entries))
 
 
@@ -71,7 +73,7 @@ def _feature(value: Value) -> bytes:
     if value.dtype == np.float32:
         return _delimited(_FLOATS, _delimited(b"\x0a", value.astype("<f4").tobytes()) if value.size else b"")
     if value.dtype == np.int64:
-        numbers = value.ravel().tolist()
+        numbers = cast(list[int], value.ravel().tolist())
         if numbers and min(numbers) >= 0 and max(numbers) < len(_VARINTS):
             packed = b"".join([_VARINTS[v] for v in numbers])
         else:

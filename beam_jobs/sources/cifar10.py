@@ -16,6 +16,7 @@ from beam_jobs.sources.source import BadPicture, Item
 from pipeline.canvas import Picture
 from pipeline.errors import UserError
 from pipeline.manifest import file_sha256
+from pipeline.placement import Shape
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
@@ -77,6 +78,10 @@ class Cifar10:
                     source_id = f"{name}-{row:05d}"
                     out.append(Item(split, source_id, source_id, label))
         return out
+
+    def shape(self, reference: str) -> Shape:
+        """All are 32×32 pixels."""
+        return 32, 32
 
     def read(self, reference: str) -> Picture:
         """The picture, [32, 32, 3] uint8 RGB."""

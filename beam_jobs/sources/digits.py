@@ -13,6 +13,7 @@ from beam_jobs.sources.source import Item
 from pipeline.canvas import Picture
 from pipeline.errors import UserError
 from pipeline.keys import chosen
+from pipeline.placement import Shape
 
 TEST_FRACTION = 0.2  # by hash of the source id: the set has no published split
 
@@ -62,6 +63,10 @@ class Digits:
             split = "test" if chosen(source_id, TEST_FRACTION, "digits/test") else "train"
             out.append(Item(split, source_id, source_id, int(label)))
         return out
+
+    def shape(self, reference: str) -> Shape:
+        """All are 8×8 pixels."""
+        return 8, 8
 
     def read(self, reference: str) -> Picture:
         """The digit, [8, 8, 3] uint8, white on black."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from pipeline.canvas import Picture
+from pipeline.placement import Shape
 
 
 class Item(NamedTuple):
@@ -36,6 +37,9 @@ class Source(Protocol):
 
     def items(self) -> list[Item]:
         """All items, in the source's own order."""
+
+    def shape(self, reference: str) -> Shape:
+        """Height and width of an item's picture, pixels, without reading it where that is possible."""
 
     def read(self, reference: str) -> Picture:
         """The picture of an item, [h, w, 3] uint8 RGB. Raises `BadPicture`."""

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.canvas import Canvas, Picture, Rectangle, make_canvas, overlap_share, paint, place_rectangle, resize
+from pipeline.canvas import Canvas, Picture, make_canvas, paint, resize
 from pipeline.config import CanvasConfig
+from pipeline.placement import Rectangle, overlap_share, place_rectangle
 from pipeline.random_bits import RandomBits
 
 ONE = CanvasConfig(size=224, object_size=(64, 64))
@@ -188,7 +189,7 @@ def test_a_picture_may_lie_in_memory_as_it_likes() -> None:
 
 def test_several_objects_need_a_companion() -> None:
     config = dataclasses.replace(ONE, objects=(2, 2))
-    with pytest.raises(ValueError, match="companion must be given for 2 objects, got None"):
+    with pytest.raises(ValueError, match=r"companion must be given for \(2, 2\) objects, got None"):
         make_canvas(config, make_picture(0), 0, RandomBits(0, "a"))
 
 
