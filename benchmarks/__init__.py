@@ -1,0 +1,1 @@
+"""Figures beside the alternatives, measured in one run (`make bench`)."""
