@@ -9,11 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from cluster.errors import ClusterError
+from cluster.job_server import job_server_jar
 from cluster.settings import FLINK
 from tests.cluster.cluster_run import MINUTES, Cluster, checksums, run_module, start_job, wait_for_first_shard
 
 CONFIG = "digits_demo"
 ENGINE = os.environ["CLUSTER_ENGINE"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def job_server() -> None:
+    """Nothing of Flink can be tested without Beam's job server for it: its absence is a failure, at once."""
+    missing = ""
+    try:
+        if ENGINE == FLINK:
+            job_server_jar()
+    except ClusterError as error:
+        missing = str(error)
+    if missing:
+        pytest.fail(missing, pytrace=False)
 
 
 @pytest.fixture(scope="module")
