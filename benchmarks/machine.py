@@ -1,0 +1,37 @@
+"""The machine and its load, as figures must name them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+
+def describe_machine() -> str:
+    """Processor, cores, memory, Python and the libraries that count, in one line."""
+    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "apache-beam", "tensorflow"))
+    cores = len(available_cores())
+    return f"{_processor()}, {cores} cores, {gigabytes:.0f} GiB, Python {platform.python_version()}, {libraries}"
+
+
+def available_cores() -> list[int]:
+    """The cores that this process may run on; all of them where the system cannot say."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def load_average() -> float:
+    """Processes that wanted to run, on average over the last minute."""
+    return os.getloadavg()[0]
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,90 @@
+"""The notebook's generator, or our reader, alone on one core: `python -m benchmarks.one_core generator|reader ...`.
+
+Prints images a second. A process of its own, because a core and TensorFlow's threads are chosen for a whole process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import available_cores
+from configs import load_config
+
+BATCH = 32
+WARM_UP_SECONDS = 2.0
+SECONDS = 8.0
+
+
+def pin_to_one_core() -> None:
+    """Keeps this process, and the threads it will start, on its last core, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {available_cores()[-1]})
+
+
+def generator_batches(config_name: str, folder: str) -> Iterator[Any]:
+    """Batches of the notebook's generator, over the first file of CIFAR-10, again and again."""
+    import cv2
+
+    from beam_jobs.sources.cifar10 import TRAIN
+    from beam_jobs.sources.cifar10_pickle import load_batch
+    from benchmarks.notebook_generator import NotebookGenerator
+
+    cv2.setNumThreads(1)
+    records = load_config(config_name).records
+    images, labels = load_batch(Path(folder) / TRAIN[0])
+    generator = NotebookGenerator(
+        images.copy(),
+        labels,
+        anchors=records.anchors,
+        matching=records.matching,
+        canvas_size=records.canvas.size,
+        object_size=records.canvas.object_size[0],
+        batch=BATCH,
+    )
+    for index in cycle(range(len(generator))):
+        yield generator[index]
+
+
+def reader_batches(folder: str) -> Iterator[Any]:
+    """Batches of our reader: canvases and dense targets, as the trainer takes them."""
+    import tensorflow as tf
+
+    from pipeline.dataset import training_batches
+    from pipeline.manifest import load_manifest
+
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    options.threading.max_intra_op_parallelism = 1
+    batches = training_batches(load_manifest(folder), batch=BATCH, seed=0, parallel_calls=1)
+    yield from batches.with_options(options)
+
+
+def images_per_second(batches: Iterator[Any]) -> float:
+    """The rate after a warm-up."""
+    warm = time.perf_counter() + WARM_UP_SECONDS
+    while time.perf_counter() < warm:
+        next(batches)
+    started, count = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < SECONDS:
+        next(batches)
+        count += BATCH
+    return count / elapsed
+
+
+def main(what: str, *arguments: str) -> None:
+    """Prints the rate of `generator CONFIG FOLDER_OF_CIFAR-10` or `reader RECORDS`."""
+    pin_to_one_core()
+    kinds: dict[str, Callable[..., Iterator[Any]]] = {"generator": generator_batches, "reader": reader_batches}
+    print(images_per_second(kinds[what](*arguments)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
