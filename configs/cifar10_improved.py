@@ -1,7 +1,7 @@
 """CIFAR-10 on 224-pixel canvases, 64-pixel objects: `improved`.
 
-    make records CONFIG=cifar10_improved
-    make train CONFIG=cifar10_improved STRATEGY=mirrored
+make records CONFIG=cifar10_improved
+make train CONFIG=cifar10_improved STRATEGY=mirrored
 """
 
 from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts

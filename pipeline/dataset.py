@@ -1,7 +1,7 @@
 """Records to batches: uint8 canvases and dense targets, parsed and densified by the batch.
 
-Training reads the set again and again. One reading is a pass: its order depends on (seed, pass) alone, so that
-the batch of any step can be found again. Evaluation reads a split once, in the order of the files.
+Training reads the set again and again. One reading is a pass: its order depends on (seed, pass) alone, so
+that the batch of any step can be found again. Evaluation reads a split once, in the order of the files.
 """
 
 from __future__ import annotations
@@ -69,22 +69,20 @@ def training_batches(
     first_pass, skipped_steps = divmod(start_step, steps)
     paths = tf.constant(_paths(manifest, "train"))
     examples = manifest.examples("train")
-    buffer = min(
-        examples, max(batch, SHUFFLE_BYTES * examples // sum(s.bytes for s in manifest.shards["train"]))
-    )
+    buffer = min(examples, max(batch, SHUFFLE_BYTES * examples // sum(s.bytes for s in manifest.shards["train"])))
 
     def one_pass(number: tf.Tensor) -> tf.data.Dataset:
         ranks = tf.random.stateless_uniform(
             tf.shape(paths), [seed, number], minval=None, maxval=None, dtype=tf.int64, alg="philox"
         )
         records = tf.data.TFRecordDataset(tf.gather(paths, tf.argsort(ranks, stable=True)))
-        # One more draw from the key: tf.data's shuffle takes a single number for its seed.
+        # One more draw from the key: tf.data's shuffle takes a single number for its seed. It would mix in the
+        # process's global seed, which is unset here, in the graph of this function alone.
+        tf.random.set_seed(None)
         shuffle_seed = tf.random.stateless_uniform(
             [], [seed, -1 - number], minval=None, maxval=None, dtype=tf.int64, alg="philox"
         )
-        shuffled = records.shuffle(buffer, seed=shuffle_seed, reshuffle_each_iteration=False).take(
-            steps * batch
-        )
+        shuffled = records.shuffle(buffer, seed=shuffle_seed, reshuffle_each_iteration=False).take(steps * batch)
         return shuffled.skip(tf.where(number == first_pass, tf.constant(skipped_steps * batch, tf.int64), 0))
 
     passes = tf.data.Dataset.range(first_pass, tf.int64.max)
@@ -97,9 +95,7 @@ def training_batches(
     return dense.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
-def evaluation_batches(
-    manifest: Manifest, split: str, *, batch: int, limit: int | None = None
-) -> tf.data.Dataset:
+def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int | None = None) -> tf.data.Dataset:
     """A split once, in the order of its files; the last batch holds what is left.
 
     Returns:

@@ -90,6 +90,8 @@ def test_an_order_depends_on_seed_and_pass_alone(tmp_path: Path) -> None:
     assert same(once, again)
     assert not same(once[:3], once[3:])  # the second pass has another order
     assert not same(once, batches(training_batches(manifest, batch=8, seed=2), 6))
+    tf.random.set_seed(3)
+    assert same(once, batches(training_batches(manifest, batch=8, seed=1), 6))
     serial = training_batches(manifest, batch=8, seed=1, parallel_calls=1)
     assert same(once, batches(serial, 6))
 
@@ -108,9 +110,7 @@ def test_a_stream_begins_at_any_step(tmp_path: Path, start_step: int) -> None:
 def test_records_left_over_in_one_pass_come_in_another(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, train=10)
     seen = {
-        image.tobytes()
-        for images, _ in batches(training_batches(manifest, batch=8, seed=0), 8)
-        for image in images
+        image.tobytes() for images, _ in batches(training_batches(manifest, batch=8, seed=0), 8) for image in images
     }
     assert len(seen) == 10
 
@@ -118,17 +118,13 @@ def test_records_left_over_in_one_pass_come_in_another(tmp_path: Path) -> None:
 def test_a_picture_without_objects_is_all_background(tmp_path: Path) -> None:
     record = make_records(TINY, "train", 1)[0]
     none = np.zeros(0, np.int64)
-    targets = replace(
-        record.targets, anchors=none, classes=none, offsets=np.zeros((0, 4), np.float32), ignored=none
-    )
+    targets = replace(record.targets, anchors=none, classes=none, offsets=np.zeros((0, 4), np.float32), ignored=none)
     empty = replace(record, boxes=np.zeros((0, 4), np.float32), labels=none, targets=targets)
     manifest = write_record_set(tmp_path, records={"train": [empty], "val": [], "test": [empty]})
     ((_, dense_targets),) = batches(training_batches(manifest, batch=1, seed=0), 1)
     assert (dense_targets["classes"] == manifest.background).all() and not dense_targets["offsets"].any()
     ((_, truth),) = list(evaluation_batches(manifest, "test", batch=3))
-    assert truth["boxes"].shape.as_list() == [1, None, 4] and truth[
-        "labels"
-    ].row_lengths().numpy().tolist() == [0]
+    assert truth["boxes"].shape.as_list() == [1, None, 4] and truth["labels"].row_lengths().numpy().tolist() == [0]
 
 
 def test_too_few_records_for_a_batch_say_so(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Checkpoints of a run: the last ones to go on from, and the best weights to use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from model.detector import Detector
+from model.run_folder import RunFolder
+from pipeline.errors import UserError
+
+KEPT = 2  # a checkpoint that turns out broken leaves the one before
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come, saved with its weights."""
+
+    epoch: tf.Variable  # finished epochs, int64
+    best_ap: tf.Variable  # the best AP on val so far, float64; -1 before the first
+
+    @classmethod
+    def begin(cls) -> Progress:
+        """Of a run that has not begun."""
+        return cls(tf.Variable(0, dtype=tf.int64), tf.Variable(-1.0, dtype=tf.float64))
+
+
+class LastCheckpoints:
+    """Saves and restores weights, averages, optimizer and progress together."""
+
+    def __init__(self, folder: RunFolder, detector: Detector, progress: Progress) -> None:
+        parts = {
+            "network": detector.network,
+            "optimizer": detector.optimizer,
+            "epoch": progress.epoch,
+            "best_ap": progress.best_ap,
+        }
+        if detector.averages is not None:
+            parts["averages"] = detector.averages
+        self.checkpoint = tf.train.Checkpoint(**parts)
+        self.progress = progress
+        self.manager = tf.train.CheckpointManager(
+            self.checkpoint, str(folder.last), max_to_keep=KEPT, checkpoint_name="epoch"
+        )
+
+    def save(self) -> None:
+        """Saves the state at the end of an epoch."""
+        self.manager.save(checkpoint_number=int(self.progress.epoch))
+
+    def restore(self) -> str | None:
+        """Restores the newest checkpoint that is whole. -> its path, or None where there is none.
+
+        Raises `UserError` where there are checkpoints, all of them broken.
+        """
+        paths = list(reversed(self.manager.checkpoints))
+        for path in paths:
+            try:
+                self.checkpoint.restore(path).assert_consumed()
+                return str(path)
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                print(f"{path} is broken ({reason}); trying the one before", flush=True)
+        if paths:
+            raise UserError(f"{self.manager.directory} must hold a whole checkpoint, got none; choose "
+                            "another --run, or remove the folder to train from the start")  # fmt: skip
+        return None
+
+
+def save_best(folder: RunFolder, network: tf.keras.Model, epoch: int) -> None:
+    """Saves the weights of a network in place of the best before."""
+    checkpoint = tf.train.Checkpoint(network=network)
+    tf.train.CheckpointManager(checkpoint, str(folder.best), 1, checkpoint_name="epoch").save(epoch)
+
+
+def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
+    """Loads the best weights of a run into a network of the same shape. -> their path.
+
+    Raises `UserError` where there are none, or broken ones.
+    """
+    path = tf.train.latest_checkpoint(str(folder.best))
+    if path is None:
+        raise UserError(f"{folder.best} must hold a checkpoint, got none: no epoch is finished yet")
+    try:
+        tf.train.Checkpoint(network=network).restore(path).expect_partial().assert_existing_objects_matched()
+    except (tf.errors.OpError, AssertionError, ValueError) as error:
+        raise UserError(f"{path} must be a whole checkpoint of this run, got {str(error).splitlines()[0]}") from None
+    return str(path)

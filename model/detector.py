@@ -1,0 +1,77 @@
+"""The training step: global loss, gradients summed over replicas, averaged weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from model.averages import AveragedWeights
+from model.loss import ssd_loss
+from pipeline.recipe import LossConfig
+
+LOSS_PARTS = ("loss", "class_loss", "offsets_loss")
+
+
+class Detector(tf.keras.Model):
+    """A network and how it learns. Made inside the scope of a strategy; its `fit` logs the global loss."""
+
+    def __init__(
+        self, network: tf.keras.Model, *, background: int, loss: LossConfig, average_decay: float | None
+    ) -> None:
+        super().__init__(name="detector")
+        self.network = network
+        self.background = background
+        self.loss_config = loss
+        self.averages = None if average_decay is None else AveragedWeights(network, average_decay)
+        self.means = {part: tf.keras.metrics.Mean(name=part) for part in LOSS_PARTS}
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The means over the epoch so far; Keras resets them at every epoch."""
+        return list(self.means.values())
+
+    def call(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
+        """The network's predictions."""
+        return self.network(images, training=training)
+
+    def train_step(self, data: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+        """One step on a replica's share of the global batch."""
+        gradients, parts = self.replica_gradients(*data)
+        step = self.optimizer.apply_gradients(zip(gradients, self.network.trainable_variables, strict=True))
+        if self.averages is not None:
+            self.averages.update(self.network, step)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        for name, part in parts.items():
+            # The sum of the replicas' shares, as the mean that Keras takes over replicas and steps.
+            self.means[name].update_state(part * replicas)
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def replica_gradients(
+        self, images: tf.Tensor, targets: dict[str, tf.Tensor], *, training: bool = True
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """This replica's share of the gradients and of each part of the loss, to be summed."""
+        strategy = tf.distribute.get_strategy()
+        with tf.GradientTape() as tape:
+            predictions = self.network(images, training=training)
+            by_picture = ssd_loss(predictions, targets, background=self.background, config=self.loss_config)
+            positives = tf.maximum(_global_sum(tf.reduce_sum(by_picture.positives)), 1.0)
+            class_loss = tf.reduce_sum(by_picture.classification) / positives
+            offsets_loss = tf.reduce_sum(by_picture.offsets) / positives
+            penalty = tf.add_n([0.0, *self.network.losses]) / strategy.num_replicas_in_sync
+            loss = class_loss + offsets_loss + penalty
+        gradients = tape.gradient(loss, self.network.trainable_variables)
+        return gradients, {"loss": loss, "class_loss": class_loss, "offsets_loss": offsets_loss}
+
+    def evaluation_weights(self) -> list[np.ndarray]:
+        """The weights to evaluate and to keep: the averages, where there are any.
+
+        Batch-norm statistics are the mean over the replicas. In the order of `network.get_weights()`.
+        """
+        return self.network.get_weights() if self.averages is None else self.averages.values()
+
+
+def _global_sum(value: tf.Tensor) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)

@@ -1,0 +1,84 @@
+"""Evaluates a run: COCO's twelve figures on a split, the detections, and a picture of some of them.
+
+python -m model.evaluate --run=runs/cifar10_improved
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import tensorflow as tf
+from absl import flags, logging
+from tqdm import tqdm
+
+from model.checkpoints import restore_best
+from model.coco import METRICS
+from model.evaluation import Evaluator
+from model.figures import draw_detections
+from model.run_folder import RunFolder, write_whole
+from pipeline.config import SPLITS
+from pipeline.errors import UserError, run_command
+from pipeline.manifest import check_shards, load_manifest
+
+PICTURES, MIN_SCORE = 12, 0.3  # of detections.png
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "Folder of the run.", required=True)
+flags.DEFINE_string("records", None, "Folder of the record set; default: the one the run was trained on.")
+flags.DEFINE_enum("split", "test", SPLITS, "Which records.")
+flags.DEFINE_integer("limit", None, "Only the first n records.", lower_bound=1)
+flags.DEFINE_integer("batch", 32, "Pictures at a time.", lower_bound=1)
+flags.DEFINE_enum("check", "checksums", ["checksums", "sizes"], "What to check of the records before evaluation.")
+
+
+def main() -> None:
+    """From a run's best weights to metrics.json."""
+    logging.set_verbosity(logging.ERROR)
+    tf.get_logger().setLevel("ERROR")
+    folder = RunFolder(Path(FLAGS.run))
+    run = folder.load()
+    manifest = load_manifest(FLAGS.records or run.records)
+    if manifest.anchors.fingerprint != run.shape.anchors.fingerprint:
+        raise UserError(f"the anchors of {manifest.folder} must have the fingerprint "
+                        f"{run.shape.anchors.fingerprint}, as the model of {folder.path}, got "
+                        f"{manifest.anchors.fingerprint}; choose the --records of the run")  # fmt: skip
+    if (manifest.class_names, manifest.canvas_size) != (run.class_names, run.shape.canvas_size):
+        raise UserError(f"{manifest.folder} must have the classes and the canvas size of {folder.path}, got "
+                        "others; choose the --records of the run")  # fmt: skip
+    examples = min(manifest.examples(FLAGS.split), FLAGS.limit or manifest.examples(FLAGS.split))
+    if examples == 0:
+        raise UserError(f"--split must be one with records, got {FLAGS.split}, of which {manifest.folder} has none")
+    if FLAGS.check == "checksums":
+        check_shards(manifest, FLAGS.split)
+
+    evaluator = Evaluator(run.config.model, run.shape, run.config.decode)
+    weights = restore_best(folder, evaluator.network)
+    print(f"evaluating {weights} on {examples:,} {FLAGS.split} records of {manifest.folder}", flush=True)
+    with tqdm(total=examples, unit="image", desc="evaluation") as bar:
+        results = evaluator.evaluate(
+            manifest,
+            FLAGS.split,
+            batch=FLAGS.batch,
+            limit=FLAGS.limit,
+            pictures=PICTURES,
+            progress=bar.update,
+        )
+    metrics = results.metrics()
+
+    place = folder.evaluation
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(place / "ground_truth.json", json.dumps(results.ground_truth))
+    write_whole(place / "detections.json", json.dumps(results.detections))
+    draw_detections(results.pictures, run.class_names, place / "detections.png", min_score=MIN_SCORE)
+    described = {"split": FLAGS.split, "images": examples, "weights": weights, "records": manifest.folder,
+                 "records_fingerprint": manifest.fingerprint}  # fmt: skip
+    write_whole(place / "metrics.json", json.dumps({**metrics, **described}, indent=1) + "\n")
+
+    for name in METRICS:
+        print(f"{name:10} {'no such objects' if metrics[name] < 0 else format(metrics[name], '.4f')}")
+    print(f"evaluation: {place} (metrics.json, ground_truth.json, detections.json, detections.png)")
+
+
+if __name__ == "__main__":
+    run_command(main)

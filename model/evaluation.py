@@ -1,0 +1,73 @@
+"""Evaluation of a network on a split: detections of every picture, compared as COCO does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from model.coco import CocoResults, DetectedPicture
+from model.decoding import Detections, decode
+from model.ssd import NetworkShape, build_network
+from pipeline.dataset import evaluation_batches, named_read_errors
+from pipeline.manifest import Manifest
+from pipeline.recipe import DecodeConfig, ModelConfig
+
+
+class Evaluator:
+    """A network of its own, outside of any strategy, that detects and is evaluated.
+
+    Under a strategy a batch-norm statistic has a value on each replica; here every weight has one.
+    """
+
+    def __init__(self, model: ModelConfig, shape: NetworkShape, decoding: DecodeConfig) -> None:
+        self.shape = shape
+        self.network = build_network(model, shape)
+        pictures = tf.TensorSpec([None, shape.canvas_size, shape.canvas_size, 3], tf.uint8)
+
+        @tf.function(input_signature=[pictures])
+        def detect(images: tf.Tensor) -> Detections:
+            return decode(self.network(images, training=False), shape.anchors, decoding)
+
+        self.detect = detect
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Takes over weights, in the order of `network.get_weights()`."""
+        self.network.set_weights(weights)
+
+    def evaluate(
+        self,
+        manifest: Manifest,
+        split: str,
+        *,
+        batch: int,
+        limit: int | None = None,
+        pictures: int = 0,
+        progress: Callable[[int], object] | None = None,
+    ) -> CocoResults:
+        """Detects in every picture of a split, or in its first `limit`, and compares.
+
+        The first `pictures` are kept with their pixels; `progress` is told how many pictures were done.
+
+        Raises `UserError` naming the shard where a record is broken.
+        """
+        results = CocoResults(manifest.class_names, manifest.canvas_size, keep=pictures)
+        with named_read_errors(manifest, split):
+            for images, truth in evaluation_batches(manifest, split, batch=batch, limit=limit):
+                found = Detections(*(part.numpy() for part in self.detect(images)))
+                for k, key in enumerate(truth["keys"].numpy()):
+                    count = found.counts[k]
+                    shown = DetectedPicture(
+                        key=key.decode(),
+                        picture=images[k].numpy(),
+                        boxes=truth["boxes"][k].numpy(),
+                        labels=truth["labels"][k].numpy(),
+                        detected_boxes=found.boxes[k, :count],
+                        detected_classes=found.classes[k, :count],
+                        scores=found.scores[k, :count],
+                    )
+                    results.add(shown)
+                if progress is not None:
+                    progress(len(images))
+        return results

@@ -1,0 +1,65 @@
+"""Draws records: matched anchors over the ground truth.
+
+python -m model.show_records --records=records/cifar10_improved --count=8
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from absl import flags
+
+from model.figures import draw_matches
+from pipeline.config import SPLITS
+from pipeline.errors import UserError, run_command
+from pipeline.example import Record, decode_record
+from pipeline.manifest import Manifest, load_manifest
+from pipeline.tfrecord import BrokenFrame, read_frames
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
+flags.DEFINE_enum("split", "train", SPLITS, "Which records.")
+flags.DEFINE_integer("count", 8, "How many, from the first on.", lower_bound=1, upper_bound=100)
+flags.DEFINE_string("key", None, "One record by its key, <split>/<source id>/<copy>, in place of the first ones.")
+flags.DEFINE_string("output", None, "PNG file; default: <records>-<split>.png.")
+
+
+def main() -> None:
+    """From records to a PNG."""
+    manifest = load_manifest(FLAGS.records)
+    split = FLAGS.key.partition("/")[0] if FLAGS.key else FLAGS.split
+    if split not in SPLITS:
+        raise UserError(f"--key must begin with one of {', '.join(SPLITS)} and a slash, got {FLAGS.key!r}")
+    records = read_records(manifest, split)
+    if FLAGS.key:
+        chosen = list(islice((record for record in records if record.key == FLAGS.key), 1))
+    else:
+        chosen = list(islice(records, FLAGS.count))
+    if not chosen:
+        wanted = f"a record {FLAGS.key}" if FLAGS.key else f"{split} records"
+        raise UserError(f"{manifest.folder} must hold {wanted}, got none")
+    path = Path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
+    draw_matches(chosen, manifest.anchors, manifest.class_names, path)
+    print(f"pictures: {path}, {len(chosen)} records; ground truth green, matched anchors orange")
+
+
+def read_records(manifest: Manifest, split: str) -> Iterator[Record]:
+    """A split's records in the order of its files. Raises `UserError` naming shard and record if broken."""
+    for shard in manifest.shards[split]:
+        path = Path(manifest.folder) / shard.name
+        with path.open("rb") as file:
+            frames = read_frames(file, path.stat().st_size)
+            for index in range(shard.examples):
+                try:
+                    yield decode_record(next(frames))
+                except (BrokenFrame, ValueError, StopIteration) as error:
+                    found = str(error) or "the end of the file"
+                    raise UserError(
+                        f"{path}: record {index} must be readable, got {found}; run `make records` again"
+                    ) from None
+
+
+if __name__ == "__main__":
+    run_command(main)
