@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections import Counter
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.example_maker import ExampleMaker
-from beam_jobs.sources.source import Item, Source
+from beam_jobs.sources.source import BadPicture, Item, Source
 from beam_jobs.split_items import Entry, entries_of, limited
 from pipeline.anchors import Anchors
 from pipeline.boxes import iou
@@ -48,8 +49,11 @@ def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
     """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids."""
     maker = ExampleMaker(config, source)
     items = heapq.nsmallest(SAMPLE, limited(config, source.items()), key=lambda i: hash63(f"coverage/{i.source_id}"))
-    boxes = [maker.boxes(_first_entry(config, item)) for item in items]
-    return coverage_of(np.concatenate([np.zeros((0, 4), np.float32), *boxes]), maker.anchors, config)
+    boxes = [np.zeros((0, 4), np.float32)]
+    for item in items:
+        with contextlib.suppress(BadPicture):  # the writing pass counts and names it
+            boxes.append(maker.boxes(_first_entry(config, item)))
+    return coverage_of(np.concatenate(boxes), maker.anchors, config)
 
 
 def coverage_of(boxes: NDArray[np.float32], anchors: Anchors, config: RecordsConfig) -> Coverage:

@@ -6,7 +6,7 @@ import apache_beam as beam
 
 from beam_jobs.record_folder import RecordFolder
 from beam_jobs.sources.source import Source
-from beam_jobs.split_items import all_shards, entries_of, limited
+from beam_jobs.split_items import all_shards, entries_of, limited, plain
 from beam_jobs.write_shard import WriteShard
 from pipeline.config import RecordsConfig
 
@@ -30,6 +30,7 @@ def build_job(
         | "Start" >> beam.Impulse()
         | "ListItems" >> beam.FlatMap(lambda _: limited(config, source.items()))
         | "ChooseShard" >> beam.FlatMap(lambda item: entries_of(config, item))
+        | "Plain" >> beam.MapTuple(lambda shard, entry: (shard, plain(entry)))
     )
     # An empty shard gets its file too: every shard has at least the entry None.
     empty = pipeline | "EveryShard" >> beam.Create([(shard, None) for shard in all_shards(config)], reshuffle=False)

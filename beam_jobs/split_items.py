@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from beam_jobs.sources.source import Item
+from beam_jobs.sources.source import Item, SourceBox
 from pipeline.config import SPLITS, RecordsConfig
 from pipeline.keys import chosen, hash63, record_key
 
 ShardId = tuple[str, int]  # split, number
-Entry = tuple[int, str, str, str, int]  # order, key, source id, reference, label: sorted as they stand
+
+
+class Entry(NamedTuple):
+    """One example to make. Travels through the shuffle as a plain tuple."""
+
+    order: int  # a hash of the key
+    key: str
+    source_id: str
+    reference: str
+    label: int | None
+    boxes: tuple[SourceBox, ...] | None
+
+    @property
+    def split(self) -> str:
+        """The split that its key begins with."""
+        return self.key.partition("/")[0]
 
 
 def record_split(config: RecordsConfig, item: Item) -> str:
@@ -39,7 +55,18 @@ def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[ShardId, Ent
         key = record_key(split, item.source_id, copy)
         order = hash63(key)
         shard = order % config.shards.of(split)
-        yield (split, shard), (order, key, item.source_id, item.reference, item.label)
+        yield (split, shard), Entry(order, key, item.source_id, item.reference, item.label, item.boxes)
+
+
+def plain(entry: Entry) -> tuple[Any, ...]:
+    """An entry as plain tuples, which Beam's coders take fast."""
+    return (*entry[:-1], None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes))
+
+
+def entry_of(values: tuple[Any, ...]) -> Entry:
+    """The inverse of `plain`."""
+    entry = Entry._make(values)
+    return entry if entry.boxes is None else entry._replace(boxes=tuple(SourceBox._make(box) for box in entry.boxes))
 
 
 def all_shards(config: RecordsConfig) -> list[ShardId]:

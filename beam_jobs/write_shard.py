@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -15,7 +15,7 @@ from beam_jobs.receipt import Receipt, Rejection
 from beam_jobs.record_folder import RecordFolder
 from beam_jobs.shard_statistics import ShardStatistics
 from beam_jobs.sources.source import BadPicture, Source
-from beam_jobs.split_items import Entry, ShardId
+from beam_jobs.split_items import Entry, ShardId, entry_of
 from pipeline.config import RecordsConfig
 from pipeline.errors import disk_error
 from pipeline.example import encode_record
@@ -37,14 +37,15 @@ class WriteShard(beam.DoFn):
         """Makes the anchors once a worker."""
         self._maker = ExampleMaker(self._config, self._source)
 
-    def process(self, group: tuple[ShardId, Iterable[Entry | None]]) -> Iterator[str]:
+    def process(self, group: tuple[ShardId, Iterable[tuple[Any, ...] | None]]) -> Iterator[str]:
         """Yields the shard's name when its bytes and its receipt are in place."""
         (split, number), entries = group
         name = self._folder.shard_name(split, number, self._config.shards.of(split))
         if self._folder.kept(name) is not None:
             self._kept.inc()
         else:
-            self._write(name, sorted(e for e in entries if e is not None))
+            # Equal keys are sorted out below; of them, the lower reference comes first.
+            self._write(name, sorted((entry_of(e) for e in entries if e is not None), key=lambda e: e[:4]))
         yield name
 
     def _write(self, name: str, entries: list[Entry]) -> None:
@@ -65,19 +66,19 @@ class WriteShard(beam.DoFn):
         rejected: list[Rejection] = []
         last_key = ""
         for entry in entries:
-            key = entry[1]
             try:
-                if key == last_key:
+                if entry.key == last_key:
                     raise BadPicture("its key is there already: duplicate source id")
-                record, matches = self._maker.make(entry)
+                made = self._maker.make(entry)
             except BadPicture as reason:
-                rejected.append(Rejection(key, "picture", str(reason)))
+                rejected.append(Rejection(entry.key, "picture", str(reason)))
                 continue
-            last_key = key
-            framed = frame(encode_record(record))
+            last_key = entry.key
+            rejected.extend(Rejection(entry.key, "box", fault) for fault in made.faults)
+            framed = frame(encode_record(made.record))
             file.write(framed)
             digest.update(framed)
             size, examples = size + len(framed), examples + 1
-            statistics.add(record.labels, matches)
+            statistics.add(made.record.labels, made.matches)
         shard = Shard(name, examples, size, digest.hexdigest())
         return Receipt(self._folder.fingerprint, shard, statistics.summary(), tuple(rejected))

@@ -6,6 +6,7 @@ window of the canvas that is not black.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.canvas import Picture, paint
+from pipeline.fitted import Transform
 from pipeline.picture_codec import decode_picture
-from pipeline.placement import Rectangle
+from pipeline.placement import Rectangle, Shape
 from pipeline.targets import Targets
 from pipeline.tf_example import Value, decode_example, encode_example
 
@@ -22,6 +24,8 @@ KEY = "image/key"
 HEIGHT = "image/height"
 WIDTH = "image/width"
 SOURCE_ID = "image/source_id"
+SOURCE_SIZE = "image/source_size"
+TRANSFORM = "image/transform"
 ENCODED = "image/encoded"
 FORMAT = "image/format"
 WINDOW = "image/window"
@@ -47,6 +51,8 @@ class Record:
     boxes: NDArray[np.float32]  # [G, 4] corners in [0, 1]
     labels: NDArray[np.int64]  # [G]
     targets: Targets
+    source_size: Shape | None = None  # height and width of the source's picture, where its boxes are its own
+    transform: Transform | None = None  # from there to the canvas
 
     def picture(self) -> Picture:
         """The whole canvas, [height, width, 3]. Raises `ValueError` if the window does not decode or fit."""
@@ -74,6 +80,10 @@ def encode_record(record: Record) -> bytes:
         TARGET_IGNORED: targets.ignored,
     }
     features.update(zip(BOX_SIDES, record.boxes.T, strict=True))
+    if record.source_size is not None:
+        features[SOURCE_SIZE] = np.array(record.source_size, np.int64)
+    if record.transform is not None:
+        features[TRANSFORM] = np.array(dataclasses.astuple(record.transform), np.float32)
     return encode_example(features)
 
 
@@ -93,6 +103,8 @@ def decode_record(serialized: bytes) -> Record:
     labels, anchors = ints(LABEL), ints(TARGET_ANCHOR)
     sides = [_array(features, side, np.float32, len(labels)) for side in BOX_SIDES]
     offsets = _array(features, TARGET_OFFSETS, np.float32, 4 * len(anchors))
+    source_size = tuple(ints(SOURCE_SIZE, 2).tolist()) if SOURCE_SIZE in features else None
+    transform = Transform(*_array(features, TRANSFORM, np.float32, 4).tolist()) if TRANSFORM in features else None
     return Record(
         key=text(KEY).decode(),
         source_id=text(SOURCE_ID).decode(),
@@ -104,6 +116,8 @@ def decode_record(serialized: bytes) -> Record:
         boxes=np.stack(sides, axis=-1).reshape(-1, 4),
         labels=labels,
         targets=Targets(anchors, ints(TARGET_CLASS, len(anchors)), offsets.reshape(-1, 4), ints(TARGET_IGNORED)),
+        source_size=source_size,
+        transform=transform,
     )
 
 

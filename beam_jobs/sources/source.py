@@ -8,13 +8,24 @@ from pipeline.canvas import Picture
 from pipeline.placement import Shape
 
 
+class SourceBox(NamedTuple):
+    """A box as the source gives it, checked by the job: pixels of the picture, y before x."""
+
+    ymin: float
+    xmin: float
+    ymax: float
+    xmax: float
+    class_name: str
+
+
 class Item(NamedTuple):
     """A picture of a source, by reference: no pixels."""
 
     split: str  # of the source: "train" or "test"
     source_id: str  # unique in the source
     reference: str  # what `read` needs to find it
-    label: int
+    label: int | None = None  # of a picture that is itself the object, and is placed on a canvas
+    boxes: tuple[SourceBox, ...] | None = None  # of a picture that has objects, and is fitted to the canvas
 
 
 class BadPicture(ValueError):
