@@ -16,7 +16,7 @@ STANDARD = set(sys.stdlib_module_names)
 # Other rooms, and packages from elsewhere, that a room's files may import.
 ALLOWED = {
     "pipeline": {"pipeline", "numpy"},
-    "beam_jobs": {"beam_jobs", "pipeline", "configs", "apache_beam", "numpy", "cv2", "sklearn", "absl", "tqdm"},
+    "beam_jobs": {"beam_jobs", "pipeline", "configs", "apache_beam", "numpy", "cv2", "PIL", "sklearn", "absl", "tqdm"},
     "model": {
         *("model", "pipeline", "configs", "tensorflow", "tensorflow_addons", "tf_keras", "numpy", "cv2"),
         *("matplotlib", "pycocotools", "absl", "tqdm"),
@@ -37,7 +37,7 @@ ONLY = {
     "pipeline.recipe": {"pipeline"},
     "pipeline.keys": set[str](),
 }
-GEOMETRY = {f"pipeline.{name}" for name in ("boxes", "anchors", "matching", "targets", "canvas")}
+GEOMETRY = {f"pipeline.{name}" for name in ("boxes", "anchors", "matching", "targets", "canvas", "placement")}
 
 
 def module_name(path: Path) -> str:

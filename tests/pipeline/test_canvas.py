@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.canvas import Canvas, Picture, make_canvas, paint, resize
 from pipeline.config import CanvasConfig
-from pipeline.placement import Rectangle, overlap_share, place_rectangle
+from pipeline.placement import Rectangle, overlap_share
 from pipeline.random_bits import RandomBits
 
 ONE = CanvasConfig(size=224, object_size=(64, 64))
@@ -147,14 +147,6 @@ def test_later_pictures_lie_over_earlier_ones_and_keep_their_shape() -> None:
         assert abs(last.width * picture.shape[0] - last.height * picture.shape[1]) <= max(picture.shape)
 
 
-def test_no_overlap_allows_touching() -> None:
-    a = Rectangle(0, 0, 10, 10)
-    assert overlap_share(a, Rectangle(10, 0, 10, 10)) == 0
-    assert overlap_share(a, Rectangle(5, 5, 4, 4)) == 1  # the smaller one is covered
-    assert overlap_share(a, Rectangle(9, 9, 10, 10)) == 0.01
-    assert overlap_share(a, Rectangle(20, 20, 5, 5)) == 0  # apart in both axes
-
-
 def test_a_companion_without_a_place_is_left_out() -> None:
     config = CanvasConfig(size=64, object_size=(40, 40), objects=(3, 3))
     for i in range(20):
@@ -165,16 +157,6 @@ def test_a_companion_without_a_place_is_left_out() -> None:
 def test_a_picture_as_large_as_the_canvas_has_one_place() -> None:
     config = CanvasConfig(size=64, object_size=(64, 64))
     assert make_canvas(config, make_picture(0), 0, RandomBits(0, "a")).window == Rectangle(0, 0, 64, 64)
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [((32, 32), (20, 20)), ((10, 40), (5, 20)), ((40, 10), (20, 5)), ((1, 1000), (1, 20)), ((3, 8), (8, 20))],
-)
-def test_the_longer_side_is_the_object_size(shape: tuple[int, int], expected: tuple[int, int]) -> None:
-    config = CanvasConfig(size=64, object_size=(20, 20))
-    rectangle = place_rectangle(config, shape, [], RandomBits(0, "a"))
-    assert rectangle is not None and (rectangle.height, rectangle.width) == expected
 
 
 def test_a_picture_may_lie_in_memory_as_it_likes() -> None:
