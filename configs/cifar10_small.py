@@ -37,5 +37,6 @@ CONFIG = Config(
         epoch_steps=500,
         epochs=6,
         evaluate_examples=1000,
+        average_decay=0.998,
     ),
 )
