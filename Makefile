@@ -107,8 +107,8 @@ lint: setup ## ruff and mypy
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
-bench: setup ## The figures of BUILD_NOTES.md, beside the notebook's generator  [ARGS=]
-	$(python) -m benchmarks $(ARGS)
+bench: setup ## The figures of BUILD_NOTES.md, beside the notebook's generator  [DATA_DIR=] [ARGS=]
+	$(python) -m benchmarks.first_figures $(call flag,data_dir,DATA_DIR) $(ARGS)
 
 clean: ## Removes caches and build leftovers; .venv, records and runs stay
 	rm -rf build dist prematch.egg-info .mypy_cache .pytest_cache .ruff_cache
