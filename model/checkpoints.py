@@ -12,6 +12,9 @@ from pipeline.errors import UserError
 
 KEPT = 2  # a checkpoint that turns out broken leaves the one before
 
+# What TensorFlow raises for files that are cut off, altered, or of another network.
+_BROKEN = (tf.errors.OpError, AssertionError, IndexError, RuntimeError, ValueError)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -58,7 +61,7 @@ class LastCheckpoints:
             try:
                 self.checkpoint.restore(path).assert_consumed()
                 return str(path)
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
+            except _BROKEN as error:
                 reason = str(error).splitlines()[0]
                 print(f"{path} is broken ({reason}); trying the one before", flush=True)
         if paths:
@@ -83,6 +86,6 @@ def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
         raise UserError(f"{folder.best} must hold a checkpoint, got none: no epoch is finished yet")
     try:
         tf.train.Checkpoint(network=network).restore(path).expect_partial().assert_existing_objects_matched()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    except _BROKEN as error:
         raise UserError(f"{path} must be a whole checkpoint of this run, got {str(error).splitlines()[0]}") from None
     return str(path)

@@ -40,8 +40,16 @@ def make_strategy(name: str, replicas: int | None = None) -> tf.distribute.Strat
     return tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(count)])
 
 
-def check_batch(batch: int, strategy: tf.distribute.Strategy) -> None:
+def device_names(strategy: tf.distribute.Strategy) -> list[str]:
+    """The devices of the replicas, in short: CPU:0, GPU:1."""
+    if isinstance(strategy, tf.distribute.MirroredStrategy):
+        names = list(strategy.extended.worker_devices)
+    else:
+        names = [device.name for device in tf.config.list_logical_devices("GPU")[:1]] or ["CPU:0"]
+    return [":".join(name.split(":")[-2:]) for name in names]
+
+
+def check_batch(batch: int, replicas: int) -> None:
     """Raises `UserError` where the replicas cannot share the global batch evenly."""
-    replicas = strategy.num_replicas_in_sync
     if batch % replicas:
         raise UserError(f"--batch must be a multiple of the {replicas} replicas, which share it, got {batch}")

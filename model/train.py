@@ -21,7 +21,7 @@ from model.memory import KeepFreedMemory
 from model.run_folder import RunFolder, describe_run, with_overrides
 from model.schedule import LearningRate
 from model.ssd import build_network
-from model.strategies import STRATEGIES, check_batch, make_strategy
+from model.strategies import STRATEGIES, check_batch, device_names, make_strategy
 from pipeline.dataset import named_read_errors, steps_per_pass, training_batches
 from pipeline.errors import run_command
 from pipeline.manifest import check_shards, load_manifest
@@ -46,8 +46,10 @@ def main() -> None:
     manifest = load_manifest(FLAGS.records or f"records/{FLAGS.config}")
     run = describe_run(config, manifest)
     strategy = make_strategy(FLAGS.strategy, FLAGS.replicas)
-    check_batch(training.batch, strategy)
-    epoch_steps = training.epoch_steps or steps_per_pass(manifest, training.batch)
+    replicas = strategy.num_replicas_in_sync
+    check_batch(training.batch, replicas)
+    pass_steps = steps_per_pass(manifest, training.batch)
+    epoch_steps = training.epoch_steps or pass_steps
     if FLAGS.check == "checksums":
         for split in ("train", "val"):
             check_shards(manifest, split)
@@ -74,10 +76,9 @@ def main() -> None:
     restored = checkpoints.restore()
     first_epoch = int(progress.epoch)
 
-    replicas = strategy.num_replicas_in_sync
     print(f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, "
           f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters")  # fmt: skip
-    print(f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(devices(strategy))}, "
+    print(f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
           f"global batch {training.batch} ({training.batch // replicas} a replica)")  # fmt: skip
     if config.loss.mining == "batch":
         print("hard negatives: mining over the batch means over each replica's batch")
@@ -112,14 +113,6 @@ def main() -> None:
           f"best AP on val {float(progress.best_ap):.4f}")  # fmt: skip
     print(f"run: {folder.path} (history.csv, loss.png, tensorboard/, checkpoints/best, checkpoints/last)")
     print(f"next: make evaluate RUN={folder.path} RECORDS={manifest.folder}")
-
-
-def devices(strategy: tf.distribute.Strategy) -> list[str]:
-    """The devices of the replicas, in short: CPU:0, GPU:1."""
-    names = strategy.extended.worker_devices
-    if FLAGS.strategy == "default":
-        names = [device.name for device in tf.config.list_logical_devices("GPU")[:1]] or ["CPU:0"]
-    return [":".join(name.split(":")[-2:]) for name in names]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,157 @@
+"""train, evaluate and show_records as a user runs them, in processes of their own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from model.coco import METRICS
+from pipeline.manifest import MANIFEST
+from pipeline.presets import BASELINE_ANCHORS
+from tests.model.tiny import run_command
+from tests.record_sets import TINY, write_record_set
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("records")
+    write_record_set(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs on two replicas."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    printed = run_command(
+        "model.train", "--config=tiny", f"--records={records}", f"--run={folder}", "--strategy=mirrored", "--replicas=2"
+    )
+    assert "strategy mirrored, replicas 2 on CPU:0, CPU:1, global batch 4 (2 a replica)" in printed
+    assert "epochs 1 to 2 of 3 steps" in printed and f"run: {folder}" in printed
+    return folder
+
+
+def history(run: Path) -> list[dict[str, str]]:
+    with (run / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_configuration_history_curves_and_checkpoints(run: Path, records: Path) -> None:
+    described = json.loads((run / "config.json").read_text())
+    manifest = json.loads((records / MANIFEST).read_text())
+    assert described["config"]["training"]["epochs"] == 2
+    assert described["anchors"] == manifest["anchors"] and described["class_names"] == ["red", "green", "blue"]
+    rows = history(run)
+    assert [(row["epoch"], row["step"]) for row in rows] == [("1", "3"), ("2", "6")]
+    assert all(0 <= float(row["AP"]) <= 1 and float(row["loss"]) > 0 for row in rows)
+    assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
+    assert {path.name for path in run.rglob("*.index")} >= {"epoch-1.index", "epoch-2.index"}
+
+
+def test_evaluation_writes_figures_and_coco_files(run: Path) -> None:
+    printed = run_command("model.evaluate", f"--run={run}", "--batch=4")
+    place = run / "evaluation"
+    metrics = json.loads((place / "metrics.json").read_text())
+    assert set(METRICS) <= set(metrics) and metrics["images"] == 10 and metrics["split"] == "test"
+    truth = json.loads((place / "ground_truth.json").read_text())
+    assert len(truth["images"]) == 10 and truth["annotations"][0]["id"] == 1
+    assert {d["image_id"] for d in json.loads((place / "detections.json").read_text())} <= set(range(1, 11))
+    assert (place / "detections.png").read_bytes().startswith(b"\x89PNG")
+    assert all(name in printed for name in METRICS) and f"evaluation: {place}" in printed
+
+
+def test_a_finished_run_has_nothing_left_to_do(run: Path, records: Path) -> None:
+    before = (run / "history.csv").read_text()
+    printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
+    assert "going on from" in printed and (run / "history.csv").read_text() == before
+
+
+def test_a_run_goes_on_from_its_last_whole_checkpoint_as_if_never_stopped(
+    run: Path, records: Path, tmp_path: Path
+) -> None:
+    stopped = tmp_path / "run"
+    shutil.copytree(run, stopped)
+    (newest,) = (stopped / "checkpoints" / "last").glob("epoch-2.data*")
+    newest.write_bytes(newest.read_bytes()[:1000])
+    printed = run_command(
+        "model.train",
+        "--config=tiny",
+        f"--records={records}",
+        f"--run={stopped}",
+        "--strategy=mirrored",
+        "--replicas=2",
+    )
+    assert "epoch-2 is broken" in printed and "epochs 2 to 2 of 3 steps, going on from" in printed
+    for whole, resumed in zip(history(run), history(stopped), strict=True):
+        for column in ("epoch", "step", "learning_rate", "loss", "class_loss", "offsets_loss"):
+            assert float(resumed[column]) == pytest.approx(float(whole[column]), rel=1e-4)
+
+
+def test_another_configuration_in_the_folder_of_a_run_is_refused(run: Path, records: Path) -> None:
+    printed = run_command(
+        "model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=3", status=1
+    )
+    assert "error:" in printed and "config.training.epochs was 2, now 3" in printed and "Traceback" not in printed
+
+
+def test_pictures_of_records(records: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "matches.png"
+    run_command("model.show_records", f"--records={records}", "--count=3", f"--output={picture}")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    one = tmp_path / "one.png"
+    run_command("model.show_records", f"--records={records}", "--key=test/test-3/0", f"--output={one}")
+    assert one.read_bytes().startswith(b"\x89PNG")
+    printed = run_command("model.show_records", f"--records={records}", "--key=test/none/0", status=1)
+    assert "must hold a record test/none/0, got none" in printed
+
+
+def refused(*arguments: str) -> str:
+    """The one line that a refused command prints."""
+    (line,) = (line for line in run_command(*arguments, status=1).splitlines() if line.startswith("error: "))
+    return line
+
+
+def test_bad_flags_are_one_line(records: Path, tmp_path: Path) -> None:
+    good = ("model.train", "--config=tiny", f"--records={records}", f"--run={tmp_path / 'run'}")
+    assert "--config must be one of tiny, got 'tinny'" in refused("model.train", "--config=tinny")
+    assert "--strategy must be one of default, mirrored, got 'tpu'" in refused(*good, "--strategy=tpu")
+    assert "--batch must be a multiple of the 2 replicas" in refused(
+        *good, "--strategy=mirrored", "--replicas=2", "--batch=3"
+    )
+    assert "--batch must be at most the 24 training records" in refused(*good, "--batch=1000")
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_record_sets_are_one_line(run: Path, records: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(records, broken)
+    shard = sorted(broken.glob("train-*"))[0]
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+    train = ("model.train", "--config=tiny", f"--run={tmp_path / 'run'}")
+    assert f"{shard} must have the SHA-256" in refused(*train, f"--records={broken}")
+    assert f"{shard} must have the SHA-256" in refused(*train, f"--records={broken}", "--check=sizes")
+    assert "must be a record set, got no manifest.json" in refused(*train, f"--records={tmp_path / 'none'}")
+    (broken / MANIFEST).unlink()
+    assert "the job did not finish" in refused(*train, f"--records={broken}")
+
+    others = tmp_path / "others"
+    config = type(TINY)(**{**vars(TINY), "anchors": BASELINE_ANCHORS})
+    manifest = write_record_set(others, config=config)
+    line = refused(*train, f"--records={others}")
+    assert manifest.anchors.fingerprint in line and "--config=tiny" in line
+    line = refused("model.evaluate", f"--run={run}", f"--records={others}")
+    assert manifest.anchors.fingerprint in line and str(run) in line
+    assert "must be the folder of a run" in refused("model.evaluate", f"--run={tmp_path / 'norun'}")
+
+
+@pytest.mark.parametrize("module", ["model.train", "model.evaluate", "model.show_records"])
+def test_help_lists_the_commands_own_flags(module: str) -> None:
+    printed = run_command(module, "--help", status=1)  # absl's status for --help
+    assert "--records" in printed and "--logtostderr" not in printed

@@ -1,0 +1,69 @@
+"""A detector small enough for tests, and its commands as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.anchors import make_anchors
+from pipeline.presets import IMPROVED_DECODE, IMPROVED_LOSS
+from pipeline.recipe import Config, ModelConfig, ScheduleConfig, TrainingConfig
+from tests.record_sets import CLASS_NAMES, TINY
+
+ANCHORS = make_anchors(TINY.anchors, TINY.canvas.size)
+MODEL = ModelConfig(width_multiplier=0.25)
+CONFIG = Config(
+    name="tiny",
+    records=TINY,
+    model=MODEL,
+    loss=IMPROVED_LOSS,
+    decode=IMPROVED_DECODE,
+    training=TrainingConfig(
+        schedule=ScheduleConfig(kind="cosine", base=1e-3, warmup_steps=2), batch=4, epochs=2, epoch_steps=3
+    ),
+)
+CLASS_COUNT = len(CLASS_NAMES)
+
+_ROOT = Path(__file__).parents[2]
+
+# Offers tests/model/tiny.py's configuration under the name `tiny`, then runs a command as `python -m` does.
+_RUN = """
+import runpy, sys, types
+import configs
+from tests.model import tiny
+sys.modules["configs.tiny"] = tiny
+configs.config_names = lambda: ["tiny"]
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def run_command(module: str, *arguments: str, status: int = 0) -> str:
+    """Runs a command in a process of its own and checks its exit status. -> what it printed, errors included."""
+    process = subprocess.run(
+        [sys.executable, "-c", _RUN, module, *arguments],
+        cwd=_ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == status, process.stdout
+    return process.stdout
+
+
+def run_script(script: str) -> str:
+    """Runs Python code in a process of its own, from the repository's root. -> what it printed."""
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=_ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
