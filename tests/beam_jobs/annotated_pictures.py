@@ -1,0 +1,66 @@
+"""A source for tests: picture files with boxes of their own, as a detection set has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
+from beam_jobs.sources.source import Item, SourceBox
+from pipeline.canvas import Picture
+from pipeline.placement import Shape
+
+CLASSES = ("circle", "square")
+
+
+@dataclass
+class AnnotatedPictures:
+    """Pictures in a folder, and their items as the test wants them."""
+
+    folder: str
+    listed: list[Item] = field(default_factory=list)
+    name: str = "annotated"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return CLASSES
+
+    def fingerprint(self) -> str:
+        return repr(self.listed)
+
+    def items(self) -> list[Item]:
+        return self.listed
+
+    def shape(self, reference: str) -> Shape:
+        return picture_file_shape(str(Path(self.folder) / reference))
+
+    def read(self, reference: str) -> Picture:
+        return read_picture_file(str(Path(self.folder) / reference))
+
+
+def write_picture(path: Path, number: int) -> tuple[SourceBox, ...]:
+    """Writes a picture of a bright square and a circle on noise (PNG or JPEG by name). -> its boxes, pixels."""
+    noise = np.random.Generator(np.random.Philox(key=number))
+    height, width = 60 + number % 5 * 10, 60 + number % 7 * 10
+    picture = noise.integers(0, 60, (height, width, 3), np.uint8)
+    y, x = number % 11, number % 13
+    picture[y : y + 20, x : x + 24] = 255
+    cv2.circle(picture, (width - 16, height - 16), 12, (200, 255, 90), -1)
+    assert cv2.imwrite(str(path), picture)
+    return (
+        SourceBox(y, x, y + 20, x + 24, "square"),
+        SourceBox(height - 28, width - 28, height - 4, width - 4, "circle"),
+    )
+
+
+def write_pictures(folder: Path, count: int, split: str = "train") -> AnnotatedPictures:
+    """A folder of pictures and the source that reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = AnnotatedPictures(str(folder))
+    for number in range(count):
+        name = f"{number:05d}.{'png' if number % 2 else 'jpg'}"
+        source.listed.append(Item(split, f"{number:05d}", name, boxes=write_picture(folder / name, number)))
+    return source
