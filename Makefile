@@ -98,6 +98,8 @@ pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS
 	@echo "pictures: from $(records)"
 	$(python) -m model.show_records --records=$(call quote,$(records)) $(call flag,split,SPLIT) $(call flag,count,N) $(ARGS)
 
+include cluster/cluster.mk
+
 ##@ Development
 test: setup ## The tests  [TESTS=tests/pipeline] [ARGS=-x]
 	$(python) -m pytest $(TESTS) $(ARGS)
@@ -115,6 +117,6 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 help: ## This list
-	@awk -f scripts/help.awk Makefile
+	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
 .PHONY: setup lock demo records train evaluate pictures test lint bench clean help

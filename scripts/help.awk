@@ -14,6 +14,6 @@ BEGIN {
         variables = substr(text, RSTART + 2)
         text = substr(text, 1, RSTART - 1)
     }
-    printf "  %-10s %s\n", target, text
-    if (variables != "") printf "  %-10s %s\n", "", variables
+    printf "  %-12s %s\n", target, text
+    if (variables != "") printf "  %-12s %s\n", "", variables
 }
