@@ -60,9 +60,9 @@ class Cifar10:
         """The ten names of batches.meta."""
         path = Path(self.folder) / META
         names = load_pickle(path).get("label_names")
-        if not isinstance(names, list) or len(names) != 10:
-            raise UserError(f"{path} must hold 10 label_names, got {names!r}")
-        return tuple(n.decode() if isinstance(n, bytes) else str(n) for n in names)
+        if not isinstance(names, list) or len(names) != 10 or not all(isinstance(n, (bytes, str)) for n in names):
+            raise UserError(f"{path} must hold a list of 10 label_names, got another thing")
+        return tuple(n.decode("latin1") if isinstance(n, bytes) else n for n in names)
 
     def fingerprint(self) -> str:
         """SHA-256 of the SHA-256s of its files."""

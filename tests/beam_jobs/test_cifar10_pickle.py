@@ -1,0 +1,206 @@
+"""Batch files are pickles from the network: nothing in them may run, and what is wrong is named."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beam_jobs.sources.cifar10 import Cifar10
+from beam_jobs.sources.cifar10_pickle import load_batch, load_pickle
+from pipeline.errors import UserError
+from tests.cifar10_files import ROW_BYTES, array, batch, dictionary, listing, number, rows, text, write_cifar10
+
+PIXELS = bytes(range(256)) * 24  # two rows
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data_batch_1"
+
+
+def refusal(path: Path, content: bytes) -> str:
+    """Why a batch file is refused: one line that names it."""
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load_batch(path)
+    message = str(caught.value)
+    assert message.startswith(str(path)) and "\n" not in message and len(message) < 500
+    return message
+
+
+def test_pixels_and_labels(path: Path) -> None:
+    labels, pixels = rows(1, 5)
+    path.write_bytes(batch(labels, pixels.transpose(0, 3, 1, 2).tobytes()))
+    read, numbers = load_batch(path)
+    np.testing.assert_array_equal(read, pixels)
+    assert numbers.tolist() == labels and read.shape == (5, 32, 32, 3)
+
+
+@pytest.mark.parametrize("protocol", range(5))
+def test_a_folder_that_python_3_wrote(protocol: int, path: Path) -> None:
+    matrix = np.frombuffer(PIXELS, np.uint8).reshape(2, ROW_BYTES)
+    names = [b"a.png", b"b.png"]
+    path.write_bytes(pickle.dumps({b"data": matrix, b"labels": [3, 4], b"filenames": names}, protocol=protocol))
+    read, labels = load_batch(path)
+    assert labels.tolist() == [3, 4] and read.transpose(0, 3, 1, 2).tobytes() == PIXELS
+
+
+class Shell:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_no_command_runs(protocol: int, path: Path) -> None:
+    touched = path.with_name("touched")
+    evil = pickle.dumps({"data": Shell(f"touch {touched}"), "labels": []}, protocol=protocol)
+    pickle.loads(evil)
+    assert touched.exists()  # the attack works
+    touched.unlink()
+    assert "it names posix.system" in refusal(path, evil)
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os system", "builtins eval", "builtins exec", "builtins getattr", "__builtin__ eval", "subprocess Popen",
+     "numpy load", "numpy fromfile", "numpy.core.multiarray fromfile", "pickle loads", "copyreg _reconstructor",
+     "beam_jobs.sources.cifar10_pickle load_pickle", "numpy core.multiarray._reconstruct.__globals__"],
+)  # fmt: skip
+@pytest.mark.parametrize("opcodes", [b"c%b\n%b\n", b"(i%b\n%b\n", b"\x8c%c%b\x8c%c%b\x93"])
+def test_no_other_name_is_known(name: str, opcodes: bytes, path: Path) -> None:
+    module, attribute = (part.encode() for part in name.split())
+    parts = (module, attribute) if b"%c" not in opcodes else (len(module), module, len(attribute), attribute)
+    assert f"it names {name.replace(' ', '.')}" in refusal(path, b"\x80\x04" + opcodes % parts + b".")
+
+
+def test_known_names_cannot_be_bent(path: Path) -> None:
+    reconstruct, ndarray = b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy\nndarray\n"
+    state = b"}(" + text("__code__") + text("x") + text("__globals__") + text("x") + b"u"
+    for known in (reconstruct, ndarray, b"cnumpy\ndtype\n", b"c_codecs\nencode\n"):
+        for bent in (known + state + b"b", known + b"N" + state + b"\x86b", ndarray + b")\x81N" + state + b"\x86b"):
+            refusal(path, dictionary({"labels": listing([]), "data": bent}))
+    refusal(path, dictionary({"labels": listing([]), "data": b"P0\n"}))
+    refusal(path, dictionary({"labels": listing([]), "data": b"\x82\x01"}))
+    path.write_bytes(batch([3, 4], PIXELS))
+    assert load_batch(path)[1].tolist() == [3, 4]  # later files are read as before
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        dictionary({"labels": listing([number(1)] * 2), "data": array(PIXELS, 2**31 - 1, columns=2**31 - 1)}),
+        dictionary({"labels": listing([number(1)] * 2), "data": array(PIXELS, 2, columns=ROW_BYTES + 1)}),
+        dictionary({"labels": listing([number(1)] * 2), "data": array(PIXELS, 3)}),
+        dictionary({"labels": listing([number(1)] * 3), "data": array(PIXELS, 3)}),
+        dictionary({"labels": listing([number(1)] * 2), "data": array(PIXELS, 2, dtype="f8")}),
+        dictionary({"labels": listing([number(1)] * 2), "data": array(PIXELS, 2, dtype="O8")}),
+        dictionary({"labels": listing([number(1)] * 2), "data": text("pixels")}),
+        dictionary({"labels": number(2), "data": array(PIXELS, 2)}),
+        dictionary({"data": array(PIXELS, 2)}),
+        dictionary({"labels": listing([number(1)] * 2)}),
+    ],
+)  # fmt: skip
+def test_shapes_that_do_not_hold(what: bytes, path: Path) -> None:
+    assert "must hold" in refusal(path, what)
+
+
+@pytest.mark.parametrize("label", [number(-1), number(10), number(2**31 - 1), b"N", b"\x88", text("cat"), b"F1.0\n"])
+def test_labels_that_are_none(label: bytes, path: Path) -> None:
+    content = dictionary({"labels": listing([number(1), label]), "data": array(PIXELS, 2)})
+    assert "label of row 1 must be in [0, 10)" in refusal(path, content)
+
+
+def test_truncated_anywhere(path: Path) -> None:
+    whole = batch([3, 4], PIXELS)
+    for end in [*range(0, 200), *range(200, len(whole), 499), len(whole) - 1]:
+        refusal(path, whole[:end])
+
+
+def test_bits_flipped_anywhere_end_well_or_in_one_line(path: Path) -> None:
+    whole = batch([3, 4], PIXELS)
+    opcodes = [at for at in range(len(whole)) if not len(whole) - len(PIXELS) - 2 < at < len(whole) - 2]
+    for at in opcodes:
+        for bit in (1, 4, 16, 64):
+            content = whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
+            path.write_bytes(content)
+            try:
+                pixels, labels = load_batch(path)
+            except UserError as error:
+                assert str(error).startswith(str(path)) and "\n" not in str(error)
+            else:
+                assert pixels.shape == (2, 32, 32, 3) and len(labels) == 2
+
+
+def test_not_a_pickle(path: Path) -> None:
+    for content in (b"", b"\0" * 100, b"<html>no such page</html>", b"\x1f\x8b\x08\0", b"]."):
+        refusal(path, content)
+
+
+def doubled(times: int, first: bytes, twice: bytes) -> bytes:
+    """The opcodes of a container of two that holds one of two, and so on, the same object each time."""
+    return first + b"".join(b"q%c" % n + twice.replace(b"@", b"h%c" % n) for n in range(times))
+
+
+NESTED_LIST, NESTED_TUPLE = doubled(60, b"]", b"0](@@e"), doubled(60, b")", b"@\x86")
+# Each is small and asks for gigabytes, for more steps than there is time, or for more stack than there is.
+BOMBS = {
+    "a memo of 2^32 places": b"\x80\x02Nr\xff\xff\xff\xff.",
+    "a memo of 2^40 places": b"Np1099511627776\n.",
+    "a string of 2^62 bytes": b"\x80\x04\x8e" + (2**62).to_bytes(8, "little") + b"x.",
+    "a string of 64 GiB": b"\x80\x04\x8e" + (2**36).to_bytes(8, "little") + b"x.",
+    "a frame of 64 GiB": b"\x80\x04\x95" + (2**36).to_bytes(8, "little") + b"}.",
+    "lists in lists, as a label": dictionary({"data": array(PIXELS, 2), "labels": listing([number(1), NESTED_LIST])}),
+    "lists in lists, as a shape": dictionary(
+        {"labels": listing([]), "data": b"cnumpy\nndarray\n)\x81(K\x01" + NESTED_LIST + b"NI00\nNtb"}
+    ),
+    "lists in lists, as class names": dictionary({"label_names": NESTED_LIST}),
+    "tuples in tuples, as a key": b"}" + NESTED_TUPLE + b"Ns.",
+    "a million tuples, as a key": b"})" + b"\x85" * 1_000_000 + b"Ns.",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bombs(bomb: str, path: Path) -> None:
+    path.write_bytes(BOMBS[bomb])
+    program = (
+        "import resource, sys; from pathlib import Path; resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2);"
+        "from beam_jobs.sources.cifar10_pickle import load_batch; load_batch(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1, done
+    assert f"UserError: {path}" in done.stderr.splitlines()[-1]
+    assert len(done.stderr) < 5000
+
+
+def test_meta_data_that_names_no_ten_classes(tmp_path: Path) -> None:
+    folder = write_cifar10(tmp_path)
+    (folder / "batches.meta").write_bytes(dictionary({"label_names": listing([text("cat")])}))
+    with pytest.raises(UserError, match=r"batches\.meta must hold a list of 10 label_names"):
+        Cifar10.prepare(str(tmp_path))
+
+
+def test_every_file_is_checked_before_the_job_begins(tmp_path: Path) -> None:
+    folder = write_cifar10(tmp_path)
+    whole = (folder / "test_batch").read_bytes()
+    (folder / "test_batch").write_bytes(whole[:-9])
+    with pytest.raises(UserError, match="test_batch must be a CIFAR-10 batch file"):
+        Cifar10.prepare(str(tmp_path))
+    (folder / "test_batch").unlink()
+    with pytest.raises(UserError, match="test_batch must be there, got no such file"):
+        Cifar10.prepare(str(tmp_path))
+
+
+def test_a_dictionary_is_needed(path: Path) -> None:
+    path.write_bytes(b"\x80\x02].")
+    with pytest.raises(UserError, match="it holds a list, not a dictionary"):
+        load_pickle(path)
