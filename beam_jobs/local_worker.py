@@ -6,13 +6,18 @@ What goes wrong in a worker reaches the job as the text of an exception, and is 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the job, which ends its workers
     quiet = logging.StreamHandler()
     quiet.setLevel(logging.CRITICAL)
     logging.getLogger().addHandler(quiet)  # before Beam adds one that tells all
 
     from apache_beam.runners.worker import sdk_worker_main
 
+    # All is imported: from here on exceptions travel. Left is what libraries in C say of a job that was given up.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sdk_worker_main.main(sys.argv)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 from absl import flags, logging
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.pipeline import Pipeline
@@ -50,7 +53,8 @@ flags.DEFINE_float("min_coverage", 0.0, "Share of boxes that anchors must fit wi
 def main() -> None:
     """The job, from flags to manifest."""
     started = time.monotonic()
-    logging.set_verbosity(logging.ERROR)  # Beam's, which tells every start and stop of a worker
+    # Beam's diary. What goes wrong in a local worker comes back as an exception, and is told once.
+    logging.set_verbosity(logging.FATAL if FLAGS.runner == LOCAL else logging.ERROR)
     if not 0 <= FLAGS.max_rejected <= 1:
         raise UserError(f"--max_rejected must be in [0, 1], got {FLAGS.max_rejected}")
     config = dataclasses.replace(load_config(FLAGS.config).records, limit=FLAGS.limit)
@@ -86,6 +90,8 @@ def run(pipeline: Pipeline) -> Any:
             result.wait_until_finish()
             return result
     except Exception as error:
+        if str(error).startswith("KeyboardInterrupt"):  # pressed while Beam ran our code in this process
+            raise KeyboardInterrupt from None
         # Workers are other processes: all that comes back of their exception is its text.
         if found := re.search(r"UserError: (.+?)(?: \[while running|\\n|\n|$)", str(error)):
             raise UserError(found.group(1)) from None
@@ -98,9 +104,13 @@ def dead_workers_end_the_job() -> Iterator[None]:
     deaths: list[str] = []
     default = threading.excepthook
 
+    def quietly(arguments: threading.ExceptHookArgs) -> None:
+        if not isinstance(arguments.exc_value, grpc.RpcError):  # a broken connection: the job's own exception tells it
+            default(arguments)
+
     def on_thread_end(arguments: threading.ExceptHookArgs) -> None:
         if "Worker subprocess exited" not in str(arguments.exc_value):
-            default(arguments)
+            quietly(arguments)
         elif not deaths:
             deaths.append(str(arguments.exc_value))
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -114,7 +124,7 @@ def dead_workers_end_the_job() -> Iterator[None]:
         raise UserError(f"every worker must live to the end, got one that died ({deaths[0]}); was memory short? "
                         "Run the same command again: finished shards are kept") from None  # fmt: skip
     finally:
-        threading.excepthook = default
+        threading.excepthook = quietly  # threads end after the job
 
 
 def counter(result: Any, name: str) -> int:
@@ -141,4 +151,11 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    try:
+        run_command(main)
+    except SystemExit as end:
+        if end.code:  # threads of a job that failed may wait for workers, which wait for them
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+        raise
