@@ -19,6 +19,7 @@ LIMIT =
 WORKERS =
 RUNNER =
 BEAM_ARGS =
+FULL =
 
 STRATEGY = default
 REPLICAS =
@@ -83,6 +84,10 @@ records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORK
 	    $(call flag,data_dir,DATA_DIR) $(call flag,limit,LIMIT) $(call flag,workers,WORKERS) \
 	    $(call flag,runner,RUNNER) $(addprefix --beam_arg=,$(BEAM_ARGS)) $(ARGS)
 
+verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [ARGS=]
+	@echo "verify: $(records)"
+	$(python) -m beam_jobs.verify --records=$(call quote,$(records)) $(if $(filter 1,$(FULL)),--full) $(ARGS)
+
 train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=mirrored] [REPLICAS=n] [EPOCHS=n] [BATCH=global] [ARGS=]
 	@echo "train: $(CONFIG) on $(records), into $(run)"
 	$(python) -m model.train --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
@@ -104,6 +109,9 @@ include cluster/cluster.mk
 test: setup ## The tests  [TESTS=tests/pipeline] [ARGS=-x]
 	$(python) -m pytest $(TESTS) $(ARGS)
 
+test-faults: setup ## Kills a job, flips bits, breaks pictures: the figures of BUILD_NOTES.md, minutes  [ARGS=]
+	FAULTS=1 $(python) -m pytest -s tests/faults $(ARGS)
+
 lint: setup ## ruff and mypy
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
@@ -119,4 +127,4 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-.PHONY: setup lock demo records train evaluate pictures test lint bench clean help
+.PHONY: setup lock demo records verify train evaluate pictures test test-faults lint bench clean help

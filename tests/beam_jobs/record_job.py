@@ -14,6 +14,8 @@ from pathlib import Path
 
 from apache_beam.pipeline import Pipeline
 
+from beam_jobs.check_folder import check_files, check_receipts
+from beam_jobs.check_shard import check_shard, shard_checks
 from beam_jobs.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job import build_job
 from beam_jobs.make_records import counter, run
@@ -23,6 +25,7 @@ from beam_jobs.sources import make_source
 from beam_jobs.sources.source import Source
 from beam_jobs.write_shard import KEPT
 from pipeline.config import SPLITS, CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.errors import UserError
 from pipeline.example import Record, decode_record
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
@@ -146,3 +149,15 @@ def read_shards(records: Path) -> Iterator[tuple[str, int, Record]]:
             with (records / shard.name).open("rb") as file:
                 for data in read_frames(file, shard.bytes):
                     yield split, number, decode_record(data)
+
+
+def findings(records: Path, sample: int | None = None) -> list[str]:
+    """What `verify` finds, in this process; the line of a manifest that cannot be trusted is a finding too."""
+    try:
+        manifest, found = check_files(str(records))
+    except UserError as error:
+        return [str(error)]
+    found += check_receipts(manifest)
+    for check in shard_checks(manifest, sample):
+        found += check_shard(check).findings
+    return found

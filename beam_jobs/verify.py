@@ -1,0 +1,65 @@
+"""Checks a record set: every byte of every file, every record, and that targets equal a fresh matching.
+
+python -m beam_jobs.verify --records=records/cifar10_improved --full
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+from absl import flags
+from tqdm import tqdm
+
+from beam_jobs.check_folder import check_files, check_receipts
+from beam_jobs.check_shard import check_shard, shard_checks
+from beam_jobs.runner import local_workers
+from pipeline.errors import UserError, run_command
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
+flags.DEFINE_bool("full", False, "Match the boxes of every record afresh, not only those of a sample.")
+flags.DEFINE_integer(
+    "sample", 300, "Records of each split that are matched afresh, about; chosen by hash of their keys."
+)
+flags.DEFINE_integer("workers", 0, "Processes; 0: one for every core.")
+
+SHOWN = 20  # findings that are printed
+
+
+def main() -> None:
+    """The check, from flags to findings."""
+    started = time.monotonic()
+    if FLAGS.sample < 0:
+        raise UserError(f"--sample must be at least 0, got {FLAGS.sample}")
+    print(
+        f"verify: {FLAGS.records}, "
+        + ("all targets" if FLAGS.full else f"targets of about {FLAGS.sample} records a split")
+    )
+    manifest, findings = check_files(FLAGS.records)
+    findings += check_receipts(manifest)
+    checks = shard_checks(manifest, None if FLAGS.full else FLAGS.sample)
+    records = matched = 0
+    processes = min(local_workers(FLAGS.workers), max(len(checks), 1))
+    with multiprocessing.get_context("spawn").Pool(processes) as pool, \
+            tqdm(total=len(checks), unit="shard", desc="verify") as bar:  # fmt: skip
+        for found in pool.imap_unordered(check_shard, checks):
+            findings += found.findings
+            records, matched = records + found.records, matched + found.matched
+            bar.update()
+    for finding in sorted(findings)[:SHOWN]:
+        print(f"wrong: {finding}")
+    if len(findings) > SHOWN:
+        print(f"… and {len(findings) - SHOWN} more")
+    seconds = time.monotonic() - started
+    print(f"{len(checks)} shards, {records:,} records read, {matched:,} matched afresh, {seconds:.1f} s")
+    if findings:
+        raise UserError(
+            f"{FLAGS.records} must be as it was made, got {len(findings)} findings; "
+            "run `make records` again: it keeps the shards that hold"
+        )
+    print(f"{FLAGS.records} holds: nothing found")
+
+
+if __name__ == "__main__":
+    run_command(main)
