@@ -53,6 +53,15 @@ def test_outputs_are_ordered_by_map_row_column_and_box() -> None:
         assert index == len(tiny.ANCHORS)
 
 
+def test_the_first_predictions_are_the_prior_and_no_offsets() -> None:
+    network = build_network(tiny.MODEL, NetworkShape(64, STRIDES, tiny.ANCHORS, tiny.CLASS_COUNT))
+    outputs = network(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
+    scores = tf.nn.softmax(outputs["logits"]).numpy()
+    np.testing.assert_allclose(scores[..., -1], 0.75, atol=0.1)
+    np.testing.assert_allclose(scores[..., :-1], 0.25 / tiny.CLASS_COUNT, atol=0.05)
+    np.testing.assert_allclose(outputs["offsets"], 0.0, atol=0.5)
+
+
 def test_pixels_are_scaled_to_minus_one_and_one() -> None:
     network = build_network(tiny.MODEL, NetworkShape(64, STRIDES, tiny.ANCHORS, 3))
     scaled = tf.keras.Model(network.input, network.get_layer("rescaling").output)
