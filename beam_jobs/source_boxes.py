@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def usable_boxes(
 def _fault(box: SourceBox, shape: tuple[int, int], class_names: tuple[str, ...]) -> str | None:
     height, width = shape
     sides = box[:4]
-    if not all(isinstance(side, int | float) and math.isfinite(side) for side in sides):
+    if not all(isinstance(side, int | float) and abs(side) <= sys.float_info.max for side in sides):  # NaN is not
         return f"must have finite sides, got {list(sides)}"
     if box.class_name not in class_names:
         return f"must be of a known class, got {box.class_name!r}"

@@ -36,6 +36,7 @@ def test_a_rounded_box_is_cut_at_the_border() -> None:
         (SourceBox(0, 0, math.nan, 5, "cat"), "box 0 must have finite sides"),
         (SourceBox(0, 0, math.inf, 5, "cat"), "box 0 must have finite sides"),
         (SourceBox(0, 0, "7", 5, "cat"), "box 0 must have finite sides"),  # type: ignore[arg-type]
+        (SourceBox(0, 0, 10**400, 5, "cat"), "box 0 must have finite sides"),
         (SourceBox(0, 0, 5, 5, "cow"), "box 0 must be of a known class, got 'cow'"),
         (SourceBox(-2, 0, 5, 5, "cat"), "box 0 must lie inside 100 x 200 pixels"),
         (SourceBox(0, 0, 5, 202, "cat"), "box 0 must lie inside 100 x 200 pixels"),
