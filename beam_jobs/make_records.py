@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
 from absl import flags, logging
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.pipeline import Pipeline
@@ -105,7 +104,7 @@ def dead_workers_end_the_job() -> Iterator[None]:
     default = threading.excepthook
 
     def quietly(arguments: threading.ExceptHookArgs) -> None:
-        if not isinstance(arguments.exc_value, grpc.RpcError):  # a broken connection: the job's own exception tells it
+        if not arguments.exc_type.__module__.startswith("grpc"):  # a broken connection: the job's exception tells it
             default(arguments)
 
     def on_thread_end(arguments: threading.ExceptHookArgs) -> None:
