@@ -1,0 +1,131 @@
+"""Mutated pictures and annotations: each is written or rejected by key and reason, and the counts add up."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipeline.config import SPLITS
+from pipeline.errors import UserError
+from pipeline.manifest import load_manifest
+from tests.beam_jobs.picture_files import LIST, PictureFiles, write_pictures
+from tests.beam_jobs.record_job import DIGITS, findings, make_set, read_shards
+
+COUNT = 1000
+SIDES = (float("nan"), float("inf"), -float("inf"), -5.0, 1e9, 1e308, 10**400, None, "7", 0, True)
+CLASSES = ("cat", "no such class", "", None, 3, "CAT")
+
+
+def break_picture(path: Path, choose: random.Random) -> str:
+    """Mutates a picture file. -> how."""
+    data = bytearray(path.read_bytes())
+    how = choose.choice(["flip", "flip", "truncate", "cut", "noise", "empty", "gone", "foreign", "grow"])
+    if how == "flip":
+        for _ in range(choose.randint(1, 20)):
+            data[choose.randrange(len(data))] ^= 1 << choose.randrange(8)
+    elif how == "truncate":
+        del data[choose.randrange(len(data)) :]
+    elif how == "cut":
+        start = choose.randrange(len(data))
+        del data[start : start + choose.randint(1, 50)]
+    elif how == "noise":
+        data = bytearray(choose.randbytes(len(data)))
+    elif how == "empty":
+        data.clear()
+    elif how == "foreign":
+        data = bytearray(b"GIF89a<svg/>" + data)
+    elif how == "grow":
+        data += choose.randbytes(100)
+    path.write_bytes(data)
+    if how == "gone":
+        path.unlink()
+    return how
+
+
+def break_entry(entry: dict[str, Any], choose: random.Random) -> str:
+    """Mutates the annotation of a picture. -> how."""
+    how = choose.choice(["side", "side", "swap", "flat", "class", "no box", "many", "twice"])
+    box = choose.choice(entry["boxes"])
+    if how == "side":
+        box[choose.randrange(4)] = choose.choice(SIDES)
+    elif how == "swap":
+        box[0], box[2] = box[2], box[0]
+    elif how == "flat":
+        box[3] = box[1]
+    elif how == "class":
+        box[4] = choose.choice(CLASSES)
+    elif how == "no box":
+        entry["boxes"] = []
+    elif how == "many":
+        entry["boxes"] = [list(box) for _ in range(60)]
+    return how
+
+
+def readable(path: Path) -> bool:
+    """Whether the image library reads the whole file."""
+    try:
+        with Image.open(path, formats=("JPEG", "PNG", "BMP", "WEBP")) as image:
+            image.convert("RGB")
+    except Exception:
+        return False
+    return True
+
+
+def test_fuzz(tmp_path: Path) -> None:
+    choose = random.Random(int(os.environ.get("FAULTS_SEED", "0")))
+    folder = write_pictures(tmp_path / "pictures", count=COUNT)
+    entries = json.loads((folder / LIST).read_text())
+    how: Counter[str] = Counter()
+    for entry in list(entries):
+        which = choose.choice(["picture", "annotation", "both"])
+        if which != "annotation":
+            how[break_picture(folder / entry["file"], choose)] += 1
+        if which != "picture":
+            how[broken := break_entry(entry, choose)] += 1
+            if broken == "twice":  # five places on, so that both are of one split
+                entries.insert(min(len(entries), entries.index(entry) + 5), dict(entry))
+    (folder / LIST).write_text(json.dumps(entries))
+    source = PictureFiles(str(folder))
+    items = source.items()
+    config = replace(DIGITS, copies=1, limit=None)
+
+    records = tmp_path / "records"
+    with pytest.raises(UserError, match=r"rejected pictures must be at most 0\.0000% .*rejected\.jsonl") as refusal:
+        make_set(records, config, source=source)
+    assert "\n" not in str(refusal.value)
+    assert not (records / "manifest.json").exists() and (records / "rejected.jsonl").stat().st_size > 0
+
+    make_set(records, config, source=source, max_rejected=1.0)
+    manifest = load_manifest(str(records))
+    assert findings(records) == []
+    lines = [json.loads(line) for line in (records / "rejected.jsonl").read_text().splitlines()]
+    rejected = Counter(line["what"] for line in lines)
+    assert all(line["key"].split("/")[0] in SPLITS and line["reason"] for line in lines)
+    written = {record.key: len(record.labels) for _, _, record in read_shards(records)}
+
+    assert rejected["picture"] + len(written) == len(items) == manifest.rejected["pictures_seen"]
+    assert {"pictures": rejected["picture"], "boxes": rejected["box"]}.items() <= manifest.rejected.items()
+    by_id = {item.source_id: item for item in items}
+    assert {key.split("/")[1] for key in written} == {i for i, item in by_id.items() if readable(Path(item.reference))}
+    given = {key: len(by_id[key.split("/")[1]].boxes or ()) for key in written}
+    lost = Counter(line["key"] for line in lines if line["what"] == "box")
+    assert {key: written[key] + lost[key] for key in written} == given
+    assert manifest.rejected["boxes_seen"] == sum(given.values())
+
+    share = max(rejected["picture"] / len(items), rejected["box"] / sum(given.values()))
+    make_set(tmp_path / "just enough", config, source=source, max_rejected=share)
+    with pytest.raises(UserError, match="must be at most"):
+        make_set(tmp_path / "too little", config, source=source, max_rejected=share - 1e-6)
+    print(
+        f"\nfuzz: {COUNT} pictures and annotations mutated ({dict(sorted(how.items()))}): {len(items)} pictures seen = "
+        f"{len(written)} written + {rejected['picture']} rejected; {sum(given.values())} boxes seen = "
+        f"{sum(written.values())} written + {rejected['box']} rejected"
+    )
