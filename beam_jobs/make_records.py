@@ -5,30 +5,23 @@ python -m beam_jobs.make_records --config=cifar10_improved --records=records/cif
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import re
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from typing import Any
 
 from absl import flags, logging
-from apache_beam.metrics.metric import MetricsFilter
-from apache_beam.pipeline import Pipeline
 
 from beam_jobs.coverage import check_coverage, measure_coverage
 from beam_jobs.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job import build_job
 from beam_jobs.progress import shard_progress
 from beam_jobs.record_folder import own_folder
+from beam_jobs.run_job import counter, run
 from beam_jobs.runner import LOCAL, MODES, local_workers, make_pipeline
 from beam_jobs.sources import make_source
 from beam_jobs.split_items import all_shards
-from beam_jobs.write_shard import KEPT, METRICS
+from beam_jobs.write_shard import KEPT
 from configs import load_config
 from pipeline.config import SPLITS
 from pipeline.errors import UserError, run_command
@@ -79,57 +72,6 @@ def main() -> None:
     if kept:
         print(f"{kept} of {shards} shards were there already, with receipts that hold; kept")
     report(manifest, FLAGS.config, time.monotonic() - started)
-
-
-def run(pipeline: Pipeline) -> Any:
-    """Runs a pipeline to its end. A `UserError` in a worker becomes one here; other failures keep their traceback."""
-    try:
-        with dead_workers_end_the_job():
-            result = pipeline.run()
-            result.wait_until_finish()
-            return result
-    except Exception as error:
-        if str(error).startswith("KeyboardInterrupt"):  # pressed while Beam ran our code in this process
-            raise KeyboardInterrupt from None
-        # Workers are other processes: all that comes back of their exception is its text.
-        if found := re.search(r"UserError: (.+?)(?: \[while running|\\n|\n|$)", str(error)):
-            raise UserError(found.group(1)) from None
-        raise
-
-
-@contextlib.contextmanager
-def dead_workers_end_the_job() -> Iterator[None]:
-    """Beam's local runner waits for ever for a worker process that died (killed, out of memory); this ends the wait."""
-    deaths: list[str] = []
-    default = threading.excepthook
-
-    def quietly(arguments: threading.ExceptHookArgs) -> None:
-        if not arguments.exc_type.__module__.startswith("grpc"):  # a broken connection: the job's exception tells it
-            default(arguments)
-
-    def on_thread_end(arguments: threading.ExceptHookArgs) -> None:
-        if "Worker subprocess exited" not in str(arguments.exc_value):
-            quietly(arguments)
-        elif not deaths:
-            deaths.append(str(arguments.exc_value))
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    threading.excepthook = on_thread_end
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not deaths:
-            raise
-        raise UserError(f"every worker must live to the end, got one that died ({deaths[0]}); was memory short? "
-                        "Run the same command again: finished shards are kept") from None  # fmt: skip
-    finally:
-        threading.excepthook = quietly  # threads end after the job
-
-
-def counter(result: Any, name: str) -> int:
-    """The value of one of the job's counters; 0 if the runner reports none."""
-    found = result.metrics().query(MetricsFilter().with_namespace(METRICS).with_name(name))["counters"]
-    return sum(int(c.result) for c in found)
 
 
 def report(manifest: Manifest, config_name: str, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -18,8 +19,8 @@ from beam_jobs.check_folder import check_files, check_receipts
 from beam_jobs.check_shard import check_shard, shard_checks
 from beam_jobs.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job import build_job
-from beam_jobs.make_records import counter, run
 from beam_jobs.record_folder import own_folder
+from beam_jobs.run_job import counter, run
 from beam_jobs.runner import make_pipeline
 from beam_jobs.sources import make_source
 from beam_jobs.sources.source import Source
@@ -116,8 +117,9 @@ def start(*flags: str, config: str = "digits_demo") -> subprocess.Popen[str]:
 
 
 def kill_all(job: subprocess.Popen[str]) -> None:
-    """SIGKILL for a job and its workers."""
-    os.killpg(job.pid, signal.SIGKILL)
+    """SIGKILL for a job and its workers, those that are still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(job.pid, signal.SIGKILL)
     job.communicate(timeout=PATIENCE)
 
 
