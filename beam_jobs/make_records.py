@@ -22,13 +22,13 @@ from beam_jobs.runner import LOCAL, MODES, local_workers, make_pipeline
 from beam_jobs.sources import make_source
 from beam_jobs.split_items import all_shards
 from beam_jobs.write_shard import KEPT
-from configs import load_config
+from configs import config_names, load_config
 from pipeline.config import SPLITS
 from pipeline.errors import UserError, run_command
 from pipeline.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("config", "cifar10_improved", "Name of a configuration in configs/.")
+flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set; default: records/<config>. Any of Beam's file systems.")
 flags.DEFINE_string(
     "data_dir", None, "Where the source's data lies: a folder, or an archive. Default: it is downloaded."
