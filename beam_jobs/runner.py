@@ -25,7 +25,7 @@ LOCAL = "local"
 MODES = ("in_memory", "multi_threading", "multi_processing")
 PORTABLE = "PortableRunner"
 _QUIET = "--default_sdk_harness_log_level=WARNING"
-_CLUSTER = {"portable": PORTABLE, "spark": "SparkRunner", "dataflow": "DataflowRunner"}
+_CLUSTER = {"portable": PORTABLE, "flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _REFUSED = {
     "dask": "it mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields, silently",
     "direct": "it first tries to download another runner and may hang; `local` is the in-process runner of Beam itself",
@@ -48,7 +48,9 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
         raise UserError(f"--runner must be one that keeps its word, got {runner!r}: {_REFUSED[name]}")
     if name == LOCAL or name == "fnapi":
         return _local(workers, mode, beam_args)
-    options = PipelineOptions([f"--runner={_CLUSTER.get(name, runner)}", _QUIET, *beam_args])
+    if name not in _CLUSTER:  # Beam itself would import and call whatever has that name
+        raise UserError(f"--runner must be one of {', '.join((LOCAL, *_CLUSTER))}, got {runner!r}")
+    options = PipelineOptions([f"--runner={_CLUSTER[name]}", _QUIET, *beam_args])
     return Pipeline(options=options)
 
 
