@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
+import lzma
 import os
 import shutil
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 import zlib
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, disk_error
 from pipeline.manifest import file_sha256
 
 TIMEOUT_SECONDS = 30
@@ -47,8 +48,10 @@ def fetch(url: str, target: Path, *, sha256: str, way_out: str) -> Path:
         if digest != sha256:
             raise UserError(f"{url} must have the SHA-256 {sha256}, got {digest}; try again, or {way_out}")
         os.replace(part, target)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+    except (OSError, http.client.HTTPException) as error:  # URLError, time-outs and TLS's errors are OSErrors
+        if isinstance(error, OSError) and (full := disk_error(error)):
+            raise full from None
+        reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
         raise UserError(f"{url} must be reachable, got {reason}; check the network, or {way_out}") from None
     finally:
         Path(part).unlink(missing_ok=True)
@@ -79,14 +82,19 @@ def unpack(archive: Path, folder: Path, *, members: dict[str, str]) -> Path:
                     raise UserError(f"{archive}: {member.name} must be a file, got a link or a folder")
                 with (part / name).open("wb") as out:
                     shutil.copyfileobj(file, out, _BLOCK)
+            while tar.fileobj is not None and tar.fileobj.read(_BLOCK):  # to the end, where the checksum is
+                pass
         if missing:
             raise UserError(f"{archive} must hold {', '.join(sorted(missing))}, got an archive without")
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of a decoder
+            raise disk_error(error) or error from None
+        reason = str(error).partition("\n")[0]
         raise UserError(
-            f"{archive} must be a whole tar archive, got a broken one: {error}; delete it and try again"
+            f"{archive} must be a whole tar archive, got a broken one: {reason}; delete it and try again"
         ) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
