@@ -91,6 +91,7 @@ def write_whole(path: str, data: bytes, temporary: str) -> None:
                 os.fsync(file.fileno())
         rename(temporary, path)
     except OSError as error:
+        error.filename = error.filename or path  # a failed write does not say where it was
         raise disk_error(error) or error from None
 
 

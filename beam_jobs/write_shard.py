@@ -56,6 +56,7 @@ class WriteShard(beam.DoFn):
             self._folder.commit(temporary, name)
             self._folder.write_receipt(receipt)
         except OSError as error:
+            error.filename = error.filename or self._folder.path  # a failed write does not say where it was
             raise disk_error(error) or error from None
 
     def _append_all(self, file: BinaryIO, name: str, entries: list[Entry]) -> Receipt:
