@@ -1,0 +1,41 @@
+"""A source of tests that tells which modules are loaded where its pictures are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from beam_jobs.sources.source import Item
+from pipeline.canvas import Picture
+from pipeline.placement import Shape
+
+
+@dataclass(frozen=True)
+class ModulesSource:
+    """Grey pictures; reading one writes the names of all loaded modules into a file named after the process."""
+
+    folder: str
+    name: str = "modules"
+    class_names: tuple[str, ...] = ("grey",)
+
+    def fingerprint(self) -> str:
+        """There is only one."""
+        return "modules"
+
+    def items(self) -> list[Item]:
+        """A few for each split."""
+        return [Item("test" if n % 3 == 0 else "train", str(n), str(n), 0) for n in range(60)]
+
+    def shape(self, reference: str) -> Shape:
+        """All are of one size."""
+        return 8, 8
+
+    def read(self, reference: str) -> Picture:
+        """Grey."""
+        (Path(self.folder) / f"{os.getpid()}.json").write_text(json.dumps(sorted(sys.modules)))
+        return np.full((8, 8, 3), 128, np.uint8)
