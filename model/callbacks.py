@@ -61,6 +61,8 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
             return
         detector: Detector = self.model
         self.evaluator.set_weights(detector.evaluation_weights())
+        if detector.averages is not None:
+            self.evaluator.fit_statistics(self.manifest, batch=training.batch, seed=training.seed)
         if self.manifest.examples("val") == 0:  # nothing to compare by: the latest weights are the best known
             save_best(self.folder, self.evaluator.network, number)
             return

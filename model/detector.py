@@ -67,7 +67,7 @@ class Detector(tf.keras.Model):
 
         Batch-norm statistics are the mean over the replicas. In the order of `network.get_weights()`.
         """
-        return self.network.get_weights() if self.averages is None else self.averages.values()
+        return self.network.get_weights() if self.averages is None else self.averages.weights_of(self.network)
 
 
 def _global_sum(value: tf.Tensor) -> tf.Tensor:
