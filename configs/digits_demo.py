@@ -33,7 +33,7 @@ CONFIG = Config(
         IMPROVED_TRAINING,
         schedule=ScheduleConfig(kind="cosine", base=3e-3, warmup_steps=100),
         epoch_steps=100,
-        epochs=6,
+        epochs=4,
         average_decay=0.99,
     ),
 )
