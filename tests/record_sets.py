@@ -84,8 +84,7 @@ def write_record_set(
     """Writes a whole record set and reads its manifest back. Record i goes to shard i mod shards."""
     if records is None:
         records = {
-            split: make_records(config, split, n)
-            for split, n in (("train", train), ("val", val), ("test", test))
+            split: make_records(config, split, n) for split, n in (("train", train), ("val", val), ("test", test))
         }
     folder.mkdir(parents=True, exist_ok=True)
     shards = {}
