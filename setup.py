@@ -19,9 +19,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(
-        include=[
-            f"{name}{sub}" for name in ("pipeline", "beam_jobs", "model", "configs") for sub in ("", ".*")
-        ]
+        include=[f"{name}{sub}" for name in ("pipeline", "beam_jobs", "model", "configs") for sub in ("", ".*")]
     ),
     install_requires=[
         f"apache-beam=={BEAM}",

@@ -47,7 +47,8 @@ class Checkout:
         shutil.copytree(ROOT / "scripts", self.folder / "scripts")
         for name in ("sh", "make", "awk"):
             (self.programs / name).symlink_to(shutil.which(name) or name)
-        for name in ("Makefile", "setup.py", "pyproject.toml"):
+        (self.folder / "cluster").mkdir()
+        for name in ("Makefile", "cluster/cluster.mk", "setup.py", "pyproject.toml"):
             shutil.copy(ROOT / name, self.folder / name)
         for name in ("default", "gpu", "addons"):
             self.lock(name).write_text("absl-py==2.5.1 \\\n    --hash=sha256:" + "0" * 64 + "\n")

@@ -51,9 +51,7 @@ def test_too_old_or_too_new_says_what_was_found_and_needed(checkout: Checkout, v
 
 
 def test_no_python_at_all(checkout: Checkout) -> None:
-    assert complaint(find(checkout)).startswith(
-        "setup: no usable Python: found none, needed Python 3.10 to 3.13;"
-    )
+    assert complaint(find(checkout)).startswith("setup: no usable Python: found none, needed Python 3.10 to 3.13;")
 
 
 def test_PYTHON_is_the_only_candidate(checkout: Checkout) -> None:
@@ -71,8 +69,7 @@ def test_PYTHON_that_is_no_python(checkout: Checkout) -> None:
     broken = checkout.add_program("broken", "exit 1")
     expected = "setup: PYTHON must be Python 3.10 to 3.13, got"
     assert (
-        complaint(find(checkout, PYTHON=str(broken)))
-        == f"{expected} {broken} (a program that does not run as Python)"
+        complaint(find(checkout, PYTHON=str(broken))) == f"{expected} {broken} (a program that does not run as Python)"
     )
     assert complaint(find(checkout, PYTHON="nonesuch")) == f"{expected} nonesuch (no such program)"
 

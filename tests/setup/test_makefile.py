@@ -61,9 +61,7 @@ def test_the_demo_is_the_three_commands(checkout: Checkout) -> None:
 
 
 def test_a_failing_command_fails_the_target(checkout: Checkout) -> None:
-    checkout.add_program(
-        "env/bin/python", 'case "$2" in *version_info*) echo 3.12.1 ;; *) [ "$1" != -m ] ;; esac'
-    )
+    checkout.add_program("env/bin/python", 'case "$2" in *version_info*) echo 3.12.1 ;; *) [ "$1" != -m ] ;; esac')
     assert checkout.make("records", f"VENV={checkout.programs / 'env'}").returncode != 0
 
 

@@ -93,9 +93,7 @@ def test_each_stack_has_its_own_environment(checkout: Checkout) -> None:
 )
 def test_a_failed_install_says_why_and_is_not_complete(checkout: Checkout, printed: str, reason: str) -> None:
     failed = checkout.make("setup", PIP_PRINTS=printed, PIP_EXITS="1")
-    assert complaint(failed) == (
-        f"setup: the packages could not be installed: {reason} (see .venv/default.log)"
-    )
+    assert complaint(failed) == (f"setup: the packages could not be installed: {reason} (see .venv/default.log)")
     assert printed in (checkout.folder / ".venv/default.log").read_text()
     assert not checkout.stamp().exists()
     assert checkout.make("setup").returncode == 0
@@ -113,9 +111,7 @@ def test_a_failed_renewal_does_not_pass_for_the_old_environment(checkout: Checko
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_an_interrupted_set_up_is_not_complete(
-    checkout: Checkout, tmp_path: Path, end: signal.Signals
-) -> None:
+def test_an_interrupted_set_up_is_not_complete(checkout: Checkout, tmp_path: Path, end: signal.Signals) -> None:
     hang = tmp_path / "hang"
     hang.touch()
     process = checkout.start("make", "setup", PIP_HANGS_WHILE=str(hang))
