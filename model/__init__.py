@@ -10,3 +10,7 @@ from importlib import metadata
 
 if tuple(int(part) for part in metadata.version("tensorflow").split(".")[:2]) >= (2, 16):
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
+from model.quiet_start import start_tensorflow
+
+start_tensorflow()
