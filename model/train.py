@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 from absl import flags, logging
 
-from configs import load_config
+from configs import config_names, load_config
 from model.callbacks import EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
 from model.checkpoints import LastCheckpoints, Progress
 from model.detector import Detector
@@ -27,7 +27,7 @@ from pipeline.errors import run_command
 from pipeline.manifest import check_shards, load_manifest
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("config", "cifar10_improved", "Name of a configuration in configs/.")
+flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set; default: records/<config>.")
 flags.DEFINE_string("run", None, "Folder of the run, made or gone on with; default: runs/<config>.")
 flags.DEFINE_string("strategy", "default", f"How to use the devices: {' or '.join(STRATEGIES)}.")
