@@ -6,33 +6,26 @@ make train CONFIG=cifar10_small
 
 from dataclasses import replace
 
+from pipeline import presets
 from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.presets import (
-    IMPROVED_ANCHORS,
-    IMPROVED_DECODE,
-    IMPROVED_LOSS,
-    IMPROVED_MATCHING,
-    IMPROVED_MODEL,
-    IMPROVED_TRAINING,
-)
 from pipeline.recipe import Config, ScheduleConfig
 
 CONFIG = Config(
     name="cifar10_small",
     records=RecordsConfig(
         source="cifar10",
-        anchors=IMPROVED_ANCHORS,
-        matching=IMPROVED_MATCHING,
+        anchors=presets.IMPROVED_ANCHORS,
+        matching=presets.IMPROVED_MATCHING,
         canvas=CanvasConfig(size=112, object_size=(32, 32), flip=True),
         shards=ShardCounts(train=32, val=4, test=8),
         copies=2,
     ),
-    model=IMPROVED_MODEL,
+    model=presets.IMPROVED_MODEL,
     # Offsets have no variances: SSD's 0.1 and 0.2 amount to weights of 10 and 5.
-    loss=replace(IMPROVED_LOSS, offsets_weight=5.0),
-    decode=IMPROVED_DECODE,
+    loss=replace(presets.IMPROVED_LOSS, offsets_weight=5.0),
+    decode=presets.IMPROVED_DECODE,
     training=replace(
-        IMPROVED_TRAINING,
+        presets.IMPROVED_TRAINING,
         schedule=ScheduleConfig(kind="cosine", base=2e-3, warmup_steps=300),
         epoch_steps=500,
         epochs=6,

@@ -6,29 +6,22 @@ make train CONFIG=cifar10_small_baseline
 
 from dataclasses import replace
 
+from pipeline import presets
 from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.presets import (
-    BASELINE_ANCHORS,
-    BASELINE_DECODE,
-    BASELINE_LOSS,
-    BASELINE_MATCHING,
-    BASELINE_MODEL,
-    BASELINE_TRAINING,
-)
 from pipeline.recipe import Config
 
 CONFIG = Config(
     name="cifar10_small_baseline",
     records=RecordsConfig(
         source="cifar10",
-        anchors=BASELINE_ANCHORS,
-        matching=BASELINE_MATCHING,
+        anchors=presets.BASELINE_ANCHORS,
+        matching=presets.BASELINE_MATCHING,
         canvas=CanvasConfig(size=112, object_size=(32, 32)),
         shards=ShardCounts(train=32, val=4, test=8),
         copies=2,
     ),
-    model=BASELINE_MODEL,
-    loss=BASELINE_LOSS,
-    decode=BASELINE_DECODE,
-    training=replace(BASELINE_TRAINING, epoch_steps=500, epochs=6, evaluate_examples=1000),
+    model=presets.BASELINE_MODEL,
+    loss=presets.BASELINE_LOSS,
+    decode=presets.BASELINE_DECODE,
+    training=replace(presets.BASELINE_TRAINING, epoch_steps=500, epochs=6, evaluate_examples=1000),
 )

@@ -5,32 +5,25 @@ make demo
 
 from dataclasses import replace
 
+from pipeline import presets
 from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.presets import (
-    IMPROVED_ANCHORS,
-    IMPROVED_DECODE,
-    IMPROVED_LOSS,
-    IMPROVED_MATCHING,
-    IMPROVED_MODEL,
-    IMPROVED_TRAINING,
-)
 from pipeline.recipe import Config, ScheduleConfig
 
 CONFIG = Config(
     name="digits_demo",
     records=RecordsConfig(
         source="digits",
-        anchors=IMPROVED_ANCHORS,
-        matching=IMPROVED_MATCHING,
+        anchors=presets.IMPROVED_ANCHORS,
+        matching=presets.IMPROVED_MATCHING,
         canvas=CanvasConfig(size=112, object_size=(28, 44), objects=(1, 2)),
         shards=ShardCounts(train=8, val=2, test=2),
         copies=8,
     ),
-    model=replace(IMPROVED_MODEL, width_multiplier=0.5),
-    loss=replace(IMPROVED_LOSS, offsets_weight=5.0),
-    decode=IMPROVED_DECODE,
+    model=replace(presets.IMPROVED_MODEL, width_multiplier=0.5),
+    loss=replace(presets.IMPROVED_LOSS, offsets_weight=5.0),
+    decode=presets.IMPROVED_DECODE,
     training=replace(
-        IMPROVED_TRAINING,
+        presets.IMPROVED_TRAINING,
         schedule=ScheduleConfig(kind="cosine", base=3e-3, warmup_steps=100),
         epoch_steps=100,
         epochs=4,
