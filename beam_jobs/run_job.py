@@ -32,6 +32,10 @@ def run(pipeline: Pipeline) -> Any:
         raise
 
 
+class _WorkerDied(Exception):
+    """Raised in the main thread, which waits for ever for the answer of a worker that is no more."""
+
+
 @contextlib.contextmanager
 def dead_workers_end_the_job() -> Iterator[None]:
     """Beam's local runner waits for ever for a worker process that died (killed, out of memory); this ends the wait."""
@@ -47,17 +51,21 @@ def dead_workers_end_the_job() -> Iterator[None]:
             quietly(arguments)
         elif not deaths:
             deaths.append(str(arguments.exc_value))
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            # Not SIGINT: a job that a shell started in the background ignores that.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def in_main_thread(_number: int, _frame: Any) -> None:
+        raise _WorkerDied
 
     threading.excepthook = on_thread_end
+    before = signal.signal(signal.SIGUSR1, in_main_thread)
     try:
         yield
-    except KeyboardInterrupt:
-        if not deaths:
-            raise
+    except _WorkerDied:
         raise UserError(f"every worker must live to the end, got one that died ({deaths[0]}); was memory short? "
                         "Run the same command again: finished shards are kept") from None  # fmt: skip
     finally:
+        signal.signal(signal.SIGUSR1, before)
         threading.excepthook = quietly  # threads end after the job
 
 

@@ -104,10 +104,11 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0].removeprefix("error: ")
 
 
-def start(*flags: str, config: str = "digits_demo") -> subprocess.Popen[str]:
-    """Starts the command in a process group of its own."""
+def start(*flags: str, config: str = "digits_demo", background: bool = False) -> subprocess.Popen[str]:
+    """Starts the command in a process group of its own; in the background a shell has it ignore Ctrl-C."""
+    shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if background else []
     return subprocess.Popen(
-        command(*flags, config=config),
+        [*shell, *command(*flags, config=config)],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

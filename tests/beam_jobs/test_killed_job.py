@@ -68,8 +68,11 @@ def children(pid: int) -> list[int]:
     return [int(child) for child, parent, stat in rows if int(parent) == pid and not stat.startswith("Z")]
 
 
-def test_a_killed_worker_ends_the_job_with_one_line(uninterrupted: dict[str, str], tmp_path: Path) -> None:
-    job = start(f"--records={tmp_path}", LIMIT, "--workers=2")
+@pytest.mark.parametrize("background", [False, True])
+def test_a_killed_worker_ends_the_job_with_one_line(
+    background: bool, uninterrupted: dict[str, str], tmp_path: Path
+) -> None:
+    job = start(f"--records={tmp_path}", LIMIT, "--workers=2", background=background)
     wait_until(lambda: a_temporary_shard(tmp_path) or receipts(tmp_path), job)
     workers = children(job.pid)
     assert len(workers) == 2
