@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,36 +13,44 @@ from pipeline.matching import Matches
 IOU_BINS = 20  # of 0.05; the last one holds an IoU of 1 too
 
 
-@dataclass
+_HELD = 256  # examples that wait to be counted: together that is cheap, and memory must not grow with a shard
+
+
 class ShardStatistics:
     """Collects what was matched, example by example; `summary` counts it."""
 
-    classes: int
-    anchors: Anchors
-    positive_iou: float
-    _labels: list[NDArray[np.int64]] = field(default_factory=list)
-    _matches: list[Matches] = field(default_factory=list)
+    def __init__(self, classes: int, anchors: Anchors, positive_iou: float) -> None:
+        self._classes, self._anchors, self._positive_iou = classes, anchors, positive_iou
+        self._labels: list[NDArray[np.int64]] = []
+        self._matches: list[Matches] = []
+        self._counted = self._count()
 
     def add(self, labels: NDArray[np.int64], matches: Matches) -> None:
         """Adds an example: its labels, [G], and its matches."""
         self._labels.append(labels)
         self._matches.append(matches)
+        if len(self._matches) >= _HELD:
+            self._counted = self.summary()
+            self._labels, self._matches = [], []
 
     def summary(self) -> dict[str, Any]:
         """Counts, as plain JSON; `add_up` adds those of several shards."""
+        return add_up([self._counted, self._count()])
+
+    def _count(self) -> dict[str, Any]:
         labels = np.concatenate([np.zeros(0, np.int64), *self._labels])
         best = np.concatenate([np.zeros(0), *(m.best_iou for m in self._matches)])
         anchors = np.concatenate([np.zeros(0, np.int64), *(m.anchors for m in self._matches)])
         positives = [np.bincount(m.ground_truths, minlength=len(m.best_iou)) for m in self._matches]
         reached = np.concatenate([np.zeros(0, np.int64), *positives]) > 0
-        maps = np.histogram(anchors, bins=np.asarray(self.anchors.map_starts))[0]
+        maps = np.histogram(anchors, bins=np.asarray(self._anchors.map_starts))[0]
         bins = np.minimum((best * IOU_BINS).astype(np.int64), IOU_BINS - 1)
         return {
             "examples": len(self._matches),
             "boxes": len(labels),
-            "boxes_per_class": np.bincount(labels, minlength=self.classes).tolist(),
+            "boxes_per_class": np.bincount(labels, minlength=self._classes).tolist(),
             "best_iou_histogram": np.bincount(bins, minlength=IOU_BINS).tolist(),
-            "boxes_of_positive_iou": int((best >= self.positive_iou).sum()),
+            "boxes_of_positive_iou": int((best >= self._positive_iou).sum()),
             "boxes_without_anchor": int((~reached).sum()),
             "positives": len(anchors),
             "positives_per_map": maps.tolist(),
