@@ -13,8 +13,9 @@ ANCHORS = Anchors((FeatureMap((2, 2), ((0.5, 0.5),)), FeatureMap((1, 1), ((1.0, 
 
 
 def matches(anchors: list[int], ground_truths: list[int], ignored: list[int], best_iou: list[float]) -> Matches:
-    integers = (np.array(values, np.int64) for values in (anchors, ground_truths, ignored))
-    return Matches(*integers, np.array(best_iou, np.float64))
+    return Matches(
+        np.array(anchors, np.int64), np.array(ground_truths, np.int64), np.array(ignored, np.int64), np.array(best_iou)
+    )
 
 
 def test_a_hand_made_shard() -> None:
