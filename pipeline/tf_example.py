@@ -16,16 +16,14 @@ Value = list[bytes] | NDArray[np.float32] | NDArray[np.int64]
 
 # Tags of length-delimited fields. Example: features = 1. Features: feature = 1, a map whose entries are key = 1 and
 # value = 2. Feature: one of bytes_list = 1, float_list = 2, int64_list = 3, each with value = 1.
-_FEATURES = _ENTRY = b"\x0a"
+_FEATURES = _ENTRY = _ITEM = b"\x0a"
 _VALUE = b"\x12"
 _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 
 
 def encode_example(features: dict[str, Value]) -> bytes:
     """Serializes features: a list of bytes, a float32 array or an int64 array each (flattened in C order)."""
-    bodies = [_name(name) + _delimited(_VALUE, _feature(features[name])) for name in sorted(features)]
-    entries = [_delimited(_ENTRY, body) for body in bodies]
-    return _delimited(_FEATURES, b"".join(entries))
+    return _delimited(_FEATURES, b"".join([_entry(name, features[name]) for name in sorted(features)]))
 
 
 def decode_example(serialized: bytes) -> dict[str, Value]:
@@ -53,13 +51,13 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-_VARINTS = [_varint(v) for v in range(1 << 14)]  # nearly every length, anchor and class
+_SMALL = {v: _varint(v) for v in range(1 << 14)}  # nearly every length, anchor and class
 
 
 def _delimited(tag: bytes, body: bytes) -> bytes:
     """A length-delimited field."""
     length = len(body)
-    return tag + (_VARINTS[length] if length < len(_VARINTS) else _varint(length)) + body
+    return tag + (_SMALL[length] if length < len(_SMALL) else _varint(length)) + body
 
 
 @lru_cache(maxsize=1024)
@@ -67,19 +65,28 @@ def _name(name: str) -> bytes:
     return _delimited(b"\x0a", name.encode())
 
 
-def _feature(value: Value) -> bytes:
+def _entry(name: str, value: Value) -> bytes:
+    """An entry of the map: the name, and its list."""
     if isinstance(value, list):
-        return _delimited(_BYTES, b"".join([_delimited(b"\x0a", v) for v in value]))
-    if value.dtype == np.float32:
-        return _delimited(_FLOATS, _delimited(b"\x0a", value.astype("<f4").tobytes()) if value.size else b"")
-    if value.dtype == np.int64:
-        numbers = cast(list[int], value.ravel().tolist())
-        if numbers and min(numbers) >= 0 and max(numbers) < len(_VARINTS):
-            packed = b"".join([_VARINTS[v] for v in numbers])
-        else:
-            packed = b"".join([_varint(v & 0xFFFFFFFFFFFFFFFF) for v in numbers])
-        return _delimited(_INTS, _delimited(b"\x0a", packed) if packed else b"")
-    raise TypeError(f"feature must be bytes, float32 or int64, got {value.dtype}")
+        kind, body = _BYTES, b"".join([_delimited(_ITEM, v) for v in value])
+    elif value.dtype == np.float32:
+        kind, body = _FLOATS, _packed(value.astype("<f4", copy=False).tobytes())
+    elif value.dtype == np.int64:
+        kind, body = _INTS, _packed(_varints(cast(list[int], value.ravel().tolist())))
+    else:
+        raise TypeError(f"feature must be bytes, float32 or int64, got {value.dtype}")
+    return _delimited(_ENTRY, _name(name) + _delimited(_VALUE, _delimited(kind, body)))
+
+
+def _packed(numbers: bytes) -> bytes:
+    return _delimited(_ITEM, numbers) if numbers else b""
+
+
+def _varints(numbers: list[int]) -> bytes:
+    try:
+        return b"".join(map(_SMALL.__getitem__, numbers))
+    except KeyError:
+        return b"".join([_varint(v & 0xFFFFFFFFFFFFFFFF) for v in numbers])
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
