@@ -11,7 +11,8 @@ import signal
 import sys
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the job, which ends its workers
+    # Ctrl-C ends a worker at once and in silence. The job, which it reaches too, may wait for one that has only begun.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     quiet = logging.StreamHandler()
     quiet.setLevel(logging.CRITICAL)
     logging.getLogger().addHandler(quiet)  # before Beam adds one that tells all

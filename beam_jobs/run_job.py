@@ -62,6 +62,8 @@ def dead_workers_end_the_job() -> Iterator[None]:
     try:
         yield
     except _WorkerDied:
+        if deaths[0].endswith(f"code {-signal.SIGINT}"):  # Ctrl-C reached the worker first
+            raise KeyboardInterrupt from None
         raise UserError(f"every worker must live to the end, got one that died ({deaths[0]}); was memory short? "
                         "Run the same command again: finished shards are kept") from None  # fmt: skip
     finally:

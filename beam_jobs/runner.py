@@ -50,8 +50,15 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
         return _local(workers, mode, beam_args)
     if name not in _CLUSTER:  # Beam itself would import and call whatever has that name
         raise UserError(f"--runner must be one of {', '.join((LOCAL, *_CLUSTER))}, got {runner!r}")
+    if name == "portable" and not any(argument.startswith("--job_endpoint") for argument in beam_args):
+        raise UserError("--runner=portable must have --beam_arg=--job_endpoint=host:port, got none; "
+                        "`make cluster-up ENGINE=portable` starts one on this machine")  # fmt: skip
     options = PipelineOptions([f"--runner={_CLUSTER[name]}", _QUIET, *beam_args])
-    return Pipeline(options=options)
+    try:
+        return Pipeline(options=options)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--runner={runner} must have the options that it needs (--beam_arg), got: {reason}") from None
 
 
 def local_workers(workers: int) -> int:

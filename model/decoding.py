@@ -65,7 +65,7 @@ def decode(predictions: dict[str, tf.Tensor], anchors: Anchors, config: DecodeCo
 
 
 def predicted_corners(offsets: tf.Tensor, anchors: Anchors) -> tf.Tensor:
-    """Undoes `pipeline.targets.corners_to_offsets`. [B, N, 4] -> corners in [0, 1], [B, N, 4] float32."""
+    """Undoes `pipeline.targets.centroids_to_offsets`. [B, N, 4] -> corners in [0, 1], [B, N, 4] float32."""
     centroids = tf.constant(np.ascontiguousarray(anchors.centroids), tf.float32)
     centers = offsets[..., :2] * centroids[:, 2:] + centroids[:, :2]
     halves = tf.exp(tf.minimum(offsets[..., 2:], MAX_LOG_SIZE)) * centroids[:, 2:] / 2

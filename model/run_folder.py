@@ -55,6 +55,13 @@ def describe_run(config: Config, manifest: Manifest) -> Run:
             f"got {manifest.anchors.fingerprint}; choose the configuration that made the records, or run "
             f"`make records CONFIG={config.name}`"
         )
+    for part in ("source", "matching", "canvas"):
+        made, wanted_part = getattr(manifest.config, part), getattr(config.records, part)
+        if made != wanted_part:
+            raise UserError(
+                f"the {part} of {manifest.folder} must be that of --config={config.name}, {wanted_part!r}, "
+                f"got {made!r}; choose the configuration that made the records, or run `make records CONFIG={config.name}`"
+            )
     return Run(config, manifest.class_names, shape, manifest.folder, manifest.fingerprint)
 
 
@@ -129,6 +136,11 @@ class RunFolder:
             raise UserError(f"--run must be the folder of a run, got {self.path} without {self.config.name}; "
                             "train one with `make train`")  # fmt: skip
         values = self._read()
+        missing = {"config", "anchors", "class_names", "canvas_size", "records", "records_fingerprint"} - set(values)
+        if missing:
+            raise UserError(
+                f"{self.config} must be a run's configuration, got one without {', '.join(sorted(missing))}"
+            )
         config = from_dict(Config, values["config"], where=f"{self.config}: config")
         anchors = anchors_from_dict(values["anchors"], where=f"{self.config}: anchors")
         names = tuple(values["class_names"])

@@ -37,10 +37,7 @@ def run_command(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             message = "interrupted; run the same command again to go on"
         except OSError as error:
-            known = disk_error(error)
-            if known is None:
-                raise
-            message = str(known)
+            message = str(disk_error(error) or error)
         sys.stdout.flush()
         print(f"error: {message}", file=sys.stderr, flush=True)
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,17 @@ def test_interrupted_from_the_keyboard(mode: str, tmp_path: Path) -> None:
     line = complaint(subprocess.CompletedProcess([], job.returncode, *said))
     assert line == "interrupted; run the same command again to go on"
     assert not (tmp_path / "manifest.json").exists() and not list(tmp_path.glob(".attempt-*"))
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
+def test_interrupted_while_workers_begin(seconds: float, tmp_path: Path) -> None:
+    job = start(f"--records={tmp_path}", LIMIT, "--workers=2")
+    wait_until(lambda: the_lock(tmp_path), job)
+    time.sleep(seconds)
+    os.killpg(job.pid, signal.SIGINT)
+    said = job.communicate(timeout=PATIENCE)
+    assert "interrupted; run the same command again" in said[1] or job.returncode == 0, said
+    assert "Traceback" not in said[1]
 
 
 def test_a_second_job_is_refused_while_the_first_lives(uninterrupted: dict[str, str], tmp_path: Path) -> None:
