@@ -60,7 +60,8 @@ def describe_run(config: Config, manifest: Manifest) -> Run:
         if made != wanted_part:
             raise UserError(
                 f"the {part} of {manifest.folder} must be that of --config={config.name}, {wanted_part!r}, "
-                f"got {made!r}; choose the configuration that made the records, or run `make records CONFIG={config.name}`"
+                f"got {made!r}; choose the configuration that made the records, or run "
+                f"`make records CONFIG={config.name}`"
             )
     return Run(config, manifest.class_names, shape, manifest.folder, manifest.fingerprint)
 
