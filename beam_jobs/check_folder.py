@@ -6,10 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from beam_jobs.receipt import Receipt, parse_receipt, receipt_name
+from beam_jobs.receipt import Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
 from beam_jobs.record_folder import RECEIPTS
 from beam_jobs.shard_statistics import add_up
-from pipeline.config import SPLITS, canonical_json
+from pipeline.config import SPLITS
 from pipeline.errors import UserError
 from pipeline.manifest import MANIFEST, REJECTED, Manifest, parse_manifest
 
@@ -71,9 +71,8 @@ def _check_sums(manifest: Manifest, receipts: dict[str, list[Receipt]]) -> list[
         for split in SPLITS
         if add_up([receipt.statistics for receipt in receipts[split]]) != manifest.statistics[split]
     ]
-    rejections = [vars(rejection) for of in receipts.values() for receipt in of for rejection in receipt.rejected]
-    lines = "".join(line + "\n" for line in sorted(canonical_json(rejection) for rejection in rejections))
-    if hashlib.sha256(lines.encode()).hexdigest() != manifest.rejected["sha256"]:
+    lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
+    if hashlib.sha256(rejected_text(lines)).hexdigest() != manifest.rejected["sha256"]:
         findings.append(f"{REJECTED}: must hold what the receipts say was rejected, got others")
     return findings
 

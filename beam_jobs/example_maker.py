@@ -35,6 +35,7 @@ class ExampleMaker:
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
         self.anchors = make_anchors(config.anchors, config.canvas.size)
+        self.class_names = source.class_names  # read once: a source may keep them in a file
         self._config, self._source = config, source
         self._items: dict[str, list[Item]] = {}
 
@@ -59,7 +60,7 @@ class ExampleMaker:
         """A picture with boxes of its own, fitted to the canvas; flipped, if at all, in training only."""
         config = self._config.canvas
         shape = (picture.shape[0], picture.shape[1])
-        corners, labels, faults = usable_boxes(entry.boxes or (), shape, self._source.class_names)
+        corners, labels, faults = usable_boxes(entry.boxes or (), shape, self.class_names)
         flipped = config.flip and entry.split == "train" and bits.below(2) == 1
         fitted = fit_picture(picture, corners, size=config.size, flipped=flipped)
         boxes = fitted.boxes
@@ -104,7 +105,7 @@ class ExampleMaker:
         config, bits = self._config.canvas, RandomBits(self._config.seed, entry.key)
         if entry.boxes is not None:
             shape = self._source.shape(entry.reference)
-            corners, _, _ = usable_boxes(entry.boxes, shape, self._source.class_names)
+            corners, _, _ = usable_boxes(entry.boxes, shape, self.class_names)
             return fit_boxes(corners, shape, size=config.size, flipped=False)[0]
 
         def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:

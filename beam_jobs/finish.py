@@ -11,13 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from beam_jobs.receipt import Receipt
+from beam_jobs.receipt import Receipt, rejected_lines, rejected_text
 from beam_jobs.record_folder import RecordFolder
 from beam_jobs.shard_statistics import add_up
 from beam_jobs.sources.source import Source
 from beam_jobs.split_items import all_shards
 from pipeline.anchors import make_anchors
-from pipeline.config import SPLITS, RecordsConfig, canonical_json, checksum, to_dict
+from pipeline.config import SPLITS, RecordsConfig, checksum, to_dict
 from pipeline.errors import UserError
 from pipeline.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manifest
 
@@ -61,7 +61,7 @@ def finish(
     `max_rejected`; the rejected ones are written down all the same.
     """
     summaries = {split: add_up([r.statistics for r in receipts[split]]) for split in SPLITS}
-    lines = sorted(canonical_json(vars(rejection)) for of in receipts.values() for r in of for rejection in r.rejected)
+    lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
     counts = _count_rejected(lines, summaries)
     for what in ("picture", "box"):
         _check_share(folder, lines, counts, what, max_rejected)
@@ -74,7 +74,7 @@ def finish(
         class_names=source.class_names,
         shards={split: tuple(r.shard for r in receipts[split]) for split in SPLITS},
         statistics=summaries,
-        rejected={**counts, "file": REJECTED, "sha256": _sha256(lines)},
+        rejected={**counts, "file": REJECTED, "sha256": hashlib.sha256(rejected_text(lines)).hexdigest()},
         versions={**library_versions(), "apache-beam": version("apache-beam"), "python": platform.python_version()},
     )
     folder.write_manifest(manifest)
@@ -105,7 +105,3 @@ def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int],
         f"see {path}; mend them, or go on without them with --max_rejected={share + 0.0001:.4f}; "
         f"no {MANIFEST} was written"
     )
-
-
-def _sha256(lines: list[str]) -> str:
-    return hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()

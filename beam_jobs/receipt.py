@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,16 @@ class Rejection:
     key: str
     what: str  # "picture" or "box"
     reason: str
+
+
+def rejected_lines(receipts: Iterable[Receipt]) -> list[str]:
+    """The lines of rejected.jsonl: what the receipts say was left out, sorted."""
+    return sorted(canonical_json(vars(rejection)) for receipt in receipts for rejection in receipt.rejected)
+
+
+def rejected_text(lines: list[str]) -> bytes:
+    """The content of rejected.jsonl."""
+    return "".join(line + "\n" for line in lines).encode()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beam_jobs import storage
-from beam_jobs.receipt import Receipt, holds, parse_receipt, receipt_name
+from beam_jobs.receipt import Receipt, holds, parse_receipt, receipt_name, rejected_text
 from pipeline.errors import UserError, disk_error
 from pipeline.keys import shard_name
 from pipeline.manifest import MANIFEST, REJECTED, Manifest
@@ -85,7 +85,7 @@ class RecordFolder:
     def write_rejected(self, lines: list[str], name: str = REJECTED) -> str:
         """Writes the rejected pictures and boxes, one JSON object a line. -> its path."""
         path = storage.join(self.path, name)
-        storage.write_whole(path, "".join(line + "\n" for line in lines).encode(), self.temporary(name))
+        storage.write_whole(path, rejected_text(lines), self.temporary(name))
         return path
 
     def write_manifest(self, manifest: Manifest) -> None:

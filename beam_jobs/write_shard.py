@@ -61,7 +61,7 @@ class WriteShard(beam.DoFn):
 
     def _append_all(self, file: BinaryIO, name: str, entries: list[Entry]) -> Receipt:
         statistics = ShardStatistics(
-            len(self._source.class_names), self._maker.anchors, self._config.matching.positive_iou
+            len(self._maker.class_names), self._maker.anchors, self._config.matching.positive_iou
         )
         digest, size, examples = hashlib.sha256(), 0, 0
         rejected: list[Rejection] = []

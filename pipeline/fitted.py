@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.boxes import Array
 from pipeline.canvas import Picture, resize
-from pipeline.placement import Rectangle
+from pipeline.placement import Rectangle, scaled_shape
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ def fit_boxes(
 ) -> tuple[NDArray[np.float32], Rectangle, Transform]:
     """The boxes, window and transform of `fit_picture` from the picture's shape (height, width) alone."""
     height, width = shape
-    longer = max(shape)
-    window = Rectangle(0, 0, *(max(1, (2 * size * n + longer) // (2 * longer)) for n in shape))
+    window = Rectangle(0, 0, *scaled_shape(shape, size))
     scale_y, scale_x = window.height / height, window.width / width
     transform = Transform(scale_y, -scale_x if flipped else scale_x, 0.0, float(window.width) if flipped else 0.0)
     corners = np.asarray(corners, np.float64).reshape(-1, 4)

@@ -44,6 +44,13 @@ def overlap_share(a: Rectangle, b: Rectangle) -> float:
     return max(height, 0) * max(width, 0) / min(a.height * a.width, b.height * b.width)
 
 
+def scaled_shape(shape: Shape, side: int) -> Shape:
+    """The shape of a picture whose longer side is scaled to `side` pixels: rounded, halves up, at least 1."""
+    longer = max(shape)
+    height, width = (max(1, (2 * side * n + longer) // (2 * longer)) for n in shape)
+    return height, width
+
+
 def place_rectangle(
     config: CanvasConfig, shape: tuple[int, int], placed: list[Rectangle], bits: RandomBits
 ) -> Rectangle | None:
@@ -52,8 +59,7 @@ def place_rectangle(
     Its longer side is drawn from `object_size`, its corner from [0, canvas − side), as in the notebook.
     """
     side = bits.between(*config.object_size)
-    longer = max(shape)
-    height, width = (max(1, (2 * side * n + longer) // (2 * longer)) for n in shape)
+    height, width = scaled_shape(shape, side)
     for _ in range(PLACEMENT_TRIES):
         ymin, xmin = bits.below(max(1, config.size - height)), bits.below(max(1, config.size - width))
         rectangle = Rectangle(ymin, xmin, height, width)
