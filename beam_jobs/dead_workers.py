@@ -15,16 +15,22 @@ def when_worker_dies(act: Callable[[], None]) -> None:
     """From now on calls `act`, in another thread, when a worker of a job that runs in this process dies.
 
     For runners in Python (FnApiRunner with worker processes, the portable job service), whose workers are killed,
-    run out of memory or fail to start. `act` must not return to the job, which would wait for ever.
+    run out of memory or fail to start. `act` is called once, whatever tells of the death first and however many
+    workers die; it must not return to the job, which would wait for ever.
     """
     serve = BeamFnControlServicer.Control
+    unnoticed = threading.Lock()  # taken by the first to notice, for good
+
+    def notice() -> None:
+        if unnoticed.acquire(blocking=False):
+            act()
 
     def control(servicer: BeamFnControlServicer, answers: Iterator[Any], context: Any) -> Iterator[Any]:
         dismissed = threading.Event()
 
         def connection_ended() -> None:
             if not dismissed.is_set():
-                act()
+                notice()
 
         context.add_callback(connection_ended)
         yield from serve(servicer, answers, context)
@@ -33,7 +39,7 @@ def when_worker_dies(act: Callable[[], None]) -> None:
     def thread_failed(failure: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(failure)
         if failure.thread is not None and failure.thread.name == STARTER:
-            act()
+            notice()
 
     BeamFnControlServicer.Control = control  # type: ignore[method-assign, assignment]
     threading.excepthook = thread_failed
