@@ -24,7 +24,7 @@ from pipeline.errors import UserError
 LOCAL = "local"
 MODES = ("in_memory", "multi_threading", "multi_processing")
 PORTABLE = "PortableRunner"
-_QUIET = "--default_sdk_harness_log_level=WARNING"
+_QUIET = "--default_sdk_harness_log_level=WARN"  # as Java spells it; Python takes either
 _CLUSTER = {"portable": PORTABLE, "flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _REFUSED = {
     "dask": "it mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields, silently",

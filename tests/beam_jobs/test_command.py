@@ -76,3 +76,10 @@ def test_unknown_mode_workers_and_source() -> None:
         local_workers(-1)
     with pytest.raises(UserError, match=r"must be one of cifar10, digits.*, got 'imagenet'"):
         make_source("imagenet", None)
+
+
+def test_log_level_that_java_runners_take() -> None:
+    options = ["--job_endpoint=localhost:1", "--environment_type=LOOPBACK"]
+    pipeline = make_pipeline("portable", workers=0, mode="in_memory", beam_args=options)
+    level = pipeline.options.get_all_options()["default_sdk_harness_log_level"]
+    assert level in ("OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")  # SdkHarnessOptions.LogLevel
