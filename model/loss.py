@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipeline.dataset import IGNORED
+from pipeline.parsing import IGNORED
 from pipeline.recipe import LossConfig
 
 

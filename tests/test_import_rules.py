@@ -30,6 +30,7 @@ MORE = {
     "pipeline.tfrecord": {"google_crc32c"},
     "pipeline.errors": {"absl"},
     "pipeline.dataset": {"tensorflow"},
+    "pipeline.parsing": {"tensorflow"},
 }
 ONLY = {
     "pipeline.config": {"pipeline"},

@@ -12,10 +12,18 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config import ShardCounts
-from pipeline.dataset import IGNORED, evaluation_batches, named_read_errors, steps_per_pass, training_batches
+from pipeline.dataset import (
+    Reader,
+    evaluation_batches,
+    keys_of_step,
+    named_read_errors,
+    steps_per_pass,
+    training_batches,
+)
 from pipeline.errors import UserError
 from pipeline.example import Record
 from pipeline.manifest import Manifest
+from pipeline.parsing import IGNORED
 from tests.record_sets import TINY, make_records, with_format, write_record_set
 
 
@@ -113,6 +121,42 @@ def test_records_left_over_in_one_pass_come_in_another(tmp_path: Path) -> None:
         image.tobytes() for images, _ in batches(training_batches(manifest, batch=8, seed=0), 8) for image in images
     }
     assert len(seen) == 10
+
+
+def test_readers_share_the_shards_and_no_record_is_read_by_two(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=25)  # shards of 9, 8 and 8 records
+    assert steps_per_pass(manifest, 6, readers=3) == 4
+    pictures = {r.picture().tobytes(): r.key for r in make_records(TINY, "train", 25)}
+    seen = []
+    for index in range(3):
+        reader = Reader(index, 3)
+        parts = batches(training_batches(manifest, batch=6, seed=1, reader=reader), 8)
+        own = [[pictures[image.tobytes()] for image in images] for images, _ in parts]
+        assert all(len(keys) == 2 for keys in own)
+        assert len({key for keys in own[:4] for key in keys}) == 8  # one pass: nothing twice
+        seen.append({key for keys in own for key in keys})
+        later = training_batches(manifest, batch=6, seed=1, start_step=5, reader=reader)
+        assert same(parts[5:], batches(later, 3))
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+
+
+def test_more_readers_than_shards_say_how_many_shards_are_needed(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=8)
+    with pytest.raises(UserError, match=r"must have at least 4 training shards, one for each worker, got 3"):
+        training_batches(manifest, batch=4, seed=0, reader=Reader(0, 4))
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+def test_the_keys_of_a_step_are_those_of_its_pictures(tmp_path: Path, readers: int) -> None:
+    manifest = write_record_set(tmp_path, train=26)
+    pictures = {r.picture().tobytes(): r.key for r in make_records(TINY, "train", 26)}
+    for step in (0, 2, 7):
+        parts = [
+            training_batches(manifest, batch=8, seed=5, start_step=step, reader=Reader(index, readers)).take(1)
+            for index in range(readers)
+        ]
+        expected = [pictures[image.tobytes()] for part in parts for images, _ in part for image in images.numpy()]
+        assert keys_of_step(manifest, batch=8, seed=5, step=step, readers=readers) == expected
 
 
 def test_a_picture_without_objects_is_all_background(tmp_path: Path) -> None:
