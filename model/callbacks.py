@@ -14,32 +14,43 @@ import tensorflow as tf
 from model.checkpoints import LastCheckpoints, Progress, save_best
 from model.detector import LOSS_PARTS, Detector
 from model.evaluation import Evaluator
-from model.figures import draw_loss_curve
+from model.figures import draw_detections, draw_loss_curve
 from model.run_folder import RunFolder, write_whole
+from model.workers import Worker
+from pipeline.dataset import keys_of_step
 from pipeline.errors import UserError
 from pipeline.manifest import Manifest
 from pipeline.recipe import TrainingConfig
+
+PICTURES = 8  # of val, drawn with their detections after every evaluation
+MIN_SCORE = 0.3
 
 
 class StopOnBrokenLoss(tf.keras.callbacks.Callback):
     """Stops at the first step whose loss is not finite, before anything is saved."""
 
+    def __init__(self, manifest: Manifest, training: TrainingConfig, progress: Progress, worker: Worker) -> None:
+        super().__init__()
+        self.manifest, self.training, self.progress, self.worker = manifest, training, progress, worker
+
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Raises `UserError` with step, learning rate and the parts of the loss."""
-        parts = logs or {}
-        if all(math.isfinite(value) for value in parts.values()):
+        """Raises `UserError` with step, learning rate, the parts of the loss, and the keys of the records."""
+        if all(math.isfinite(value) for value in (logs or {}).values()):
             return
-        optimizer = self.model.optimizer
-        step = int(optimizer.iterations.numpy())
-        rate = float(optimizer.learning_rate.numpy())
-        values = ", ".join(f"{name} {parts[name]}" for name in LOSS_PARTS)
-        raise UserError(f"the loss must be finite, got {values} (means of the epoch so far) at step {step}, "
-                        f"learning rate {rate:.3g}; lower schedule.base in the configuration. Checkpoints "
-                        "hold the epoch before")  # fmt: skip
+        step, training = int(self.progress.step), self.training
+        values = ", ".join(f"{name} {self.model.last[name].numpy():.4g}" for name in LOSS_PARTS)
+        rate = float(self.model.optimizer.learning_rate.numpy())
+        keys = keys_of_step(
+            self.manifest, batch=training.batch, seed=training.seed, step=step, readers=self.worker.count
+        )
+        raise UserError(f"the loss must be finite, got {values} at step {step + 1}, learning rate {rate:.3g}, on the "
+                        f"records {', '.join(keys)} of {self.manifest.folder}; lower schedule.base in the "
+                        "configuration, or look at these records with `make pictures`. Checkpoints hold the last "
+                        "good steps")  # fmt: skip
 
 
 class EvaluateOnVal(tf.keras.callbacks.Callback):
-    """Evaluates the weights that count on val, and keeps those with the best AP."""
+    """Evaluates the weights that count on val, and keeps those with the best AP; beside them the raw ones."""
 
     def __init__(
         self,
@@ -49,9 +60,10 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         folder: RunFolder,
         progress: Progress,
         training: TrainingConfig,
+        worker: Worker,
     ) -> None:
         super().__init__()
-        self.evaluator, self.manifest = evaluator, manifest
+        self.evaluator, self.manifest, self.worker = evaluator, manifest, worker
         self.folder, self.progress, self.training = folder, progress, training
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
@@ -60,55 +72,79 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         if number % training.evaluate_every and number != training.epochs:
             return
         detector: Detector = self.model
-        self.evaluator.set_weights(detector.evaluation_weights())
-        if detector.averages is not None:
-            self.evaluator.fit_statistics(self.manifest, batch=training.batch, seed=training.seed)
-        if self.manifest.examples("val") == 0:  # nothing to compare by: the latest weights are the best known
-            save_best(self.folder, self.evaluator.network, number)
+        # Statistics of batch norm are read from every worker; the chief goes on alone.
+        counting, raw = detector.evaluation_weights(), detector.network.get_weights()
+        if not self.worker.is_chief:
             return
-        results = self.evaluator.evaluate(self.manifest, "val", batch=training.batch, limit=training.evaluate_examples)
-        metrics = results.metrics()
-        logs.update({name: metrics[name] for name in ("AP", "AP50")})
+        evaluator = self.evaluator
+        averaged = detector.averages is not None
+        examples = self.manifest.examples("val")
+        if averaged and examples:
+            evaluator.set_weights(raw)
+            logs.update({f"raw_{name}": value for name, value in self._on_val().items()})
+        evaluator.set_weights(counting)
+        if averaged:
+            evaluator.fit_statistics(self.manifest, batch=training.batch, seed=training.seed)
+        if not examples:  # nothing to compare by: the latest weights are the best known
+            save_best(self.folder, evaluator.network, number)
+            return
+        metrics = self._on_val(drawn=True)
+        logs.update(metrics)
         best = metrics["AP"] > float(self.progress.best_ap)
         if best:
             self.progress.best_ap.assign(metrics["AP"])
-            save_best(self.folder, self.evaluator.network, number)
+            save_best(self.folder, evaluator.network, number)
         print(f"epoch {number}: val AP {metrics['AP']:.4f}, AP50 {metrics['AP50']:.4f}"
+              f"{', raw weights AP {:.4f}'.format(logs['raw_AP']) if averaged else ''}"
               f"{', the best so far' if best else ''}", flush=True)  # fmt: skip
+
+    def _on_val(self, *, drawn: bool = False) -> dict[str, float]:
+        results = self.evaluator.evaluate(
+            self.manifest,
+            "val",
+            batch=self.training.batch,
+            limit=self.training.evaluate_examples,
+            pictures=PICTURES if drawn else 0,
+        )
+        if drawn:
+            draw_detections(results.pictures, self.manifest.class_names, self.folder.val_picture, min_score=MIN_SCORE)
+        metrics = results.metrics()
+        return {name: metrics[name] for name in ("AP", "AP50")}
 
 
 class WriteHistory(tf.keras.callbacks.Callback):
     """Writes history.csv and the picture of its curves, whole, after every epoch."""
 
-    COLUMNS = ("epoch", "step", "learning_rate", *LOSS_PARTS, "AP", "AP50", "seconds", "images_per_second")
+    COLUMNS = ("epoch", "step", "learning_rate", *LOSS_PARTS, "AP", "AP50", "raw_AP", "raw_AP50", "seconds",
+               "images_per_second", "input_wait")  # fmt: skip
 
-    def __init__(self, folder: RunFolder, *, first_epoch: int, training: TrainingConfig) -> None:
+    def __init__(self, folder: RunFolder, progress: Progress, training: TrainingConfig, *, finished: int) -> None:
         super().__init__()
-        self.folder, self.training = folder, training
+        self.folder, self.progress, self.training = folder, progress, training
         # An epoch that was interrupted between its line and its checkpoint is trained and written again.
-        self.rows = [row for row in read_history(folder.history) if int(row["epoch"]) <= first_epoch]
+        self.rows = [row for row in read_history(folder.history) if int(row["epoch"]) <= finished]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Starts the clock and counts from the current step."""
-        self.started, self.first_step = time.monotonic(), int(self.model.optimizer.iterations.numpy())
-        self.seconds = 0.0
+        self.started, self.first_step = time.monotonic(), int(self.progress.step)
+        self.seconds, self.waited_before = 0.0, self.model.input_wait
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Stops the clock: what follows the last step is evaluation."""
         self.seconds = time.monotonic() - self.started
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Adds the epoch's line."""
-        optimizer = self.model.optimizer
-        step = int(optimizer.iterations.numpy())
+        """Adds the epoch's line. Times are those of the steps since the last start of the process."""
+        step = int(self.progress.step)
         images = (step - self.first_step) * self.training.batch
         values = {
             **logs,
             "epoch": epoch + 1,
             "step": step,
-            "learning_rate": float(optimizer.learning_rate.numpy()),
+            "learning_rate": float(self.model.optimizer.learning_rate.numpy()),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(images / self.seconds, 2),
+            "input_wait": round((self.model.input_wait - self.waited_before) / self.seconds, 4),
         }
         self.rows.append({name: str(values.get(name, "")) for name in self.COLUMNS})
         text = io.StringIO()
@@ -119,16 +155,43 @@ class WriteHistory(tf.keras.callbacks.Callback):
         draw_loss_curve(self.rows, self.folder.loss_picture)
 
 
-class SaveLast(tf.keras.callbacks.Callback):
-    """Saves everything at the end of every epoch; stands last, so that a saved epoch is a finished one."""
+class CountSteps(tf.keras.callbacks.Callback):
+    """Counts the steps done. Stands after those that speak of the step that was just done."""
 
-    def __init__(self, checkpoints: LastCheckpoints) -> None:
+    def __init__(self, progress: Progress) -> None:
         super().__init__()
-        self.checkpoints = checkpoints
+        self.progress = progress
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """One more."""
+        self.progress.step.assign_add(1)
+
+
+class SaveLast(tf.keras.callbacks.Callback):
+    """Saves everything every so many steps, and at the end of every epoch. Stands last."""
+
+    def __init__(self, checkpoints: LastCheckpoints, *, every: int, epoch_steps: int) -> None:
+        super().__init__()
+        self.checkpoints, self.every, self.epoch_steps = checkpoints, every, epoch_steps
+        # Keras begins an epoch with means of nothing, also one that goes on.
+        self.means = [
+            (variable, variable.numpy()) for mean in checkpoints.detector.means.values() for variable in mean.variables
+        ]
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Puts back the means of an epoch that goes on."""
+        if int(self.checkpoints.progress.step) % self.epoch_steps:
+            for variable, value in self.means:
+                variable.assign(value)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Saves, but not the end of an epoch: that one counts once it is evaluated."""
+        step = int(self.checkpoints.progress.step)
+        if step % self.every == 0 and step % self.epoch_steps:
+            self.checkpoints.save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Counts the epoch and saves."""
-        self.checkpoints.progress.epoch.assign(epoch + 1)
+        """Saves."""
         self.checkpoints.save()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from model.detector import Detector
 from model.run_folder import RunFolder
+from model.workers import Worker
 from pipeline.errors import UserError
 
 KEPT = 2  # a checkpoint that turns out broken leaves the one before
@@ -20,7 +22,7 @@ _BROKEN = (tf.errors.OpError, AssertionError, IndexError, RuntimeError, ValueErr
 class Progress:
     """How far a run has come, saved with its weights."""
 
-    epoch: tf.Variable  # finished epochs, int64
+    step: tf.Variable  # steps done, int64; at the end of an epoch: its evaluation too
     best_ap: tf.Variable  # the best AP on val so far, float64; -1 before the first
 
     @classmethod
@@ -30,26 +32,42 @@ class Progress:
 
 
 class LastCheckpoints:
-    """Saves and restores weights, averages, optimizer and progress together."""
+    """Saves and restores weights, averages, optimizer, means of the epoch and progress together.
 
-    def __init__(self, folder: RunFolder, detector: Detector, progress: Progress) -> None:
-        parts = {
+    All workers must call `save`: some values are read from all of them. The chief's files are the ones that count.
+    """
+
+    def __init__(self, folder: RunFolder, detector: Detector, progress: Progress, worker: Worker) -> None:
+        self.parts = {
             "network": detector.network,
             "optimizer": detector.optimizer,
-            "epoch": progress.epoch,
+            "means": detector.means,
+            "step": progress.step,
             "best_ap": progress.best_ap,
         }
         if detector.averages is not None:
-            parts["averages"] = detector.averages
-        self.checkpoint = tf.train.Checkpoint(**parts)
-        self.progress = progress
+            self.parts["averages"] = detector.averages
+        self.detector, self.progress = detector, progress
+        self.checkpoint = tf.train.Checkpoint(**self.parts)
         self.manager = tf.train.CheckpointManager(
-            self.checkpoint, str(folder.last), max_to_keep=KEPT, checkpoint_name="epoch"
+            self.checkpoint, str(folder.last), max_to_keep=KEPT, checkpoint_name="step"
         )
+        self.discarded = None if worker.is_chief else folder.last.with_name(f"worker-{worker.index}.unfinished")
 
     def save(self) -> None:
-        """Saves the state at the end of an epoch."""
-        self.manager.save(checkpoint_number=int(self.progress.epoch))
+        """Saves the state, and goes on from what was saved.
+
+        Where replicas have batch-norm statistics of their own their mean is saved, and each goes on from it, as
+        it would after a restart.
+        """
+        number = int(self.progress.step)
+        if self.discarded is None:
+            self.manager.save(checkpoint_number=number)
+        else:
+            tf.train.Checkpoint(**self.parts).write(str(self.discarded / "step"))
+            shutil.rmtree(self.discarded, ignore_errors=True)
+        for variable in self.detector.network.non_trainable_variables:
+            variable.assign(variable.read_value())
 
     def restore(self) -> str | None:
         """Restores the newest checkpoint that is whole. -> its path, or None where there is none.

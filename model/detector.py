@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -16,14 +20,32 @@ class Detector(tf.keras.Model):
     """A network and how it learns. Made inside the scope of a strategy; its `fit` logs the global loss."""
 
     def __init__(
-        self, network: tf.keras.Model, *, background: int, loss: LossConfig, average_decay: float | None
+        self,
+        network: tf.keras.Model,
+        *,
+        background: int,
+        loss: LossConfig,
+        average_decay: float | None,
+        xla: bool = False,
     ) -> None:
         super().__init__(name="detector")
         self.network = network
         self.background = background
         self.loss_config = loss
+        self.xla = xla
         self.averages = None if average_decay is None else AveragedWeights(network, average_decay)
         self.means = {part: tf.keras.metrics.Mean(name=part) for part in LOSS_PARTS}
+        # Each part of the last step's loss: a share on every replica, their sum where it is read.
+        self.last = {
+            part: tf.Variable(
+                0.0,
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.SUM,
+            )
+            for part in LOSS_PARTS
+        }
+        self.input_wait = 0.0  # seconds that the steps have waited for their batches
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -34,23 +56,43 @@ class Detector(tf.keras.Model):
         """The network's predictions."""
         return self.network(images, training=training)
 
-    def train_step(self, data: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+    def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], dict[str, tf.Tensor]]:
+        """What `fit` calls for every step. The batch is taken outside of the graph, so that waiting can be timed."""
+        if self.train_function is None or force:  # type: ignore[has-type]
+            train_step = tf.function(self.train_step, jit_compile=True) if self.xla else self.train_step
+
+            @tf.function
+            def step(batch: Any) -> dict[str, tf.Tensor]:
+                self.distribute_strategy.run(train_step, args=(batch,))
+                return {name: mean.result() for name, mean in self.means.items()}
+
+            def next_step(batches: Iterator[Any]) -> dict[str, tf.Tensor]:
+                began = time.perf_counter()
+                batch = next(batches)
+                self.input_wait += time.perf_counter() - began
+                return step(batch)
+
+            self.train_function = next_step
+        return self.train_function
+
+    def train_step(self, data: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> None:
         """One step on a replica's share of the global batch."""
         gradients, parts = self.replica_gradients(*data)
-        step = self.optimizer.apply_gradients(zip(gradients, self.network.trainable_variables, strict=True))
+        self.optimizer.apply_gradients(zip(gradients, self.network.trainable_variables, strict=True))
         if self.averages is not None:
-            self.averages.update(self.network, step)
+            self.averages.update(self.network, self.optimizer.iterations)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, part in parts.items():
+            self.last[name].assign(part)
             # The sum of the replicas' shares, as the mean that Keras takes over replicas and steps.
             self.means[name].update_state(part * replicas)
-        return {name: mean.result() for name, mean in self.means.items()}
 
     def replica_gradients(
         self, images: tf.Tensor, targets: dict[str, tf.Tensor], *, training: bool = True
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """This replica's share of the gradients and of each part of the loss, to be summed."""
         strategy = tf.distribute.get_strategy()
+        scaling = self._loss_scaling()
         with tf.GradientTape() as tape:
             predictions = self.network(images, training=training)
             by_picture = ssd_loss(predictions, targets, background=self.background, config=self.loss_config)
@@ -59,7 +101,10 @@ class Detector(tf.keras.Model):
             offsets_loss = tf.reduce_sum(by_picture.offsets) / positives
             penalty = tf.add_n([0.0, *self.network.losses]) / strategy.num_replicas_in_sync
             loss = class_loss + offsets_loss + penalty
-        gradients = tape.gradient(loss, self.network.trainable_variables)
+            scaled = scaling.get_scaled_loss(loss) if scaling else loss
+        gradients = tape.gradient(scaled, self.network.trainable_variables)
+        if scaling:
+            gradients = scaling.get_unscaled_gradients(gradients)
         return gradients, {"loss": loss, "class_loss": class_loss, "offsets_loss": offsets_loss}
 
     def evaluation_weights(self) -> list[np.ndarray]:
@@ -68,6 +113,11 @@ class Detector(tf.keras.Model):
         Batch-norm statistics are the mean over the replicas. In the order of `network.get_weights()`.
         """
         return self.network.get_weights() if self.averages is None else self.averages.weights_of(self.network)
+
+    def _loss_scaling(self) -> tf.keras.mixed_precision.LossScaleOptimizer | None:
+        """The optimizer, where it scales the loss so that float16 gradients do not vanish."""
+        optimizer = getattr(self, "optimizer", None)
+        return optimizer if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer) else None
 
 
 def _global_sum(value: tf.Tensor) -> tf.Tensor:

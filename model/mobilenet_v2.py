@@ -48,9 +48,12 @@ class Blocks:
         )(x)
 
     def batch_norm(self, x: tf.Tensor, *, name: str) -> tf.Tensor:
-        """Batch normalisation over the replica's batch."""
+        """Batch normalisation over the replica's share of the batch, or over the global one where that is set."""
         return layers.BatchNormalization(
-            momentum=self.config.batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=name
+            momentum=self.config.batch_norm_momentum,
+            epsilon=BATCH_NORM_EPSILON,
+            synchronized=self.config.synchronized_batch_norm,
+            name=name,
         )(x)
 
     def regularizer(self) -> tf.keras.regularizers.Regularizer | None:

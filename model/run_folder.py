@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import platform
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from model.ssd import NetworkShape
 from pipeline.anchors import anchors_from_dict, make_anchors
@@ -72,6 +73,21 @@ class RunFolder:
 
     path: Path
 
+    def hold(self) -> IO[str]:
+        """Makes the folder one training's alone, as long as the file that is returned is open.
+
+        Raises `UserError` where another training holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = (self.path / ".lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise UserError(f"--run must be a folder that no training writes to, got {self.path}, where one "
+                            "is at work; wait for it, or choose another --run") from None  # fmt: skip
+        return lock
+
     @property
     def config(self) -> Path:
         """The whole configuration, JSON."""
@@ -96,6 +112,11 @@ class RunFolder:
     def loss_picture(self) -> Path:
         """The curves of the history."""
         return self.path / "loss.png"
+
+    @property
+    def val_picture(self) -> Path:
+        """The last evaluation's detections in the first pictures of val."""
+        return self.path / "val_detections.png"
 
     @property
     def tensorboard(self) -> Path:
@@ -166,12 +187,20 @@ def write_whole(path: Path, text: str) -> None:
     os.replace(unfinished, path)
 
 
-def with_overrides(config: Config, *, epochs: int | None, batch: int | None) -> Config:
-    """The configuration with the flags that were given."""
-    training = config.training
-    training = dataclasses.replace(training, epochs=training.epochs if epochs is None else epochs)
-    training = dataclasses.replace(training, batch=training.batch if batch is None else batch)
-    return dataclasses.replace(config, training=training)
+def with_overrides(config: Config, *, synchronized_batch_norm: bool | None = None, **training: Any) -> Config:
+    """The configuration with the flags that were given; those that were not are None.
+
+    Args:
+        config: of the configs folder.
+        synchronized_batch_norm: of the model.
+        training: fields of `TrainingConfig`.
+    """
+    given = {name: value for name, value in training.items() if value is not None}
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, **given))
+    if synchronized_batch_norm is None:
+        return config
+    model = dataclasses.replace(config.model, synchronized_batch_norm=synchronized_batch_norm)
+    return dataclasses.replace(config, model=model)
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

@@ -13,27 +13,44 @@ import tensorflow as tf
 from absl import flags, logging
 
 from configs import config_names, load_config
-from model.callbacks import EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
+from model.callbacks import CountSteps, EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
 from model.checkpoints import LastCheckpoints, Progress
 from model.detector import Detector
 from model.evaluation import Evaluator
+from model.failures import named_training_failures
 from model.memory import KeepFreedMemory
+from model.precision import check_arithmetic, set_arithmetic, with_loss_scaling
 from model.run_folder import RunFolder, describe_run, with_overrides
 from model.schedule import LearningRate
 from model.ssd import build_network
-from model.strategies import STRATEGIES, check_batch, device_names, make_strategy
-from pipeline.dataset import named_read_errors, steps_per_pass, training_batches
+from model.strategies import (
+    STRATEGIES,
+    check_batch,
+    check_same_step,
+    device_names,
+    distribute,
+    make_strategy,
+    worker_of,
+)
+from model.tensorboard import WriteTensorBoard
+from pipeline.dataset import Reader, named_read_errors, steps_per_pass, training_batches
 from pipeline.errors import run_command
 from pipeline.manifest import check_shards, load_manifest
+from pipeline.recipe import PRECISIONS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set; default: records/<config>.")
 flags.DEFINE_string("run", None, "Folder of the run, made or gone on with; default: runs/<config>.")
-flags.DEFINE_string("strategy", "default", f"How to use the devices: {' or '.join(STRATEGIES)}.")
+flags.DEFINE_string("strategy", "default", f"How to use the devices: {', '.join(STRATEGIES)}.")
 flags.DEFINE_integer("replicas", None, "Replicas of `mirrored`; default: one on each GPU, or one on the CPU.")
 flags.DEFINE_integer("epochs", None, "Epochs, in place of the configuration's.")
 flags.DEFINE_integer("batch", None, "Global batch, shared out among the replicas, in place of the configuration's.")
+flags.DEFINE_bool("sync_batch_norm", None, "Batch norm over the global batch, in place of each replica's share.")
+flags.DEFINE_enum("precision", None, PRECISIONS, "Arithmetic of the network, in place of the configuration's.")
+flags.DEFINE_bool("xla", None, "Compile the step with XLA; one replica only.")
+flags.DEFINE_bool("deterministic", None, "The same bits in every run, and after every restart; slower.")
+flags.DEFINE_integer("backup_steps", 500, "Save everything every n steps, as at the end of an epoch.", lower_bound=1)
 flags.DEFINE_enum("check", "checksums", ["checksums", "sizes"], "What to check of the records before training.")
 
 
@@ -41,40 +58,51 @@ def main() -> None:
     """From flags to a trained model; reads from top to bottom."""
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
-    config = with_overrides(load_config(FLAGS.config), epochs=FLAGS.epochs, batch=FLAGS.batch)
+    config = with_overrides(
+        load_config(FLAGS.config),
+        epochs=FLAGS.epochs,
+        batch=FLAGS.batch,
+        precision=FLAGS.precision,
+        xla=FLAGS.xla,
+        deterministic=FLAGS.deterministic,
+        synchronized_batch_norm=FLAGS.sync_batch_norm,
+    )
     training = config.training
     manifest = load_manifest(FLAGS.records or f"records/{FLAGS.config}")
     run = describe_run(config, manifest)
     strategy = make_strategy(FLAGS.strategy, FLAGS.replicas)
-    replicas = strategy.num_replicas_in_sync
+    worker, replicas = worker_of(strategy), strategy.num_replicas_in_sync
     check_batch(training.batch, replicas)
-    pass_steps = steps_per_pass(manifest, training.batch)
+    check_arithmetic(config, replicas=replicas)
+    pass_steps = steps_per_pass(manifest, training.batch, worker.count)
     epoch_steps = training.epoch_steps or pass_steps
     if FLAGS.check == "checksums":
         for split in ("train", "val"):
             check_shards(manifest, split)
     folder = RunFolder(Path(FLAGS.run or f"runs/{FLAGS.config}"))
-    folder.begin(run, command=" ".join(sys.argv))
+    if worker.is_chief:
+        lock = folder.hold()  # closed, and free, when this process ends
+        folder.begin(run, command=" ".join(sys.argv))
 
-    # The same seed gives the same first weights, whatever the strategy.
-    tf.keras.utils.set_random_seed(training.seed)
+    set_arithmetic(config)
     with strategy.scope():
         detector = Detector(
             build_network(config.model, run.shape),
             background=manifest.background,
             loss=config.loss,
             average_decay=training.average_decay,
+            xla=training.xla,
         )
         rate = LearningRate(training.schedule, epoch_steps=epoch_steps, epochs=training.epochs)
-        optimizer = tf.keras.optimizers.Adam(rate, jit_compile=False)
+        optimizer = with_loss_scaling(tf.keras.optimizers.Adam(rate, jit_compile=False), training.precision)
         optimizer.build(detector.network.trainable_variables)
         detector.compile(optimizer=optimizer)
 
     progress = Progress.begin()
-    evaluator = Evaluator(config.model, run.shape, config.decode)
-    checkpoints = LastCheckpoints(folder, detector, progress)
+    checkpoints = LastCheckpoints(folder, detector, progress, worker)
     restored = checkpoints.restore()
-    first_epoch = int(progress.epoch)
+    first_epoch, steps_done = divmod(int(progress.step), epoch_steps)
+    check_same_step(strategy, int(progress.step), str(folder.path))
 
     print(f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, "
           f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters")  # fmt: skip
@@ -84,35 +112,59 @@ def main() -> None:
         print("hard negatives: mining over the batch means over each replica's batch")
     else:
         print("hard negatives: mined in each picture")
+    if worker.count > 1:
+        print(f"worker {worker.index} of {worker.count}; worker 0 evaluates, and writes the files")
     print(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps"
-          f"{f', going on from {restored}' if restored else ''}", flush=True)  # fmt: skip
+          f"{f', going on from {restored}, step {int(progress.step):,}' if restored else ''}", flush=True)  # fmt: skip
+
+    callbacks = [
+        KeepFreedMemory(),
+        StopOnBrokenLoss(manifest, training, progress, worker),
+        CountSteps(progress),
+        EvaluateOnVal(
+            Evaluator(config.model, run.shape, config.decode),
+            manifest,
+            folder=folder,
+            progress=progress,
+            training=training,
+            worker=worker,
+        ),
+        WriteTensorBoard(folder, progress, training, worker),
+        *([WriteHistory(folder, progress, training, finished=first_epoch)] if worker.is_chief else []),
+        SaveLast(checkpoints, every=FLAGS.backup_steps, epoch_steps=epoch_steps),
+    ]
+
+    def fit(*, until: int, steps: int) -> None:
+        """Trains from the present step to the end of an epoch, with so many steps in each."""
+
+        def batches_of(reader: Reader) -> tf.data.Dataset:
+            start = int(progress.step)
+            return training_batches(manifest, batch=training.batch, seed=training.seed, start_step=start, reader=reader)
+
+        detector.fit(
+            distribute(strategy, batches_of, batch=training.batch),
+            initial_epoch=int(progress.step) // epoch_steps,
+            epochs=until,
+            steps_per_epoch=steps,
+            verbose=(1 if sys.stdout.isatty() else 2) if worker.is_chief else 0,
+            callbacks=callbacks,
+        )
 
     started = time.monotonic()
-    if first_epoch < training.epochs:
-        batches = training_batches(
-            manifest, batch=training.batch, seed=training.seed, start_step=first_epoch * epoch_steps
-        )
-        with named_read_errors(manifest, "train"):
-            detector.fit(
-                batches,
-                initial_epoch=first_epoch,
-                epochs=training.epochs,
-                steps_per_epoch=epoch_steps,
-                verbose=1 if sys.stdout.isatty() else 2,
-                callbacks=[
-                    KeepFreedMemory(),
-                    StopOnBrokenLoss(),
-                    EvaluateOnVal(evaluator, manifest, folder=folder, progress=progress, training=training),
-                    WriteHistory(folder, first_epoch=first_epoch, training=training),
-                    tf.keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
-                    SaveLast(checkpoints),
-                ],
-            )
+    with named_training_failures(batch=training.batch, worker=worker), named_read_errors(manifest, "train"):
+        if steps_done:  # an epoch that was interrupted
+            fit(until=first_epoch + 1, steps=epoch_steps - steps_done)
+        if int(progress.step) < training.epochs * epoch_steps:
+            fit(until=training.epochs, steps=epoch_steps)
 
+    if not worker.is_chief:
+        return
     print(f"trained {training.epochs} epochs, {time.monotonic() - started:.0f} s of them now; "
           f"best AP on val {float(progress.best_ap):.4f}")  # fmt: skip
-    print(f"run: {folder.path} (history.csv, loss.png, tensorboard/, checkpoints/best, checkpoints/last)")
+    print(f"run: {folder.path} (history.csv, loss.png, val_detections.png, tensorboard/, checkpoints/best, "
+          "checkpoints/last)")  # fmt: skip
     print(f"next: make evaluate RUN={folder.path} RECORDS={manifest.folder}")
+    lock.close()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Reader:
     index: int = 0
     count: int = 1
 
-    def shards(self, manifest: Manifest) -> list[Shard]:
+    def shards(self, manifest: Manifest) -> tuple[Shard, ...]:
         """The training shards that are this reader's."""
         return manifest.shards["train"][self.index :: self.count]
 

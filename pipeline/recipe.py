@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.config import RecordsConfig, require
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -16,6 +18,7 @@ class ModelConfig:
     batch_norm_in_extra_layers: bool = True
     head_bias: bool = True
     weight_decay: float = 4e-5  # L2 on convolution kernels, as MobileNetV2's
+    synchronized_batch_norm: bool = False  # statistics of the global batch, in place of each replica's share
 
     def __post_init__(self) -> None:
         require(self.width_multiplier > 0, "model.width_multiplier", "positive", self.width_multiplier)
@@ -86,8 +89,13 @@ class TrainingConfig:
     evaluate_every: int = 1  # epochs
     evaluate_examples: int | None = None  # of val, during training; None: all
     seed: int = 0
+    precision: str = "float32"  # of the network's arithmetic; weights and losses are always float32
+    xla: bool = False  # compile the step with XLA
+    deterministic: bool = False  # the same bits in every run on the same devices, at some cost
 
     def __post_init__(self) -> None:
+        known = self.precision in PRECISIONS
+        require(known, "training.precision", f"one of {', '.join(PRECISIONS)}", self.precision)
         require(self.batch > 0, "batch", "positive", self.batch)
         require(self.epochs > 0, "epochs", "positive", self.epochs)
         require(self.epoch_steps is None or self.epoch_steps > 0, "training.epoch_steps", "positive", self.epoch_steps)

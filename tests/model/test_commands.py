@@ -50,7 +50,9 @@ def test_a_run_leaves_configuration_history_curves_and_checkpoints(run: Path, re
     assert all(0 <= float(row["AP"]) <= 1 and float(row["loss"]) > 0 for row in rows)
     assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
-    assert {path.name for path in run.rglob("*.index")} >= {"epoch-1.index", "epoch-2.index"}
+    assert (run / "val_detections.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in (run / "checkpoints" / "last").glob("*.index")} == {"step-3.index", "step-6.index"}
+    assert all(0 <= float(row["raw_AP"]) <= 1 and 0 <= float(row["input_wait"]) <= 1 for row in rows)
 
 
 def test_evaluation_writes_figures_and_coco_files(run: Path) -> None:
@@ -76,7 +78,7 @@ def test_a_run_goes_on_from_its_last_whole_checkpoint_as_if_never_stopped(
 ) -> None:
     stopped = tmp_path / "run"
     shutil.copytree(run, stopped)
-    (newest,) = (stopped / "checkpoints" / "last").glob("epoch-2.data*")
+    (newest,) = (stopped / "checkpoints" / "last").glob("step-6.data*")
     newest.write_bytes(newest.read_bytes()[:1000])
     printed = run_command(
         "model.train",
@@ -86,7 +88,7 @@ def test_a_run_goes_on_from_its_last_whole_checkpoint_as_if_never_stopped(
         "--strategy=mirrored",
         "--replicas=2",
     )
-    assert "epoch-2 is broken" in printed and "epochs 2 to 2 of 3 steps, going on from" in printed
+    assert "step-6 is broken" in printed and "epochs 2 to 2 of 3 steps, going on from" in printed
     for whole, resumed in zip(history(run), history(stopped), strict=True):
         for column in ("epoch", "step", "learning_rate", "loss", "class_loss", "offsets_loss"):
             assert float(resumed[column]) == pytest.approx(float(whole[column]), rel=1e-4)
@@ -119,7 +121,7 @@ def refused(*arguments: str) -> str:
 def test_bad_flags_are_one_line(records: Path, tmp_path: Path) -> None:
     good = ("model.train", "--config=tiny", f"--records={records}", f"--run={tmp_path / 'run'}")
     assert "--config must be one of tiny, got 'tinny'" in refused("model.train", "--config=tinny")
-    assert "--strategy must be one of default, mirrored, got 'tpu'" in refused(*good, "--strategy=tpu")
+    assert "--strategy must be one of default, mirrored, multiworker, got 'tpu'" in refused(*good, "--strategy=tpu")
     assert "--batch must be a multiple of the 2 replicas" in refused(
         *good, "--strategy=mirrored", "--replicas=2", "--batch=3"
     )

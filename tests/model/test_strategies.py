@@ -9,7 +9,7 @@ from pipeline.errors import UserError
 
 
 @pytest.mark.parametrize(("name", "replicas", "message"), [
-    ("mirored", None, r"--strategy must be one of default, mirrored, got 'mirored'"),
+    ("mirored", None, r"--strategy must be one of default, mirrored, multiworker, got 'mirored'"),
     ("mirrored", 0, "--replicas must be at least 1, got 0"),
     ("default", 2, "--replicas must be 1 with --strategy=default, got 2"),
 ])  # fmt: skip
