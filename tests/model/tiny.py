@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.anchors import make_anchors
@@ -40,19 +41,24 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
-def run_command(module: str, *arguments: str, status: int = 0) -> str:
-    """Runs a command in a process of its own and checks its exit status. -> what it printed, errors included."""
-    process = subprocess.run(
+def popen_command(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Starts a command in a process of its own; standard output and errors come in one pipe."""
+    return subprocess.Popen(
         [sys.executable, "-c", _RUN, module, *arguments],
         cwd=_ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "", **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    assert process.returncode == status, process.stdout
-    return process.stdout
+
+
+def run_command(module: str, *arguments: str, status: int = 0) -> str:
+    """Runs a command to its end and checks its exit status. -> what it printed, errors included."""
+    process = popen_command(module, *arguments)
+    printed = process.communicate()[0]
+    assert process.returncode == status, printed
+    return printed
 
 
 def run_script(script: str) -> str:
