@@ -26,6 +26,9 @@ REPLICAS =
 RUN =
 EPOCHS =
 BATCH =
+OPTIMIZER =
+BOX_LOSS =
+PRECISION =
 
 SPLIT =
 N =
@@ -88,11 +91,12 @@ verify: setup ## Checks a record set, every byte of it; FULL=1 matches every rec
 	@echo "verify: $(records)"
 	$(python) -m beam_jobs.verify --records=$(call quote,$(records)) $(if $(filter 1,$(FULL)),--full) $(ARGS)
 
-train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=mirrored] [REPLICAS=n] [EPOCHS=n] [BATCH=global] [ARGS=]
+train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [EPOCHS=n] [BATCH=] [OPTIMIZER=] [BOX_LOSS=]
 	@echo "train: $(CONFIG) on $(records), into $(run)"
 	$(python) -m model.train --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
 	    --run=$(call quote,$(run)) $(call flag,strategy,STRATEGY) $(call flag,replicas,REPLICAS) \
-	    $(call flag,epochs,EPOCHS) $(call flag,batch,BATCH) $(ARGS)
+	    $(call flag,epochs,EPOCHS) $(call flag,batch,BATCH) $(call flag,optimizer,OPTIMIZER) \
+	    $(call flag,box_loss,BOX_LOSS) $(call flag,precision,PRECISION) $(ARGS)
 
 evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [ARGS=]
 	@echo "evaluate: $(run), into $(run)/evaluation"

@@ -39,7 +39,7 @@ class StopOnBrokenLoss(tf.keras.callbacks.Callback):
             return
         step, training = int(self.progress.step), self.training
         values = ", ".join(f"{name} {self.model.last[name].numpy():.4g}" for name in LOSS_PARTS)
-        rate = float(self.model.optimizer.learning_rate.numpy())
+        rate = self.model.learning_rate()
         keys = keys_of_step(
             self.manifest, batch=training.batch, seed=training.seed, step=step, readers=self.worker.count
         )
@@ -141,7 +141,7 @@ class WriteHistory(tf.keras.callbacks.Callback):
             **logs,
             "epoch": epoch + 1,
             "step": step,
-            "learning_rate": float(self.model.optimizer.learning_rate.numpy()),
+            "learning_rate": self.model.learning_rate(),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(images / self.seconds, 2),
             "input_wait": round((self.model.input_wait - self.waited_before) / self.seconds, 4),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from model.averages import AveragedWeights
 from model.detector import Detector
 from model.run_folder import RunFolder
 from model.workers import Worker
@@ -45,7 +46,7 @@ class LastCheckpoints:
             "step": progress.step,
             "best_ap": progress.best_ap,
         }
-        if detector.averages is not None:
+        if isinstance(detector.averages, AveragedWeights):
             self.parts["averages"] = detector.averages
         self.detector, self.progress = detector, progress
         self.checkpoint = tf.train.Checkpoint(**self.parts)

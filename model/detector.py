@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from model.addons import OptimizerAverages
 from model.averages import AveragedWeights
 from model.loss import ssd_loss
+from pipeline.anchors import Anchors
 from pipeline.recipe import LossConfig
 
 LOSS_PARTS = ("loss", "class_loss", "offsets_loss")
@@ -23,6 +25,7 @@ class Detector(tf.keras.Model):
         self,
         network: tf.keras.Model,
         *,
+        anchors: Anchors,
         background: int,
         loss: LossConfig,
         average_decay: float | None,
@@ -30,10 +33,13 @@ class Detector(tf.keras.Model):
     ) -> None:
         super().__init__(name="detector")
         self.network = network
+        self.anchors = anchors
         self.background = background
         self.loss_config = loss
         self.xla = xla
-        self.averages = None if average_decay is None else AveragedWeights(network, average_decay)
+        self.averages: AveragedWeights | OptimizerAverages | None = (
+            None if average_decay is None else AveragedWeights(network, average_decay)
+        )
         self.means = {part: tf.keras.metrics.Mean(name=part) for part in LOSS_PARTS}
         # Each part of the last step's loss: a share on every replica, their sum where it is read.
         self.last = {
@@ -79,7 +85,7 @@ class Detector(tf.keras.Model):
         """One step on a replica's share of the global batch."""
         gradients, parts = self.replica_gradients(*data)
         self.optimizer.apply_gradients(zip(gradients, self.network.trainable_variables, strict=True))
-        if self.averages is not None:
+        if isinstance(self.averages, AveragedWeights):
             self.averages.update(self.network, self.optimizer.iterations)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, part in parts.items():
@@ -95,7 +101,13 @@ class Detector(tf.keras.Model):
         scaling = self._loss_scaling()
         with tf.GradientTape() as tape:
             predictions = self.network(images, training=training)
-            by_picture = ssd_loss(predictions, targets, background=self.background, config=self.loss_config)
+            by_picture = ssd_loss(
+                predictions,
+                targets,
+                background=self.background,
+                anchors=self.anchors,
+                config=self.loss_config,
+            )
             positives = tf.maximum(_global_sum(tf.reduce_sum(by_picture.positives)), 1.0)
             class_loss = tf.reduce_sum(by_picture.classification) / positives
             offsets_loss = tf.reduce_sum(by_picture.offsets) / positives
@@ -113,6 +125,11 @@ class Detector(tf.keras.Model):
         Batch-norm statistics are the mean over the replicas. In the order of `network.get_weights()`.
         """
         return self.network.get_weights() if self.averages is None else self.averages.weights_of(self.network)
+
+    def learning_rate(self) -> float:
+        """The learning rate of the last step."""
+        rate = self.optimizer.learning_rate
+        return float(rate(self.optimizer.iterations - 1) if callable(rate) else rate)
 
     def _loss_scaling(self) -> tf.keras.mixed_precision.LossScaleOptimizer | None:
         """The optimizer, where it scales the loss so that float16 gradients do not vanish."""

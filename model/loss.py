@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from model.addons import addons_giou_loss
+from model.decoding import predicted_corners
+from model.giou import giou_loss
+from pipeline.anchors import Anchors
 from pipeline.parsing import IGNORED
 from pipeline.recipe import LossConfig
 
@@ -20,7 +24,12 @@ class LossParts:
 
 
 def ssd_loss(
-    predictions: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], *, background: int, config: LossConfig
+    predictions: dict[str, tf.Tensor],
+    targets: dict[str, tf.Tensor],
+    *,
+    background: int,
+    anchors: Anchors,
+    config: LossConfig,
 ) -> LossParts:
     """Cross entropy of positives and of the hardest negatives, and the offsets' error of positives.
 
@@ -28,6 +37,7 @@ def ssd_loss(
         predictions: `logits` [B, N, classes + 1] and `offsets` [B, N, 4].
         targets: `classes` int32 [B, N], ignored anchors -1; `offsets` [B, N, 4].
         background: the class of negatives.
+        anchors: N of them, for errors of boxes.
         config: which error, which mining.
 
     Returns:
@@ -41,7 +51,7 @@ def ssd_loss(
     )
     positives = tf.reduce_sum(positive, axis=1)
     mined = _mined(tf.stop_gradient(cross_entropy), negative, positives, config)
-    errors = tf.reduce_sum(_error(predictions["offsets"] - targets["offsets"], config.offsets), axis=-1)
+    errors = _error(predictions["offsets"], targets["offsets"], anchors, config.offsets)
     return LossParts(
         classification=tf.reduce_sum(cross_entropy * (positive + mined), axis=1),
         offsets=config.offsets_weight * tf.reduce_sum(errors * positive, axis=1),
@@ -82,8 +92,12 @@ def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config:
     return tf.reshape(mined, tf.shape(losses))
 
 
-def _error(difference: tf.Tensor, kind: str) -> tf.Tensor:
+def _error(predicted: tf.Tensor, wanted: tf.Tensor, anchors: Anchors, kind: str) -> tf.Tensor:
+    """The error of each anchor's offsets, or of the box that they stand for. [B, N, 4] twice -> [B, N]."""
+    if kind in ("giou", "tfa:giou"):
+        loss = giou_loss if kind == "giou" else addons_giou_loss
+        return loss(predicted_corners(wanted, anchors), predicted_corners(predicted, anchors))
     if kind == "squared":
-        return tf.square(difference)
-    size = tf.abs(difference)
-    return tf.where(size < 1.0, 0.5 * tf.square(difference), size - 0.5)  # Huber, δ = 1
+        return tf.reduce_sum(tf.square(predicted - wanted), axis=-1)
+    size = tf.abs(predicted - wanted)
+    return tf.reduce_sum(tf.where(size < 1.0, 0.5 * tf.square(size), size - 0.5), axis=-1)  # Huber, δ = 1

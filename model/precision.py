@@ -30,10 +30,3 @@ def set_arithmetic(config: Config) -> None:
     tf.keras.utils.set_random_seed(training.seed)
     if training.deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-def with_loss_scaling(optimizer: tf.keras.optimizers.Optimizer, precision: str) -> tf.keras.optimizers.Optimizer:
-    """The optimizer, for float16 inside one that scales the loss and skips steps whose gradients overflow."""
-    if precision != "float16":
-        return optimizer
-    return tf.keras.mixed_precision.LossScaleOptimizer(optimizer)

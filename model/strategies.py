@@ -14,7 +14,9 @@ MULTIWORKER = "multiworker"
 STRATEGIES = ("default", "mirrored", MULTIWORKER)
 
 
-def make_strategy(name: str, replicas: int | None = None) -> tf.distribute.Strategy:
+def make_strategy(
+    name: str, replicas: int | None = None, *, cross_device_ops: tf.distribute.CrossDeviceOps | None = None
+) -> tf.distribute.Strategy:
     """The strategy of that name. At most one but `default` a process, before TensorFlow starts its devices.
 
     Args:
@@ -22,6 +24,7 @@ def make_strategy(name: str, replicas: int | None = None) -> tf.distribute.Strat
             no GPU; or "multiworker", one replica on each GPU of every process that TF_CONFIG names, or one in
             each where there is no GPU.
         replicas: of "mirrored"; None for all GPUs, or for one replica on a CPU.
+        cross_device_ops: of "mirrored"; None for TensorFlow's choice.
 
     Raises:
         UserError: for another name, more replicas than GPUs, or a TF_CONFIG that says nothing usable.
@@ -42,11 +45,11 @@ def make_strategy(name: str, replicas: int | None = None) -> tf.distribute.Strat
         count = replicas or len(gpus)
         if count > len(gpus):
             raise UserError(f"--replicas must be at most {len(gpus)}, the number of GPUs, got {count}")
-        return tf.distribute.MirroredStrategy([f"GPU:{k}" for k in range(count)])
+        return tf.distribute.MirroredStrategy([f"GPU:{k}" for k in range(count)], cross_device_ops)
     count = replicas or 1
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-    return tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(count)])
+    return tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(count)], cross_device_ops)
 
 
 def worker_of(strategy: tf.distribute.Strategy) -> Worker:

@@ -39,7 +39,7 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
             with self.writer.as_default(step=step):
                 for part, value in losses.items():
                     tf.summary.scalar(f"step/{part}", value)
-                tf.summary.scalar("step/learning_rate", self.model.optimizer.learning_rate)
+                tf.summary.scalar("step/learning_rate", self.model.learning_rate())
                 tf.summary.scalar("speed/images_per_second", images / seconds)
                 tf.summary.scalar("speed/input_wait_share", (self.model.input_wait - self.waited) / seconds)
         self._restart_clock()

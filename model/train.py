@@ -13,13 +13,15 @@ import tensorflow as tf
 from absl import flags, logging
 
 from configs import config_names, load_config
+from model.addons import AVERAGING, OptimizerAverages, cross_device_ops_for
 from model.callbacks import CountSteps, EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
 from model.checkpoints import LastCheckpoints, Progress
 from model.detector import Detector
 from model.evaluation import Evaluator
 from model.failures import named_training_failures
 from model.memory import KeepFreedMemory
-from model.precision import check_arithmetic, set_arithmetic, with_loss_scaling
+from model.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
+from model.precision import check_arithmetic, set_arithmetic
 from model.run_folder import RunFolder, describe_run, with_overrides
 from model.schedule import LearningRate
 from model.ssd import build_network
@@ -36,7 +38,7 @@ from model.tensorboard import WriteTensorBoard
 from pipeline.dataset import Reader, named_read_errors, steps_per_pass, training_batches
 from pipeline.errors import run_command
 from pipeline.manifest import check_shards, load_manifest
-from pipeline.recipe import PRECISIONS
+from pipeline.recipe import BOX_LOSSES, PRECISIONS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
@@ -46,6 +48,10 @@ flags.DEFINE_string("strategy", "default", f"How to use the devices: {', '.join(
 flags.DEFINE_integer("replicas", None, "Replicas of `mirrored`; default: one on each GPU, or one on the CPU.")
 flags.DEFINE_integer("epochs", None, "Epochs, in place of the configuration's.")
 flags.DEFINE_integer("batch", None, "Global batch, shared out among the replicas, in place of the configuration's.")
+flags.DEFINE_string("optimizer", None, f"One of {', '.join(OPTIMIZERS)}, in place of the configuration's.")
+flags.DEFINE_enum(
+    "box_loss", None, BOX_LOSSES, "Error of the offsets or of the boxes, in place of the configuration's."
+)
 flags.DEFINE_bool("sync_batch_norm", None, "Batch norm over the global batch, in place of each replica's share.")
 flags.DEFINE_enum("precision", None, PRECISIONS, "Arithmetic of the network, in place of the configuration's.")
 flags.DEFINE_bool("xla", None, "Compile the step with XLA; one replica only.")
@@ -65,12 +71,15 @@ def main() -> None:
         precision=FLAGS.precision,
         xla=FLAGS.xla,
         deterministic=FLAGS.deterministic,
+        optimizer=FLAGS.optimizer,
+        box_loss=FLAGS.box_loss,
         synchronized_batch_norm=FLAGS.sync_batch_norm,
     )
     training = config.training
     manifest = load_manifest(FLAGS.records or f"records/{FLAGS.config}")
     run = describe_run(config, manifest)
-    strategy = make_strategy(FLAGS.strategy, FLAGS.replicas)
+    check_optimizer(training.optimizer, training.precision)
+    strategy = make_strategy(FLAGS.strategy, FLAGS.replicas, cross_device_ops=cross_device_ops_for(training.optimizer))
     worker, replicas = worker_of(strategy), strategy.num_replicas_in_sync
     check_batch(training.batch, replicas)
     check_arithmetic(config, replicas=replicas)
@@ -88,15 +97,22 @@ def main() -> None:
     with strategy.scope():
         detector = Detector(
             build_network(config.model, run.shape),
+            anchors=run.shape.anchors,
             background=manifest.background,
             loss=config.loss,
-            average_decay=training.average_decay,
+            average_decay=None if training.optimizer in AVERAGING else training.average_decay,
             xla=training.xla,
         )
         rate = LearningRate(training.schedule, epoch_steps=epoch_steps, epochs=training.epochs)
-        optimizer = with_loss_scaling(tf.keras.optimizers.Adam(rate, jit_compile=False), training.precision)
-        optimizer.build(detector.network.trainable_variables)
+        optimizer = make_optimizer(
+            training.optimizer,
+            rate,
+            precision=training.precision,
+            variables=detector.network.trainable_variables,
+        )
         detector.compile(optimizer=optimizer)
+        if training.optimizer in AVERAGING:
+            detector.averages = OptimizerAverages(optimizer)
 
     progress = Progress.begin()
     checkpoints = LastCheckpoints(folder, detector, progress, worker)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.config import RecordsConfig, require
 
+BOX_LOSSES = ("huber", "squared", "giou", "tfa:giou")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -30,14 +31,14 @@ class ModelConfig:
 class LossConfig:
     """Cross entropy on positives and mined negatives, plus the offsets' error on positives, over the positives."""
 
-    offsets: str = "huber"  # "huber" (δ = 1) or "squared"
+    offsets: str = "huber"  # of offsets: "huber" (δ = 1), "squared"; of boxes: "giou", "tfa:giou"
     offsets_weight: float = 1.0
     mining: str = "image"  # "image": hardest of each picture; "batch": hardest of each replica's batch
     negatives_per_positive: float = 3.0
     min_negatives: int = 8  # of each picture, with mining by image
 
     def __post_init__(self) -> None:
-        require(self.offsets in ("huber", "squared"), "loss.offsets", '"huber" or "squared"', self.offsets)
+        require(self.offsets in BOX_LOSSES, "loss.offsets", f"one of {', '.join(BOX_LOSSES)}", self.offsets)
         require(self.offsets_weight >= 0, "loss.offsets_weight", "at least 0", self.offsets_weight)
         require(self.mining in ("image", "batch"), "loss.mining", '"image" or "batch"', self.mining)
         require(self.negatives_per_positive > 0, "loss.negatives_per_positive", "positive", self.negatives_per_positive)
@@ -82,6 +83,7 @@ class TrainingConfig:
     """How long, how fast, and what is watched."""
 
     schedule: ScheduleConfig
+    optimizer: str = "adam"
     batch: int = 32  # global: shared out among the replicas
     epochs: int = 50
     epoch_steps: int | None = None  # None: one pass over the training records

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from model.giou import giou_loss
 from model.loss import hardest, ssd_loss
+from pipeline.anchors import make_anchors
 from pipeline.presets import BASELINE_LOSS, IMPROVED_LOSS
 from pipeline.recipe import LossConfig
+from pipeline.targets import offsets_to_corners
+from tests.record_sets import TINY
 
 BACKGROUND = 3
+ANCHORS = make_anchors(TINY.anchors, TINY.canvas.size)
 
 
 def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -34,6 +39,11 @@ def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.nd
                 continue
             positives[b] += 1
             classification[b] += cross_entropy
+            if config.offsets == "giou":
+                anchor = ANCHORS.centroids[n]
+                pair = (offsets_to_corners(part["offsets"][b, n], anchor) for part in (targets, predictions))
+                offsets[b] += 1 - generalised_iou(*pair)
+                continue
             for k in range(4):
                 error = abs(float(predictions["offsets"][b, n, k]) - float(targets["offsets"][b, n, k]))
                 squared = config.offsets == "squared"
@@ -48,7 +58,20 @@ def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.nd
     return classification, config.offsets_weight * offsets, positives
 
 
-def make_case(seed: int, batch: int = 3, anchors: int = 60) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def generalised_iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two corner boxes, side by side."""
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    height = min(one[2], other[2]) - max(one[0], other[0])
+    width = min(one[3], other[3]) - max(one[1], other[1])
+    overlap = height * width if height > 0 and width > 0 else 0.0
+    union = sum(areas) - overlap
+    hull = (max(one[2], other[2]) - min(one[0], other[0])) * (max(one[3], other[3]) - min(one[1], other[1]))
+    return float(overlap / union - (hull - union) / hull)
+
+
+def make_case(
+    seed: int, batch: int = 3, anchors: int = len(ANCHORS)
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     bits = np.random.default_rng(seed)
     classes = np.full((batch, anchors), BACKGROUND, np.int32)
     for b in range(1, batch):  # the first picture has no objects
@@ -62,11 +85,14 @@ def make_case(seed: int, batch: int = 3, anchors: int = 60) -> tuple[dict[str, n
     return predictions, {"classes": classes, "offsets": bits.normal(0, 1, (batch, anchors, 4)).astype(np.float32)}
 
 
-@pytest.mark.parametrize("config", [BASELINE_LOSS, IMPROVED_LOSS, LossConfig(offsets_weight=5.0, min_negatives=200)])
+@pytest.mark.parametrize(
+    "config",
+    [BASELINE_LOSS, IMPROVED_LOSS, LossConfig(offsets_weight=5.0, min_negatives=200), LossConfig(offsets="giou")],
+)
 @pytest.mark.parametrize("seed", range(5))
 def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
     predictions, targets = make_case(seed)
-    parts = ssd_loss(predictions, targets, background=BACKGROUND, config=config)
+    parts = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=config)
     classification, offsets, positives = reference(predictions, targets, config)
     np.testing.assert_allclose(parts.classification, classification, rtol=1e-5)
     np.testing.assert_allclose(parts.offsets, offsets, rtol=1e-5)
@@ -75,7 +101,7 @@ def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
 
 def test_a_picture_without_objects_teaches_its_hardest_negatives_and_no_offsets() -> None:
     predictions, targets = make_case(0)
-    parts = ssd_loss(predictions, targets, background=BACKGROUND, config=IMPROVED_LOSS)
+    parts = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=IMPROVED_LOSS)
     assert parts.classification[0] > 0 and parts.offsets[0] == 0 and parts.positives[0] == 0
 
 
@@ -85,7 +111,11 @@ def test_ignored_anchors_have_no_gradient(config: LossConfig) -> None:
     variables = {name: tf.Variable(value) for name, value in predictions.items()}
     with tf.GradientTape() as tape:
         parts = ssd_loss(
-            {name: v.value() for name, v in variables.items()}, targets, background=BACKGROUND, config=config
+            {name: v.value() for name, v in variables.items()},
+            targets,
+            background=BACKGROUND,
+            anchors=ANCHORS,
+            config=config,
         )
         loss = tf.reduce_sum(parts.classification) + tf.reduce_sum(parts.offsets)
     gradients = tape.gradient(loss, variables)
@@ -96,12 +126,13 @@ def test_ignored_anchors_have_no_gradient(config: LossConfig) -> None:
 
 def test_the_loss_of_a_picture_does_not_depend_on_the_others() -> None:
     predictions, targets = make_case(2)
-    whole = ssd_loss(predictions, targets, background=BACKGROUND, config=IMPROVED_LOSS)
+    whole = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=IMPROVED_LOSS)
     for b in range(3):
         alone = ssd_loss(
             {name: value[b : b + 1] for name, value in predictions.items()},
             {name: value[b : b + 1] for name, value in targets.items()},
             background=BACKGROUND,
+            anchors=ANCHORS,
             config=IMPROVED_LOSS,
         )
         np.testing.assert_allclose(alone.classification[0], whole.classification[b], rtol=1e-6)
@@ -115,3 +146,16 @@ def test_candidates_that_tie_share_what_is_left_to_choose() -> None:
     np.testing.assert_allclose(weights, [[1.0, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0]])
     np.testing.assert_array_equal(hardest(losses, candidates, tf.constant([0])), tf.zeros([1, 7]))
     np.testing.assert_array_equal(hardest(losses, candidates, tf.constant([50])), tf.cast(candidates, tf.float32))
+
+
+@pytest.mark.parametrize(
+    ("other", "loss"),
+    [
+        ([0.0, 0.0, 2.0, 2.0], 0.0),  # the same
+        ([0.0, 1.0, 2.0, 3.0], 2 / 3),  # IoU 1/3, and a hull without gaps
+        ([0.0, 4.0, 2.0, 6.0], 1 + 1 / 3),  # apart: a third of the hull is empty
+        ([1.0, 1.0, 1.0, 1.0], 1.0),  # a point inside: IoU 0, the hull is the box
+    ],
+)
+def test_giou_by_hand(other: list[float], loss: float) -> None:
+    assert float(giou_loss(tf.constant([0.0, 0.0, 2.0, 2.0]), tf.constant(other))) == pytest.approx(loss)

@@ -28,7 +28,7 @@ def gradients(strategy):
     tf.keras.utils.set_random_seed(0)
     with strategy.scope():
         network = build_network(tiny.MODEL, NetworkShape(64, tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
-        detector = Detector(network, background=3, loss=IMPROVED_LOSS, average_decay=0.9)
+        detector = Detector(network, anchors=tiny.ANCHORS, background=3, loss=IMPROVED_LOSS, average_decay=0.9)
     n = strategy.num_replicas_in_sync
     def share(value):
         return strategy.experimental_distribute_values_from_function(
@@ -67,7 +67,7 @@ manifest = write_record_set(Path(tempfile.mkdtemp()), train=16)
 strategy = make_strategy("mirrored", 2)
 with strategy.scope():
     network = build_network(tiny.MODEL, NetworkShape(64, tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
-    detector = Detector(network, background=3, loss=IMPROVED_LOSS, average_decay=0.5)
+    detector = Detector(network, anchors=tiny.ANCHORS, background=3, loss=IMPROVED_LOSS, average_decay=0.5)
     detector.compile(optimizer=tf.keras.optimizers.SGD(1e-3, jit_compile=False))
 detector.fit(training_batches(manifest, batch=8, seed=0), steps_per_epoch=3, epochs=1, verbose=0)
 statistics = [w for w in network.non_trainable_weights]
