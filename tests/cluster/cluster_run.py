@@ -53,7 +53,6 @@ class Cluster:
         if settings.engine == FLINK:
             options += [
                 f"flink_master=localhost:{settings.rest_port}",
-                "flink_version=2.2",
                 f"flink_job_server_jar={job_server_jar()}",
                 f"parallelism={settings.slots_each}",
             ]
