@@ -65,6 +65,10 @@ class Cluster:
         (found,) = [p for p in load(self.settings.state) if p.name == name]
         return found
 
+    def restarts(self) -> int:
+        """How often Flink has started a job anew."""
+        return (self.settings.logs / "jobmanager.log").read_text().count("switched from state RUNNING to RESTARTING")
+
     def kill_task_manager(self) -> None:
         """SIGKILL for one TaskManager."""
         os.kill(self.process("taskmanager-1").pid, signal.SIGKILL)
