@@ -13,7 +13,7 @@ from cluster.errors import run_command
 from cluster.fetch_jars import fetch
 from cluster.flink_conf import LOGGING
 from cluster.jars import JOB_SERVER_JARS
-from cluster.java import OPENED_PACKAGES
+from cluster.java import OPENED_PACKAGES, find_java
 
 _MAIN = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 _WIDTH = 72  # bytes of a manifest's line
@@ -54,5 +54,11 @@ def manifest(attributes: Mapping[str, str]) -> bytes:
     return b"".join(line + b"\r\n" for line in lines)
 
 
+def main() -> None:
+    """Prints the path, where there is a Java to run it."""
+    find_java()
+    print(job_server_jar())
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: print(job_server_jar())))
+    sys.exit(run_command(main))
