@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
+from cluster.fetch_jars import fetch
+from cluster.jars import FLINK_JARS
 from cluster.job_server import job_server_jar
 from cluster.settings import FLINK
 from tests.cluster.cluster_run import MINUTES, Cluster, checksums, run_module, start_job, wait_for_first_shard
@@ -19,11 +21,12 @@ ENGINE = os.environ["CLUSTER_ENGINE"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def job_server() -> None:
-    """Nothing of Flink can be tested without Beam's job server for it: its absence is a failure, at once."""
+def jars() -> None:
+    """Nothing of Flink can be tested without its jars and Beam's job server: their absence is a failure, at once."""
     missing = ""
     try:
         if ENGINE == FLINK:
+            fetch(FLINK_JARS)
             job_server_jar()
     except ClusterError as error:
         missing = str(error)
