@@ -93,6 +93,7 @@ def _start_flink(starter: _Starter, java: str) -> None:
     starter.wait("the worker pool", lambda: _answers(settings.pool_port))
     print(f"cluster is up: {settings.task_managers} TaskManagers of {settings.slots_each} slots")
     print(f"Flink http://localhost:{settings.rest_port}, worker pool localhost:{settings.pool_port}")
+    print(f"next: make records RUNNER=flink FLINK_MASTER=localhost:{settings.rest_port}")
     print(f"logs in {settings.logs}; make cluster-down stops it")
 
 

@@ -64,11 +64,12 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 
 
 def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
-    """Lets a pool listen on a port, any free one for 0; -> the server, and the port."""
+    """Lets a pool listen on a port of localhost, any free one for 0; -> the server, and the port."""
     # Runners keep their connections alive by pings.
     options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
     server = grpc.server(ThreadPoolExecutor(_CALLS), options=options)
-    port = server.add_insecure_port(f"[::]:{port}")
+    # Of this host alone: whoever may start a worker may have it run any code.
+    port = server.add_insecure_port(f"localhost:{port}")
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     server.start()
     return server, port
