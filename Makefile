@@ -81,11 +81,11 @@ demo: setup ## Digits from start to end: records, training on two replicas, eval
 	@$(MAKE) evaluate RECORDS=records/digits_demo RUN=runs/demo
 	@echo "demo: metrics, loss curve and a picture of detections are in runs/demo"
 
-records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=] [BEAM_ARGS=] [ARGS=]
+records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
 	@echo "records: $(CONFIG), into $(records)"
-	$(python) -m beam_jobs.make_records --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
+	$(flink_job_server) $(python) -m beam_jobs.make_records --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
 	    $(call flag,data_dir,DATA_DIR) $(call flag,limit,LIMIT) $(call flag,workers,WORKERS) \
-	    $(call flag,runner,RUNNER) $(addprefix --beam_arg=,$(BEAM_ARGS)) $(ARGS)
+	    $(call flag,runner,RUNNER) $(flink_args) $(addprefix --beam_arg=,$(BEAM_ARGS)) $(ARGS)
 
 verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [ARGS=]
 	@echo "verify: $(records)"

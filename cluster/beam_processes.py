@@ -1,4 +1,4 @@
-"""How Beam's worker pool and its job service are started."""
+"""How the worker pool and Beam's job service are started."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def start_worker_pool(settings: ClusterSettings) -> Process:
-    """Starts Beam's worker pool, which starts a Python worker whenever the engine asks for one."""
-    # The pool starts its workers as `python`, whichever that is on PATH: ours must come first.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    module = "apache_beam.runners.worker.worker_pool_main"
-    return _start(settings, "worker-pool", [module, f"--service_port={settings.pool_port}"], {"PATH": path})
+    """Starts the worker pool, which starts a Python worker whenever the engine asks for one."""
+    return _start(settings, "worker-pool", ["cluster.worker_pool", f"--service_port={settings.pool_port}"])
 
 
 def start_job_service(settings: ClusterSettings) -> Process:
     """Starts Beam's job service."""
-    return _start(settings, "job-service", ["cluster.job_service", f"--port={settings.job_port}"], {})
+    return _start(settings, "job-service", ["cluster.job_service", f"--port={settings.job_port}"])
 
 
-def _start(settings: ClusterSettings, name: str, module: list[str], env: dict[str, str]) -> Process:
+def _start(settings: ClusterSettings, name: str, module: list[str]) -> Process:
     # The project is importable in every worker, installed or not.
     python_path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", *module]
     log = settings.logs / f"{name}.log"
-    return start(name, command, log=log, env={**os.environ, "PYTHONPATH": python_path, **env})
+    return start(name, command, log=log, env={**os.environ, "PYTHONPATH": python_path})

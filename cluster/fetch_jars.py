@@ -1,4 +1,4 @@
-"""Brings the locked jars into the cache: by pip out of a wheel, or by Maven."""
+"""Brings a set of jars into the cache, by Maven."""
 
 from __future__ import annotations
 
@@ -8,83 +8,52 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.jars import MAVEN, Jar, cache_folder, is_cached, sha256_of
+from cluster.jars import JarSet, cache_folder, check_jars
+
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
-def fetch(jars: Sequence[Jar]) -> None:
-    """Makes sure that every jar is cached with the bytes of the lock.
+def fetch(jars: JarSet) -> list[Path]:
+    """Makes sure that a set is cached with the bytes of its lock; -> the jars' paths.
 
-    Raises `ClusterError` if one cannot be downloaded, or is not what the lock says.
+    Raises `ClusterError` if the set cannot be downloaded, or a jar is not what the lock says.
     """
-    missing = [jar for jar in jars if not is_cached(jar)]
-    for source in sorted({jar.source for jar in missing}):
-        wanted = [jar for jar in missing if jar.source == source]
-        say(f"fetching {', '.join(jar.coordinates for jar in wanted)} ({source}) ...")
+    locked = jars.locked()
+    if not jars.cached.exists():
+        say(f"fetching the {len(locked)} jars of {jars.pom} ...")
         cache_folder().mkdir(parents=True, exist_ok=True)
-        # Beside the cache, so that a jar takes its place by rename.
-        with tempfile.TemporaryDirectory(dir=cache_folder().parent) as folder:
-            if source == MAVEN:
-                for jar in wanted:
-                    _place(jar, _from_maven(jar, Path(folder)))
-            else:
-                wheel = _download_wheel(source, Path(folder))
-                for jar in wanted:
-                    _place(jar, _from_wheel(jar, wheel))
+        # Beside its place: the whole set takes it by one rename.
+        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="fetching-") as folder:
+            download(jars, Path(folder) / "jars")
+            check_jars(Path(folder) / "jars", locked, "nothing of the set is used")
+            if not jars.cached.exists():  # another command may have been faster
+                os.rename(Path(folder) / "jars", jars.cached)
+    check_jars(jars.cached, locked, f"delete {jars.cached} and run this again")
+    return [jars.cached / name for name in locked]
 
 
-def _place(jar: Jar, file: Path) -> None:
-    got = sha256_of(file)
-    if jar.sha256 is None:
-        jar.first_seen.write_text(got + "\n")
-        say(f"{jar.coordinates}: SHA-256 {got}; it is not in cluster/jars.lock yet")
-    elif got != jar.sha256:
-        raise ClusterError(f"{jar.coordinates} must have SHA-256 {jar.sha256}, got {got}: not used")
-    os.replace(file, jar.path)
-
-
-def _download_wheel(requirement: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    _run([*command, f"--dest={folder}", requirement], requirement)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-def _from_wheel(jar: Jar, wheel: Path) -> Path:
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if name.endswith(f"/{jar.path.name}"):
-                return Path(archive.extract(name, wheel.parent))
-    raise ClusterError(f"{jar.source} must hold {jar.path.name}, got a wheel without it")
-
-
-def _from_maven(jar: Jar, folder: Path) -> Path:
+def download(jars: JarSet, folder: Path) -> None:
+    """Lets Maven put what the set's pom.xml comes to into `folder`. Raises `ClusterError` if it cannot."""
     if shutil.which("mvn") is None:
         raise ClusterError(
-            f"{jar.coordinates} comes by Maven, got no `mvn` on PATH: install it (on Debian and Ubuntu: "
-            f"apt-get install maven), or put the jar at {jar.path} and its SHA-256 into {jar.first_seen.name}"
+            f"the jars of {jars.folder.name} come by Maven, got no `mvn` on PATH: install it (on Debian and Ubuntu: "
+            f"apt-get install maven), or copy {jars.cached} from a machine that has it"
         )
     # Strict: a jar that differs from the registry's checksum fails instead of warning.
-    options = ["--batch-mode", "--quiet", "--strict-checksums", "--update-snapshots"]
-    goal = ["dependency:copy", f"-Dartifact={jar.coordinates}", f"-DoutputDirectory={folder}"]
-    _run(["mvn", *options, *goal], jar.coordinates)
-    return folder / jar.path.name
-
-
-def _run(command: list[str], what: str) -> None:
+    options = ["--batch-mode", "--quiet", "--strict-checksums", f"--file={jars.pom}"]
+    command = ["mvn", *options, _COPY, "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise ClusterError(f"{what} could not be downloaded: {_reason(done.stdout + done.stderr)}")
+    if done.returncode or not folder.exists():
+        raise ClusterError(f"the jars of {jars.pom} could not be downloaded: {_reason(done.stdout + done.stderr)}")
 
 
 def _reason(output: str) -> str:
-    """The first error that Maven or pip printed, without the registry's address."""
-    if found := re.search(r"Could not find artifact|No matching distribution found", output):
-        return f"the registry has no such version ({found.group().lower()})"
+    """The first error that Maven printed, without the registry's address."""
+    if found := re.search(r"Could not find artifact (\S+)", output):
+        return f"the registry has no {found.group(1)}"
     found = re.search(r"ERROR\S* (.+)", output)
     return re.sub(r"\(?https?://\S+", "", found.group(1)).strip() if found else "no reason given"
 

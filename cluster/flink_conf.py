@@ -44,9 +44,9 @@ taskmanager.load-balance.mode: SLOTS
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 10
 restart-strategy.fixed-delay.delay: 2 s
-# A TaskManager that was killed is noticed within ten seconds.
-heartbeat.interval: 2 s
-heartbeat.timeout: 10 s
+# A TaskManager that was killed is noticed within ten seconds. These two are milliseconds: Flink 1.19 takes no unit.
+heartbeat.interval: 2000
+heartbeat.timeout: 10000
 """
 
 LOGGING = """\

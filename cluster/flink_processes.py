@@ -10,15 +10,11 @@ from cluster.flink_conf import (
     TASK_MANAGER_DIRECT_MB,
     TASK_MANAGER_HEAP_MB,
 )
+from cluster.java import OPENED_PACKAGES
 from cluster.processes import Process, start
 from cluster.settings import ClusterSettings
 
-# Flink serializes by reflection into these packages of Java's own, which Java 17 keeps shut.
-_OPENED = (
-    "io", "lang", "lang.invoke", "lang.reflect", "net", "nio", "text", "time", "util", "util.concurrent",
-    "util.concurrent.atomic", "util.concurrent.locks",
-)  # fmt: skip
-_JAVA_OPTIONS = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _OPENED]
+_JAVA_OPTIONS = [f"--add-opens={package}=ALL-UNNAMED" for package in OPENED_PACKAGES]
 
 
 def start_job_manager(settings: ClusterSettings, java: str, classpath: str) -> Process:

@@ -1,64 +1,58 @@
-"""The locked jars: what they are, where they are cached, and whether their bytes are the locked ones."""
+"""Sets of jars: a pom.xml that Maven resolves, and a lock with the SHA-256 of every jar it comes to."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import ClusterError
 
-LOCK = Path(__file__).with_name("jars.lock")
-MAVEN = "maven"
-_UNLOCKED = "-"
+_MAVEN = Path(__file__).with_name("maven")
 
 
 @dataclass(frozen=True)
-class Jar:
-    """One line of the lock."""
+class JarSet:
+    """The jars of one program: a folder with `pom.xml` and `jars.lock`."""
 
-    sha256: str | None  # None: not locked yet
-    group: str
-    artifact: str
-    version: str
-    source: str  # "maven", or a pinned wheel
+    folder: Path
 
     @property
-    def coordinates(self) -> str:
-        """As Maven writes them."""
-        return f"{self.group}:{self.artifact}:{self.version}"
+    def pom(self) -> Path:
+        """What Maven resolves."""
+        return self.folder / "pom.xml"
 
     @property
-    def path(self) -> Path:
-        """Where the jar is cached."""
-        return cache_folder() / f"{self.artifact}-{self.version}.jar"
+    def lock(self) -> Path:
+        """A line a jar, as `sha256sum` writes it."""
+        return self.folder / "jars.lock"
 
     @property
-    def first_seen(self) -> Path:
-        """The checksum of the first download of a jar that the lock has none for."""
-        return self.path.with_suffix(".jar.sha256")
+    def cached(self) -> Path:
+        """The cache's folder of these jars: there and whole, or not there. Another lock has another folder."""
+        return cache_folder() / f"{self.folder.name}-{sha256_of(self.lock)[:12]}"
+
+    def locked(self) -> dict[str, str]:
+        """The SHA-256 of each jar, by file name. Raises `ClusterError` naming a line of the lock that is not one."""
+        jars = {}
+        for number, line in enumerate(self.lock.read_text().splitlines(), start=1):
+            found = re.fullmatch(r"([0-9a-f]{64})  ([\w.+-]+\.jar)", line)
+            if found is None:
+                raise ClusterError(f"{self.lock}:{number} must be `sha256  name.jar`, got {line!r}")
+            jars[found.group(2)] = found.group(1)
+        return jars
+
+
+FLINK_JARS = JarSet(_MAVEN / "flink")  # of the JobManager and the TaskManagers
+JOB_SERVER_JARS = JarSet(_MAVEN / "job-server")  # of Beam's job server, which brings its jobs' jars to Flink
 
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/prematch/jars`, by default below ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prematch" / "jars"
-
-
-def read_lock(path: Path = LOCK) -> list[Jar]:
-    """The jars of the lock file. Raises `ClusterError` naming a line that is not one."""
-    jars = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        fields = line.split()
-        coordinates = fields[1].split(":") if len(fields) == 3 else []
-        if len(coordinates) != 3:
-            raise ClusterError(f"{path}:{number} must be `sha256 coordinates source`, got {line!r}")
-        sha256 = None if fields[0] == _UNLOCKED else fields[0]
-        group, artifact, version = coordinates
-        jars.append(Jar(sha256, group, artifact, version, fields[2]))
-    return jars
 
 
 def sha256_of(path: Path) -> str:
@@ -70,14 +64,15 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def is_cached(jar: Jar) -> bool:
-    """Whether the jar lies in the cache. Raises `ClusterError` if it does, with other bytes than locked."""
-    if not jar.path.exists():
-        return False
-    wanted = jar.sha256 or (jar.first_seen.read_text().strip() if jar.first_seen.exists() else None)
-    if wanted is None:
-        return False  # a download that was interrupted before its checksum was written down
-    got = sha256_of(jar.path)
-    if got != wanted:
-        raise ClusterError(f"{jar.path} must have SHA-256 {wanted}, got {got}: delete it and run this again")
-    return True
+def check_jars(folder: Path, locked: Mapping[str, str], way_out: str) -> None:
+    """Holds a folder of jars against a lock.
+
+    Raises `ClusterError`, ending in `way_out`, for a jar that is missing, not in the lock, or has other bytes.
+    """
+    found = {path.name for path in folder.iterdir()}
+    for name in sorted(found | locked.keys()):
+        if name not in locked:
+            raise ClusterError(f"{folder / name} must be named in the lock, got a jar that is not: {way_out}")
+        got = sha256_of(folder / name) if name in found else "no such file"
+        if got != locked[name]:
+            raise ClusterError(f"{folder / name} must have SHA-256 {locked[name]}, got {got}: {way_out}")

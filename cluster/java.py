@@ -1,4 +1,4 @@
-"""Finds a Java that Flink can run on."""
+"""Finds a Java for Flink, and what it must be told."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import subprocess
 
 from cluster.errors import ClusterError
 
-OLDEST = 17
+OLDEST = 17  # what this cluster is run on
 _INSTALL = f"install Java {OLDEST} or newer (on Debian and Ubuntu: apt-get install default-jre-headless)"
+
+# Flink serializes by reflection into these packages of Java's own, which Java 17 keeps shut.
+OPENED_PACKAGES = [
+    f"java.base/java.{package}"
+    for package in (
+        "io", "lang", "lang.invoke", "lang.reflect", "net", "nio", "text", "time", "util", "util.concurrent",
+        "util.concurrent.atomic", "util.concurrent.locks",
+    )
+]  # fmt: skip
 
 
 def find_java() -> str:
@@ -19,13 +28,15 @@ def find_java() -> str:
     java = shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")
     if java is None:
         where = f"in JAVA_HOME={home}" if home else "on PATH"
-        raise ClusterError(f"Flink needs Java, got none {where}: {_INSTALL}")
+        raise ClusterError(f"the cluster needs Java, got none {where}: {_INSTALL}")
     said = subprocess.run([java, "-version"], capture_output=True, text=True)
     major = java_major(said.stderr + said.stdout)
     if major is None:
         raise ClusterError(f"{java} must tell its version, got none: {_INSTALL}")
     if major < OLDEST:
-        raise ClusterError(f"Flink needs Java {OLDEST} or newer, got {major} ({java}): {_INSTALL}, or set JAVA_HOME")
+        raise ClusterError(
+            f"the cluster needs Java {OLDEST} or newer, got {major} ({java}): {_INSTALL}, or set JAVA_HOME"
+        )
     return java
 
 

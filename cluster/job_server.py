@@ -1,21 +1,64 @@
-"""The jar of Beam's Flink job server, which runs beside the launcher. As a command it prints the path."""
+"""Beam's job server for Flink, which runs beside the launcher, as one jar. As a command it prints the path."""
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from cluster.errors import run_command
 from cluster.fetch_jars import fetch
-from cluster.jars import MAVEN, read_lock
+from cluster.flink_conf import LOGGING
+from cluster.jars import JOB_SERVER_JARS
+from cluster.java import OPENED_PACKAGES, find_java
+
+_MAIN = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+_WIDTH = 72  # bytes of a manifest's line
 
 
 def job_server_jar() -> Path:
-    """The job server's jar in the cache, fetched if need be. Raises `ClusterError` if it cannot be had."""
-    (jar,) = [jar for jar in read_lock() if jar.source == MAVEN]
-    fetch([jar])
-    return jar.path
+    """The jar that FlinkRunner starts (`--flink_job_server_jar`), in the cache; what it needs is fetched if need be.
+
+    It holds no class: its manifest names the job server's jars. Raises `ClusterError` if they cannot be had.
+    """
+    jars = fetch(JOB_SERVER_JARS)
+    path = JOB_SERVER_JARS.cached.with_name(f"{JOB_SERVER_JARS.cached.name}.jar")
+    attributes = {
+        "Manifest-Version": "1.0",
+        "Main-Class": _MAIN,
+        "Class-Path": " ".join(f"{jar.parent.name}/{jar.name}" for jar in jars),  # from the jar's own folder
+        "Add-Opens": " ".join(OPENED_PACKAGES),
+    }
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        whole = Path(folder) / path.name
+        with zipfile.ZipFile(whole, "w") as archive:
+            archive.writestr("META-INF/MANIFEST.MF", manifest(attributes))
+            archive.writestr("log4j2.properties", LOGGING)
+        os.replace(whole, path)  # a job server that runs keeps the one it has opened
+    return path
+
+
+def manifest(attributes: Mapping[str, str]) -> bytes:
+    """A jar's manifest: lines longer than 72 bytes go on in the next, after a space (JAR file specification)."""
+    lines = []
+    for name, value in attributes.items():
+        rest = f"{name}: {value}".encode()
+        lines.append(rest[:_WIDTH])
+        rest = rest[_WIDTH:]
+        while rest:
+            lines.append(b" " + rest[: _WIDTH - 1])
+            rest = rest[_WIDTH - 1 :]
+    return b"".join(line + b"\r\n" for line in lines)
+
+
+def main() -> None:
+    """Prints the path, where there is a Java to run it."""
+    find_java()
+    print(job_server_jar())
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: print(job_server_jar())))
+    sys.exit(run_command(main))

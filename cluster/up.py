@@ -16,7 +16,7 @@ from cluster.fetch_jars import fetch
 from cluster.flink_conf import LOGGING, flink_conf
 from cluster.flink_overview import task_managers
 from cluster.flink_processes import start_job_manager, start_task_manager
-from cluster.jars import MAVEN, read_lock
+from cluster.jars import FLINK_JARS
 from cluster.java import find_java
 from cluster.processes import Process, is_alive, load, save, stop
 from cluster.settings import FLINK, ClusterSettings, parse_settings
@@ -79,9 +79,7 @@ class _Starter:
 
 def _start_flink(starter: _Starter, java: str) -> None:
     settings = starter.settings
-    jars = [jar for jar in read_lock() if jar.source != MAVEN]
-    fetch(jars)
-    classpath = os.pathsep.join(str(jar.path) for jar in jars)
+    classpath = os.pathsep.join(str(jar) for jar in fetch(FLINK_JARS))
     (settings.folder / "conf" / "config.yaml").write_text(flink_conf(settings))
     (settings.folder / "conf" / "log4j.properties").write_text(LOGGING)
 
@@ -95,6 +93,7 @@ def _start_flink(starter: _Starter, java: str) -> None:
     starter.wait("the worker pool", lambda: _answers(settings.pool_port))
     print(f"cluster is up: {settings.task_managers} TaskManagers of {settings.slots_each} slots")
     print(f"Flink http://localhost:{settings.rest_port}, worker pool localhost:{settings.pool_port}")
+    print(f"next: make records RUNNER=flink FLINK_MASTER=localhost:{settings.rest_port}")
     print(f"logs in {settings.logs}; make cluster-down stops it")
 
 

@@ -53,7 +53,6 @@ class Cluster:
         if settings.engine == FLINK:
             options += [
                 f"flink_master=localhost:{settings.rest_port}",
-                "flink_version=2.2",
                 f"flink_job_server_jar={job_server_jar()}",
                 f"parallelism={settings.slots_each}",
             ]
@@ -65,6 +64,10 @@ class Cluster:
         """One of its processes."""
         (found,) = [p for p in load(self.settings.state) if p.name == name]
         return found
+
+    def restarts(self) -> int:
+        """How often Flink has started a job anew."""
+        return (self.settings.logs / "jobmanager.log").read_text().count("switched from state RUNNING to RESTARTING")
 
     def kill_task_manager(self) -> None:
         """SIGKILL for one TaskManager."""

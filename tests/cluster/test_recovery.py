@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
+from cluster.fetch_jars import fetch
+from cluster.jars import FLINK_JARS
 from cluster.job_server import job_server_jar
 from cluster.settings import FLINK
 from tests.cluster.cluster_run import MINUTES, Cluster, checksums, run_module, start_job, wait_for_first_shard
@@ -19,11 +21,12 @@ ENGINE = os.environ["CLUSTER_ENGINE"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def job_server() -> None:
-    """Nothing of Flink can be tested without Beam's job server for it: its absence is a failure, at once."""
+def jars() -> None:
+    """Nothing of Flink can be tested without its jars and Beam's job server: their absence is a failure, at once."""
     missing = ""
     try:
         if ENGINE == FLINK:
+            fetch(FLINK_JARS)
             job_server_jar()
     except ClusterError as error:
         missing = str(error)
@@ -68,6 +71,8 @@ def test_same_bytes_as_local(cluster: Cluster, local: dict[str, str], tmp_path: 
     records = tmp_path / "records"
     finish(start_job(CONFIG, records, *cluster.job_flags()))
     compare(records, local)
+    if ENGINE == FLINK:
+        assert cluster.restarts() == 0  # each TaskManager leaves the other's workers alone
 
 
 @pytest.mark.skipif(ENGINE != FLINK, reason="only Flink has TaskManagers")
@@ -78,21 +83,26 @@ def test_task_manager_killed(cluster: Cluster, local: dict[str, str], tmp_path: 
     cluster.kill_task_manager()
     assert finished < len(local), "the job was over before the kill"
     finish(job)
+    print(f"\na TaskManager was killed after {finished} of {len(local)} shards")
     compare(records, local)
+    assert cluster.restarts() > 0
 
 
 def test_workers_killed(cluster: Cluster, local: dict[str, str], tmp_path: Path) -> None:
     records = tmp_path / "records"
     job = start_job(CONFIG, records, *cluster.job_flags())
     finished = wait_for_first_shard(job, records)
-    assert cluster.kill_workers() > 0
+    killed = cluster.kill_workers()
+    assert killed > 0
     assert finished < len(local), "the job was over before the kill"
     if ENGINE == FLINK:
         finish(job)  # Flink asks the pool for new workers
+        assert cluster.restarts() > 0
     else:
         output = job.communicate(timeout=MINUTES)[0]  # the job service gives the job up, and says so at once
         assert job.returncode != 0, output
         assert not (records / "manifest.json").exists()
         again = finish(start_job(CONFIG, records, *cluster.job_flags()))
         assert "shards were there already, with receipts that hold; kept" in again
+    print(f"\n{killed} workers were killed after {finished} of {len(local)} shards")
     compare(records, local)

@@ -42,6 +42,16 @@ def test_values_reach_the_command_as_they_are(checkout: Checkout) -> None:
     ]  # fmt: skip
 
 
+def test_flink_master_brings_the_options_of_its_cluster(checkout: Checkout) -> None:
+    first, second = run(checkout, "records", "RUNNER=flink", "FLINK_MASTER=host:8081", "BEAM_ARGS=--parallelism=8")
+    assert first == ["-m", "cluster.job_server"]
+    assert second[-7:] == [
+        "--runner=flink", "--beam_arg=--flink_master=host:8081", "--beam_arg=--flink_job_server_jar=",
+        "--beam_arg=--parallelism=4", "--beam_arg=--environment_type=EXTERNAL",
+        "--beam_arg=--environment_config=localhost:50000", "--beam_arg=--parallelism=8",
+    ]  # fmt: skip
+
+
 def test_training_follows_on_from_records(checkout: Checkout) -> None:
     assert run(checkout, "train", "STRATEGY=mirrored", "REPLICAS=2", "EPOCHS=3", "BATCH=64") == [
         ["-m", "model.train", "--config=cifar10_improved", "--records=records/cifar10_improved",

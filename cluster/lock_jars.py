@@ -1,0 +1,31 @@
+"""Writes jars.lock anew beside every pom.xml, from what Maven resolves now."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from cluster.errors import run_command
+from cluster.fetch_jars import download
+from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, JarSet, sha256_of
+
+
+def write_lock(jars: JarSet) -> None:
+    """Downloads the set and locks every jar of it. Raises `ClusterError` if it cannot be downloaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        jars.lock.touch()  # the cache is named after it, and a first lock has none yet
+        download(jars, Path(folder) / "jars")
+        found = sorted((Path(folder) / "jars").iterdir())
+        jars.lock.write_text("".join(f"{sha256_of(path)}  {path.name}\n" for path in found))
+    print(f"{jars.lock}: {len(found)} jars")
+
+
+def main() -> None:
+    """Both sets."""
+    for jars in (FLINK_JARS, JOB_SERVER_JARS):
+        write_lock(jars)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

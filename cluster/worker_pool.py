@@ -1,0 +1,95 @@
+"""A Beam worker pool for several runners on one host: `python -m cluster.worker_pool --service_port=N`.
+
+Two TaskManagers both call their first worker "1-1". Beam's own pool knows workers by that name alone, and when one
+TaskManager stops its worker, it ends the other's, with whatever that was doing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+
+from cluster.namesakes import Namesakes
+
+# The settings of Beam's own pool: no cache of state, data is sent on at once.
+_WORKER = (
+    "import sys; from apache_beam.runners.worker.sdk_worker import SdkHarness; "
+    "SdkHarness(sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1).run()"
+)
+_CALLS = 64  # at once; a call that stops a worker waits for its end
+
+
+class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
+    """Starts a process a worker, and ends it when its runner asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._workers: dict[str, Namesakes] = {}
+
+    def StartWorker(
+        self, request: beam_fn_api_pb2.StartWorkerRequest, _context: Any
+    ) -> beam_fn_api_pb2.StartWorkerResponse:
+        """Starts a worker that connects to the request's control endpoint."""
+        command = [sys.executable, "-c", _WORKER, request.control_endpoint.url, request.worker_id]
+        try:
+            self._of(request.worker_id).start(command)
+        except OSError as error:
+            return beam_fn_api_pb2.StartWorkerResponse(error=f"a worker could not be started: {error}")
+        return beam_fn_api_pb2.StartWorkerResponse()
+
+    def StopWorker(
+        self, request: beam_fn_api_pb2.StopWorkerRequest, _context: Any
+    ) -> beam_fn_api_pb2.StopWorkerResponse:
+        """Sees to the end of a worker whose runner has no more for it to do."""
+        self._of(request.worker_id).stop_one()
+        return beam_fn_api_pb2.StopWorkerResponse()
+
+    def close(self) -> None:
+        """Ends all workers."""
+        with self._lock:
+            workers = list(self._workers.values())
+        for namesakes in workers:
+            namesakes.stop_all()
+
+    def _of(self, worker_id: str) -> Namesakes:
+        with self._lock:
+            return self._workers.setdefault(worker_id, Namesakes(worker_id))
+
+
+def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
+    """Lets a pool listen on a port of localhost, any free one for 0; -> the server, and the port."""
+    # Runners keep their connections alive by pings.
+    options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
+    server = grpc.server(ThreadPoolExecutor(_CALLS), options=options)
+    # Of this host alone: whoever may start a worker may have it run any code.
+    port = server.add_insecure_port(f"localhost:{port}")
+    beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
+    server.start()
+    return server, port
+
+
+def main() -> None:
+    """Runs a pool until SIGTERM or Ctrl-C; its workers end with it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--service_port", type=int, required=True, help="where runners ask for workers")
+    options = parser.parse_args()
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    pool = WorkerPool()
+    server, port = serve(pool, options.service_port)
+    print(f"worker pool on port {port}", flush=True)
+    ended.wait()
+    server.stop(grace=None)
+    pool.close()
+
+
+if __name__ == "__main__":
+    main()
