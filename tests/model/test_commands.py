@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from model.coco import METRICS
-from pipeline.manifest import MANIFEST
+from pipeline.dataset import keys_of_step
+from pipeline.manifest import MANIFEST, load_manifest
 from pipeline.presets import BASELINE_ANCHORS
 from tests.model.tiny import run_command
 from tests.record_sets import TINY, write_record_set
@@ -120,13 +123,43 @@ def refused(*arguments: str) -> str:
 
 def test_bad_flags_are_one_line(records: Path, tmp_path: Path) -> None:
     good = ("model.train", "--config=tiny", f"--records={records}", f"--run={tmp_path / 'run'}")
-    assert "--config must be one of tiny, got 'tinny'" in refused("model.train", "--config=tinny")
+    assert "--config must be one of tiny, tiny_wild, got 'tinny'" in refused("model.train", "--config=tinny")
     assert "--strategy must be one of default, mirrored, multiworker, got 'tpu'" in refused(*good, "--strategy=tpu")
     assert "--batch must be a multiple of the 2 replicas" in refused(
         *good, "--strategy=mirrored", "--replicas=2", "--batch=3"
     )
+    assert "--xla must go with one replica, got 2" in refused(*good, "--strategy=mirrored", "--replicas=2", "--xla")
+    assert "--precision=float16 must have a GPU, got none" in refused(*good, "--precision=float16")
+    assert "--optimizer must be one of adam, adamw, sgd, tfa:" in refused(*good, "--optimizer=lamb")
     assert "--batch must be at most the 24 training records" in refused(*good, "--batch=1000")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_loss_names_step_rate_parts_and_records(records: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    line = refused("model.train", "--config=tiny_wild", f"--records={records}", f"--run={run}")
+    found = re.search(r"got loss (\S+), class_loss (\S+), offsets_loss (\S+) at step (\d+), learning rate 1e\+20", line)
+    assert found and not all(math.isfinite(float(value)) for value in found.groups()[:3])
+    manifest = load_manifest(str(records))
+    keys = keys_of_step(manifest, batch=4, seed=0, step=int(found.group(4)) - 1)
+    assert f"on the records {', '.join(keys)} of {records}" in line and len(keys) == 4
+    assert not (run / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("flag", ["--precision=bfloat16", "--xla", "--box_loss=giou", "--optimizer=adamw"])
+def test_settings_of_the_step(flag: str, records: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=1", flag)
+    (row,) = history(run)
+    assert 0 < float(row["loss"]) < 20 and 0 <= float(row["AP"]) <= 1
+    described = json.loads((run / "config.json").read_text())["config"]
+    setting, value = {
+        "--precision=bfloat16": (described["training"]["precision"], "bfloat16"),
+        "--xla": (described["training"]["xla"], True),
+        "--box_loss=giou": (described["loss"]["offsets"], "giou"),
+        "--optimizer=adamw": (described["training"]["optimizer"], "adamw"),
+    }[flag]
+    assert setting == value
 
 
 def test_bad_record_sets_are_one_line(run: Path, records: Path, tmp_path: Path) -> None:

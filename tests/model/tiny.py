@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.anchors import make_anchors
@@ -25,17 +26,24 @@ CONFIG = Config(
         schedule=ScheduleConfig(kind="cosine", base=1e-3, warmup_steps=2), batch=4, epochs=2, epoch_steps=3
     ),
 )
+WILD = replace(  # whose first steps go far beyond what float32 holds
+    CONFIG,
+    name="tiny_wild",
+    training=replace(CONFIG.training, schedule=ScheduleConfig(kind="exponential", base=1e20)),
+)
+CONFIGS = {config.name: config for config in (CONFIG, WILD)}
 CLASS_COUNT = len(CLASS_NAMES)
 
 _ROOT = Path(__file__).parents[2]
 
-# Offers tests/model/tiny.py's configuration under the name `tiny`, then runs a command as `python -m` does.
+# Offers the configurations above by name, then runs a command as `python -m` does.
 _RUN = """
 import runpy, sys, types
 import configs
 from tests.model import tiny
-sys.modules["configs.tiny"] = tiny
-configs.config_names = lambda: ["tiny"]
+for name, config in tiny.CONFIGS.items():
+    sys.modules[f"configs.{name}"] = types.SimpleNamespace(CONFIG=config)
+configs.config_names = lambda: list(tiny.CONFIGS)
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
@@ -61,10 +69,10 @@ def run_command(module: str, *arguments: str, status: int = 0) -> str:
     return printed
 
 
-def run_script(script: str) -> str:
+def run_script(script: str, *arguments: str) -> str:
     """Runs Python code in a process of its own, from the repository's root. -> what it printed."""
     process = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, *arguments],
         cwd=_ROOT,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
