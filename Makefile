@@ -32,6 +32,8 @@ PRECISION =
 
 SPLIT =
 N =
+RUNS =
+OUTPUT =
 TESTS = tests
 ARGS =
 
@@ -47,6 +49,9 @@ $(error STACK must be default or addons, got '$(STACK)')
 endif
 ifeq ($(filter $(GPU),0 1)$(if $(GPU),,unset),)
 $(error GPU must be 1 or 0, got '$(GPU)')
+endif
+ifeq ($(filter $(FULL),0 1)$(if $(FULL),,unset),)
+$(error FULL must be 1 or 0, got '$(FULL)')
 endif
 ifeq ($(STACK)$(GPU),addons1)
 $(error GPU=1 goes with STACK=default, got STACK=addons)
@@ -107,6 +112,10 @@ pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS
 	@echo "pictures: from $(records)"
 	$(python) -m model.show_records --records=$(call quote,$(records)) $(call flag,split,SPLIT) $(call flag,count,N) $(ARGS)
 
+curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [OUTPUT=ap_curves.png]
+	@echo "curves: of $(or $(RUNS),$(run)), into $(or $(OUTPUT),ap_curves.png)"
+	$(python) -m model.draw_curves $(foreach r,$(or $(RUNS),$(run)),--run=$(call quote,$(r))) $(call flag,output,OUTPUT)
+
 include cluster/cluster.mk
 
 ##@ Development
@@ -131,4 +140,4 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-.PHONY: setup lock demo records verify train evaluate pictures test test-faults lint bench clean help
+.PHONY: setup lock demo records verify train evaluate pictures curves test test-faults lint bench clean help

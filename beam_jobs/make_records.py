@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import sys
 import time
 
@@ -21,6 +22,7 @@ from beam_jobs.run_job import counter, run
 from beam_jobs.runner import LOCAL, MODES, local_workers, make_pipeline
 from beam_jobs.sources import make_source
 from beam_jobs.split_items import all_shards
+from beam_jobs.storage import check_file_system
 from beam_jobs.write_shard import KEPT
 from configs import config_names, load_config
 from pipeline.config import SPLITS
@@ -51,6 +53,7 @@ def main() -> None:
         raise UserError(f"--max_rejected must be in [0, 1], got {FLAGS.max_rejected}")
     config = dataclasses.replace(load_config(FLAGS.config).records, limit=FLAGS.limit)
     path = FLAGS.records or f"records/{FLAGS.config}"
+    check_file_system(path)
     pipeline = make_pipeline(FLAGS.runner, workers=FLAGS.workers, mode=FLAGS.running_mode, beam_args=FLAGS.beam_arg)
     source = make_source(config.source, FLAGS.data_dir)
     shards = len(all_shards(config))
@@ -88,7 +91,7 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     print(f"{examples:,} examples, {size / 1e6:,.1f} MB, {size / max(examples, 1):,.0f} bytes each, "
           f"{seconds:.1f} s, {examples / seconds:,.0f} images/s")  # fmt: skip
     print(f"records: {manifest.folder}/{MANIFEST}")
-    print(f"next: make train CONFIG={config_name} STRATEGY=mirrored RECORDS={manifest.folder}")
+    print(f"next: make train CONFIG={config_name} STRATEGY=mirrored RECORDS={shlex.quote(manifest.folder)}")
 
 
 if __name__ == "__main__":

@@ -124,6 +124,9 @@ def own_folder(path: str, fingerprint: str) -> Iterator[RecordFolder]:
         yield folder
     finally:
         storage.delete(storage.join(path, folder.attempt))
+        if storage.is_local(path):
+            with contextlib.suppress(OSError):
+                os.rmdir(storage.join(path, RECEIPTS))  # of a job that finished no shard
         if lock is not None:
             os.unlink(storage.join(path, LOCK))
             os.close(lock)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import shlex
+import socket
 import sys
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 from apache_beam.pipeline import Pipeline
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.job.utils import dict_to_struct
@@ -26,6 +29,8 @@ MODES = ("in_memory", "multi_threading", "multi_processing")
 PORTABLE = "PortableRunner"
 _QUIET = "--default_sdk_harness_log_level=WARN"  # as Java spells it; Python takes either
 _CLUSTER = {"portable": PORTABLE, "flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
+_ADDRESSES = {"job_endpoint": "a job service", "flink_master": "a Flink JobManager"}
+PATIENCE = 20.0  # seconds that one of these may take to answer
 _REFUSED = {
     "dask": "it mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields, silently",
     "direct": "it first tries to download another runner and may hang; `local` is the in-process runner of Beam itself",
@@ -53,12 +58,29 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
     if name == "portable" and not any(argument.startswith("--job_endpoint") for argument in beam_args):
         raise UserError("--runner=portable must have --beam_arg=--job_endpoint=host:port, got none; "
                         "`make cluster-up ENGINE=portable` starts one on this machine")  # fmt: skip
+    for argument in beam_args:
+        option, _, address = argument.removeprefix("--").partition("=")
+        if option in _ADDRESSES:
+            _check_answers(option, address)
     options = PipelineOptions([f"--runner={_CLUSTER[name]}", _QUIET, *beam_args])
     try:
         return Pipeline(options=options)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--runner={runner} must have the options that it needs (--beam_arg), got: {reason}") from None
+
+
+def _check_answers(option: str, address: str) -> None:
+    """Raises `UserError` where nothing listens on an address: Beam would try again for ever."""
+    host, _, port = address.removeprefix("http://").removeprefix("https://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # a name that Beam has its own meaning for, such as [local]
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"--{option} must be the address of {_ADDRESSES[option]} that runs, got {address}: {reason}; "
+                        "`make cluster-up` starts one on this machine") from None  # fmt: skip
 
 
 def local_workers(workers: int) -> int:
@@ -70,9 +92,21 @@ def local_workers(workers: int) -> int:
     )
 
 
+def _unknown_options(beam_args: Sequence[str]) -> list[str]:
+    """Those that no options class of Beam's SDK knows; it would ignore them."""
+    parser = _BeamArgumentParser(add_help=False, allow_abbrev=False)
+    for cls in PipelineOptions.__subclasses__():
+        if hasattr(cls, "_add_argparse_args"):
+            with contextlib.suppress(argparse.ArgumentError):  # an option that two classes have
+                cls._add_argparse_args(parser)
+    return [argument for argument in parser.parse_known_args(list(beam_args))[1] if argument.startswith("--")]
+
+
 def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
     if mode not in MODES:
         raise UserError(f"--running_mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if unknown := _unknown_options(beam_args):
+        raise UserError(f"--beam_arg must be an option of Beam with --runner=local, got {', '.join(unknown)}")
     count = local_workers(workers)
     environment: Environment
     if mode == "in_memory" or (count == 1 and mode == "multi_processing"):

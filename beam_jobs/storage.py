@@ -15,9 +15,10 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.errors import disk_error
+from pipeline.errors import UserError, disk_error
 
 BYTES = "application/octet-stream"
+_EXTRAS = {"gs": "gcp", "s3": "aws"}  # of setup.py, by scheme
 
 
 def is_local(path: str) -> bool:
@@ -28,6 +29,20 @@ def is_local(path: str) -> bool:
 def join(folder: str, *names: str) -> str:
     """A path below a folder, in its file system's form."""
     return os.path.join(folder, *names) if is_local(folder) else FileSystems.join(folder, *names)
+
+
+def check_file_system(path: str) -> None:
+    """Raises `UserError` for a path of a file system that Beam does not know here."""
+    if is_local(path):
+        return
+    try:
+        FileSystems.get_filesystem(path)
+    except ValueError:
+        scheme = path.partition("://")[0]
+        extra = _EXTRAS.get(scheme)
+        way_out = f"install the extra `{extra}` (pip install '.[{extra}]')" if extra else "choose another folder"
+        raise UserError(f"{path} must be in a file system that Beam can reach, got {scheme}:// without its package; "
+                        f"{way_out}") from None  # fmt: skip
 
 
 def make_folder(path: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from model.checkpoints import LastCheckpoints, Progress, save_best
+from model.checkpoints import BestCheckpoint, LastCheckpoints, Progress
 from model.detector import LOSS_PARTS, Detector
 from model.evaluation import Evaluator
 from model.figures import draw_detections, draw_loss_curve
@@ -64,6 +64,7 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.evaluator, self.manifest, self.worker = evaluator, manifest, worker
+        self.best = BestCheckpoint(folder, evaluator.network)
         self.folder, self.progress, self.training = folder, progress, training
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
@@ -86,14 +87,14 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         if averaged:
             evaluator.fit_statistics(self.manifest, batch=training.batch, seed=training.seed)
         if not examples:  # nothing to compare by: the latest weights are the best known
-            save_best(self.folder, evaluator.network, number)
+            self.best.save(number)
             return
         metrics = self._on_val(drawn=True)
         logs.update(metrics)
         best = metrics["AP"] > float(self.progress.best_ap)
         if best:
             self.progress.best_ap.assign(metrics["AP"])
-            save_best(self.folder, evaluator.network, number)
+            self.best.save(number)
         print(f"epoch {number}: val AP {metrics['AP']:.4f}, AP50 {metrics['AP50']:.4f}"
               f"{', raw weights AP {:.4f}'.format(logs['raw_AP']) if averaged else ''}"
               f"{', the best so far' if best else ''}", flush=True)  # fmt: skip
@@ -200,4 +201,8 @@ def read_history(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    if any(not (row.get("epoch") or "").isdigit() or None in row or None in row.values() for row in rows):
+        raise UserError(f"{path} must hold one whole line an epoch, got another text; choose another --run, or "
+                        "remove the file: its curves begin anew then")  # fmt: skip
+    return rows

@@ -53,6 +53,7 @@ class LastCheckpoints:
         self.manager = tf.train.CheckpointManager(
             self.checkpoint, str(folder.last), max_to_keep=KEPT, checkpoint_name="step"
         )
+        _make_counter(self.checkpoint)
         self.discarded = None if worker.is_chief else folder.last.with_name(f"worker-{worker.index}.unfinished")
 
     def save(self) -> None:
@@ -89,10 +90,17 @@ class LastCheckpoints:
         return None
 
 
-def save_best(folder: RunFolder, network: tf.keras.Model, epoch: int) -> None:
-    """Saves the weights of a network in place of the best before."""
-    checkpoint = tf.train.Checkpoint(network=network)
-    tf.train.CheckpointManager(checkpoint, str(folder.best), 1, checkpoint_name="epoch").save(epoch)
+class BestCheckpoint:
+    """Saves the weights of a network in place of the best before. Made outside of the scope of a strategy."""
+
+    def __init__(self, folder: RunFolder, network: tf.keras.Model) -> None:
+        checkpoint = tf.train.Checkpoint(network=network)
+        self.manager = tf.train.CheckpointManager(checkpoint, str(folder.best), 1, checkpoint_name="epoch")
+        _make_counter(checkpoint)
+
+    def save(self, epoch: int) -> None:
+        """Saves them as those of an epoch."""
+        self.manager.save(epoch)
 
 
 def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
@@ -108,3 +116,8 @@ def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
     except _BROKEN as error:
         raise UserError(f"{path} must be a whole checkpoint of this run, got {str(error).splitlines()[0]}") from None
     return str(path)
+
+
+def _make_counter(checkpoint: tf.train.Checkpoint) -> None:
+    """Makes the counter of saves now. One made in a callback would be the strategy's, and workers would wait there."""
+    checkpoint.save_counter.read_value()

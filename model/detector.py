@@ -129,7 +129,7 @@ class Detector(tf.keras.Model):
     def learning_rate(self) -> float:
         """The learning rate of the last step."""
         rate = self.optimizer.learning_rate
-        return float(rate(self.optimizer.iterations - 1) if callable(rate) else rate)
+        return float(tf.convert_to_tensor(rate(self.optimizer.iterations - 1) if callable(rate) else rate))
 
     def _loss_scaling(self) -> tf.keras.mixed_precision.LossScaleOptimizer | None:
         """The optimizer, where it scales the loss so that float16 gradients do not vanish."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -69,6 +69,30 @@ def draw_loss_curve(history: Sequence[dict[str, str]], path: Path) -> None:
     left.set_title("training loss")
     right.set_title("val")
     right.set_ylim(0, 1)
+    _save(figure, path)
+
+
+def draw_ap_curves(curves: Mapping[str, tuple[int, Sequence[dict[str, str]]]], path: Path) -> None:
+    """AP on val by pictures seen, as a PNG: of the weights that count in full lines, of the raw ones in dashes.
+
+    Args:
+        curves: by name of the run, its global batch and the evaluated lines of its history.
+        path: of the picture.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for number, (name, (batch, rows)) in enumerate(curves.items()):
+        seen = [int(row["step"]) * batch / 1000 for row in rows]
+        averaged = any(row.get("raw_AP") for row in rows)
+        label = f"{name}, averaged weights" if averaged else name
+        axis.plot(seen, [float(row["AP"]) for row in rows], color=f"C{number}", marker=".", label=label)
+        if averaged:
+            raw = [float(row["raw_AP"]) if row["raw_AP"] else math.nan for row in rows]
+            axis.plot(seen, raw, color=f"C{number}", linestyle="--", alpha=0.7, label=f"{name}, raw weights")
+    axis.set_xlabel("thousand pictures seen")
+    axis.set_ylabel("AP on val")
+    axis.set_ylim(0, 1)
+    axis.grid(alpha=0.3)
+    axis.legend()
     _save(figure, path)
 
 

@@ -5,6 +5,7 @@ python -m model.train --config=cifar10_improved --records=records/cifar10_improv
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ from model.strategies import (
 )
 from model.tensorboard import WriteTensorBoard
 from pipeline.dataset import Reader, named_read_errors, steps_per_pass, training_batches
-from pipeline.errors import run_command
+from pipeline.errors import UserError, run_command
 from pipeline.manifest import check_shards, load_manifest
 from pipeline.recipe import BOX_LOSSES, PRECISIONS
 
@@ -117,6 +118,9 @@ def main() -> None:
     progress = Progress.begin()
     checkpoints = LastCheckpoints(folder, detector, progress, worker)
     restored = checkpoints.restore()
+    if restored is None and (folder.history.exists() or folder.best.exists()):
+        raise UserError(f"{folder.last} must hold the checkpoint that the run goes on from, got none; choose another "
+                        "--run, or remove the folder to train from the start")  # fmt: skip
     first_epoch, steps_done = divmod(int(progress.step), epoch_steps)
     check_same_step(strategy, int(progress.step), str(folder.path))
 
@@ -179,7 +183,7 @@ def main() -> None:
           f"best AP on val {float(progress.best_ap):.4f}")  # fmt: skip
     print(f"run: {folder.path} (history.csv, loss.png, val_detections.png, tensorboard/, checkpoints/best, "
           "checkpoints/last)")  # fmt: skip
-    print(f"next: make evaluate RUN={folder.path} RECORDS={manifest.folder}")
+    print(f"next: make evaluate RUN={shlex.quote(str(folder.path))} RECORDS={shlex.quote(manifest.folder)}")
     lock.close()
 
 

@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 
-from absl import app
+from absl import app, flags
 
 
 class UserError(Exception):
@@ -19,7 +19,9 @@ def disk_error(error: OSError) -> UserError | None:
                errno.EACCES: "permission denied"}  # fmt: skip
     if error.errno not in reasons:
         return None
-    where = f" at {error.filename}" if error.filename else ""
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno == errno.EACCES:  # met while reading, too
+        return UserError(f"cannot use{where}: permission denied; change its permissions or choose another folder")
     return UserError(f"cannot write{where}: {reasons[error.errno]}; free some space or choose another folder")
 
 
@@ -42,4 +44,16 @@ def run_command(main: Callable[[], None]) -> None:
         print(f"error: {message}", file=sys.stderr, flush=True)
         return 1
 
-    app.run(guarded)
+    def parse(argv: list[str]) -> list[str]:
+        """The flags, as absl does; its errors in the form of ours."""
+        try:
+            return app.parse_flags_with_usage(argv) if _asks_for_help(argv) else flags.FLAGS(argv, known_only=False)
+        except flags.Error as error:
+            print(f"error: {' '.join(str(error).split())}; see --help", file=sys.stderr, flush=True)
+            sys.exit(1)
+
+    app.run(guarded, flags_parser=parse)
+
+
+def _asks_for_help(argv: list[str]) -> bool:
+    return any(argument.lstrip("-").partition("=")[0] in ("help", "helpfull", "helpshort") for argument in argv[1:])

@@ -8,6 +8,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 import urllib.request
 import zlib
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.errors import UserError, disk_error
 from pipeline.manifest import file_sha256
 
 TIMEOUT_SECONDS = 30
+ABANDONED_SECONDS = 3600  # without a byte more, a part belongs to no one
 _BLOCK = 1 << 20
 
 
@@ -36,6 +38,9 @@ def fetch(url: str, target: Path, *, sha256: str, way_out: str) -> Path:
     if target.is_file() and file_sha256(target) == sha256:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    for old in target.parent.glob(f"{target.name}*.part"):  # of a download that was killed
+        if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
+            old.unlink(missing_ok=True)
     handle, part = tempfile.mkstemp(prefix=target.name, suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as out, urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:

@@ -115,6 +115,14 @@ def test_pictures_of_records(records: Path, tmp_path: Path) -> None:
     assert "must hold a record test/none/0, got none" in printed
 
 
+def test_curves_of_runs(run: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "curves.png"
+    printed = run_command("model.draw_curves", f"--run={run}", f"--run={run}", f"--output={picture}")
+    assert f"{run}: 2 evaluations, best AP" in printed and picture.read_bytes().startswith(b"\x89PNG")
+    printed = run_command("model.draw_curves", f"--run={tmp_path}", status=1)
+    assert f"--run must be the folder of a run, got {tmp_path}" in printed
+
+
 def refused(*arguments: str) -> str:
     """The one line that a refused command prints."""
     (line,) = (line for line in run_command(*arguments, status=1).splitlines() if line.startswith("error: "))
@@ -186,7 +194,8 @@ def test_bad_record_sets_are_one_line(run: Path, records: Path, tmp_path: Path) 
     assert "must be the folder of a run" in refused("model.evaluate", f"--run={tmp_path / 'norun'}")
 
 
-@pytest.mark.parametrize("module", ["model.train", "model.evaluate", "model.show_records"])
+@pytest.mark.parametrize("module", ["model.train", "model.evaluate", "model.show_records", "model.draw_curves"])
 def test_help_lists_the_commands_own_flags(module: str) -> None:
     printed = run_command(module, "--help", status=1)  # absl's status for --help
-    assert "--records" in printed and "--logtostderr" not in printed
+    assert "--run" in printed or "--records" in printed
+    assert "--logtostderr" not in printed
