@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from beam_jobs.sources.source import Item, SourceBox
@@ -13,11 +13,9 @@ ShardId = tuple[str, int]  # split, number
 
 
 class Entry(NamedTuple):
-    """One example to make. Travels through the shuffle as a plain tuple."""
+    """One example to make. Travels through the shuffle as a plain tuple, so short that thousands weigh little."""
 
-    order: int  # a hash of the key
     key: str
-    source_id: str
     reference: str
     label: int | None
     boxes: tuple[SourceBox, ...] | None
@@ -26,6 +24,11 @@ class Entry(NamedTuple):
     def split(self) -> str:
         """The split that its key begins with."""
         return self.key.partition("/")[0]
+
+    @property
+    def source_id(self) -> str:
+        """The source id that its key holds."""
+        return self.key.partition("/")[2].rpartition("/")[0]
 
 
 def record_split(config: RecordsConfig, item: Item) -> str:
@@ -53,9 +56,15 @@ def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[ShardId, Ent
     split = record_split(config, item)
     for copy in range(config.copies if split == "train" else 1):
         key = record_key(split, item.source_id, copy)
-        order = hash63(key)
-        shard = order % config.shards.of(split)
-        yield (split, shard), Entry(order, key, item.source_id, item.reference, item.label, item.boxes)
+        shard = hash63(key) % config.shards.of(split)
+        yield (split, shard), Entry(key, item.reference, item.label, item.boxes)
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries of a shard in the order of its records: by a hash of the key. Of equal keys the lower reference
+    comes first.
+    """
+    return sorted(entries, key=lambda entry: (hash63(entry.key), entry.key, entry.reference))
 
 
 def plain(entry: Entry) -> tuple[Any, ...]:

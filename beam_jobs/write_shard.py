@@ -15,7 +15,7 @@ from beam_jobs.receipt import Receipt, Rejection
 from beam_jobs.record_folder import RecordFolder
 from beam_jobs.shard_statistics import ShardStatistics
 from beam_jobs.sources.source import BadPicture, Source
-from beam_jobs.split_items import Entry, ShardId, entry_of
+from beam_jobs.split_items import Entry, ShardId, entry_of, in_order
 from pipeline.config import RecordsConfig
 from pipeline.errors import disk_error
 from pipeline.example import encode_record
@@ -44,8 +44,7 @@ class WriteShard(beam.DoFn):
         if self._folder.kept(name) is not None:
             self._kept.inc()
         else:
-            # Equal keys are sorted out below; of them, the lower reference comes first.
-            self._write(name, sorted((entry_of(e) for e in entries if e is not None), key=lambda e: e[:4]))
+            self._write(name, in_order(entry_of(e) for e in entries if e is not None))
         yield name
 
     def _write(self, name: str, entries: list[Entry]) -> None:

@@ -51,7 +51,14 @@ run_command(model.train.main)
 
 
 def flags(records: Path, run: Path) -> list[str]:
-    return ["--config=tiny", f"--records={records}", f"--run={run}", "--sync_batch_norm", "--backup_steps=1"]
+    return [
+        "--config=tiny",
+        f"--records={records}",
+        f"--run={run}",
+        "--sync_batch_norm",
+        "--backup_steps=1",
+        "--optimizer=sgd",
+    ]
 
 
 def start_workers(records: Path, run: Path) -> list[subprocess.Popen[str]]:
