@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,9 @@ def test_cifar10_from_a_folder(tmp_path: Path) -> None:
         (["--limit=0"], "limit must be at least 1, got 0"),
         (["--data_dir=/"], "--data_dir must be left out for source digits"),
         (["a_config"], "arguments must be --flags, got 'a_config'"),
+        (["--limit=ten"], "flag --limit=ten: invalid literal for int()"),
+        (["--no_such_flag"], "Unknown command line flag 'no_such_flag'"),
+        (["--records=gs://bucket/records"], "gs://bucket/records must be in a file system that Beam can reach"),
     ],
 )
 def test_one_line(flags: list[str], words: str, tmp_path: Path) -> None:
@@ -78,8 +82,29 @@ def test_unknown_mode_workers_and_source() -> None:
         make_source("imagenet", None)
 
 
+def test_a_job_service_that_does_not_listen_is_named() -> None:
+    with socket.socket() as s:
+        s.bind(("localhost", 0))
+        address = f"localhost:{s.getsockname()[1]}"  # bound, but it does not listen
+        with pytest.raises(
+            UserError, match=f"--job_endpoint must be the address of a job service that runs, got {address}"
+        ):
+            make_pipeline("portable", workers=0, mode="in_memory", beam_args=[f"--job_endpoint={address}"])
+        with pytest.raises(
+            UserError, match=f"--flink_master must be the address of a Flink JobManager .*, got {address}"
+        ):
+            make_pipeline("flink", workers=0, mode="in_memory", beam_args=[f"--flink_master={address}"])
+
+
+def test_an_option_that_beam_does_not_know_is_refused() -> None:
+    with pytest.raises(UserError, match="--beam_arg must be an option of Beam with --runner=local, got --no_such=1"):
+        make_pipeline("local", workers=1, mode="in_memory", beam_args=["--no_such=1", "--job_name=mine"])
+    make_pipeline("local", workers=1, mode="in_memory", beam_args=["--job_name=mine", "--experiments=some"])
+
+
 def test_log_level_that_java_runners_take() -> None:
-    options = ["--job_endpoint=localhost:1", "--environment_type=LOOPBACK"]
-    pipeline = make_pipeline("portable", workers=0, mode="in_memory", beam_args=options)
+    with socket.create_server(("localhost", 0)) as server:
+        options = [f"--job_endpoint=localhost:{server.getsockname()[1]}", "--environment_type=LOOPBACK"]
+        pipeline = make_pipeline("portable", workers=0, mode="in_memory", beam_args=options)
     level = pipeline.options.get_all_options()["default_sdk_harness_log_level"]
     assert level in ("OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")  # SdkHarnessOptions.LogLevel

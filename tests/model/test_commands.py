@@ -131,7 +131,7 @@ def refused(*arguments: str) -> str:
 
 def test_bad_flags_are_one_line(records: Path, tmp_path: Path) -> None:
     good = ("model.train", "--config=tiny", f"--records={records}", f"--run={tmp_path / 'run'}")
-    assert "--config must be one of tiny, tiny_wild, got 'tinny'" in refused("model.train", "--config=tinny")
+    assert "--config must be one of tiny, tiny_wild, tiny_calm, got 'tinny'" in refused("model.train", "--config=tinny")
     assert "--strategy must be one of default, mirrored, multiworker, got 'tpu'" in refused(*good, "--strategy=tpu")
     assert "--batch must be a multiple of the 2 replicas" in refused(
         *good, "--strategy=mirrored", "--replicas=2", "--batch=3"

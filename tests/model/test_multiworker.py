@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from model.callbacks import read_history
 from model.workers import Worker, worker_from_environment
 from pipeline.errors import UserError
 from tests.model.tiny import popen_command, run_command, run_script
@@ -24,13 +25,13 @@ WEIGHTS = "network/"  # how their names in a checkpoint begin
 
 # One process, the default strategy, and for every batch what the two workers read.
 _TOGETHER = """
-import sys
+import sys, types
 import model
 import tensorflow as tf
 import configs
 from tests.model import tiny
-sys.modules["configs.tiny"] = tiny
-configs.config_names = lambda: ["tiny"]
+sys.modules["configs.tiny_calm"] = types.SimpleNamespace(CONFIG=tiny.CALM)
+configs.config_names = lambda: ["tiny_calm"]
 import model.train
 from pipeline.dataset import Reader, training_batches
 from pipeline.errors import run_command
@@ -51,14 +52,7 @@ run_command(model.train.main)
 
 
 def flags(records: Path, run: Path) -> list[str]:
-    return [
-        "--config=tiny",
-        f"--records={records}",
-        f"--run={run}",
-        "--sync_batch_norm",
-        "--backup_steps=1",
-        "--optimizer=sgd",
-    ]
+    return ["--config=tiny_calm", f"--records={records}", f"--run={run}", "--sync_batch_norm", "--backup_steps=1"]
 
 
 def start_workers(records: Path, run: Path) -> list[subprocess.Popen[str]]:
@@ -96,10 +90,12 @@ def last_weights(run: Path) -> dict[str, np.ndarray]:
 
 
 def assert_close(run: Path, other: Path) -> None:
+    for row, wanted in zip(read_history(run / "history.csv"), read_history(other / "history.csv"), strict=True):
+        assert float(row["loss"]) == pytest.approx(float(wanted["loss"]), rel=1e-4)
     found, expected = last_weights(run), last_weights(other)
     assert found.keys() == expected.keys() and len(found) > 100
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, atol=1e-4, rtol=1e-3, err_msg=name)
+        np.testing.assert_allclose(found[name], value, atol=1e-4, rtol=1e-4, err_msg=name)
 
 
 def test_two_workers_train_as_one_process_and_go_on_after_one_was_killed(tmp_path: Path) -> None:

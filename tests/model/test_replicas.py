@@ -52,7 +52,7 @@ print(json.dumps({"worst": worst, "two": two_parts, "one": one_parts}))
 """
 
 # With synchronised batch norm in training: the gradients of one step, the weights after 50 steps of SGD, the
-# losses of 50 of Adam.
+# losses of 20 of Adam.
 _SYNCHRONISED = """
 import dataclasses, json, sys
 import numpy as np
@@ -98,7 +98,7 @@ for _ in range(50):
 found |= {f"weight{k}": value for k, value in enumerate(detector.network.get_weights())}
 detector = make(lambda: tf.keras.optimizers.Adam(1e-3, jit_compile=False))
 step, steps, losses = detector.make_train_function(), data(), []
-for _ in range(50):
+for _ in range(20):
     step(steps)
     losses.append(float(detector.last["loss"].numpy()))
 np.savez(file, losses=np.array(losses), **found)
@@ -169,4 +169,4 @@ def test_with_synchronised_batch_norm_replicas_change_nothing(tmp_path: Path) ->
                     elif name.startswith("weight"):
                         np.testing.assert_allclose(found[name], value, atol=1e-4, rtol=1e-4, err_msg=name)
                 np.testing.assert_allclose(found["losses"], expected["losses"], rtol=0.01)
-        assert expected["losses"][-1] < 0.8 * expected["losses"][0]
+        assert expected["losses"][-1] < 0.9 * expected["losses"][0]

@@ -78,6 +78,7 @@ def test_a_failing_command_fails_the_target(checkout: Checkout) -> None:
 @pytest.mark.parametrize(
     ("argument", "line"),
     [
+        ("FULL=yes", "FULL must be 1 or 0, got 'yes'"),
         ("STACK=torch", "STACK must be default or addons, got 'torch'"),
         ("GPU=yes", "GPU must be 1 or 0, got 'yes'"),
     ],
