@@ -5,6 +5,7 @@ tensorflow-addons ends with TensorFlow 2.15; every import happens when something
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -89,7 +90,9 @@ class OptimizerAverages:
 
 def _import(flag: str) -> ModuleType:
     try:
-        import tensorflow_addons
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is no longer developed, which its stack is there for
+            import tensorflow_addons
     except ImportError:
         raise UserError(f"{flag} needs tensorflow-addons, which this environment does not have: use "
                         "`make train STACK=addons …` (Python 3.10 or 3.11)") from None  # fmt: skip

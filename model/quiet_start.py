@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 # Of a build with CUDA on a machine without: true, and said better by the commands, which name their devices.
 _KNOWN = re.compile(
-    rb"absl::InitializeLog|cudart_stub|cuInit|cuda_platform|computation_placer|oneDNN custom operations"
+    rb"absl::InitializeLog|cudart_stub|cuInit|cuda_platform|computation_placer|Unable to register cu"
+    rb"|oneDNN custom operations"
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -16,20 +17,32 @@ FLAGS = ("--limit=100", "--workers=2")
 AGAIN = ("--limit=100", "--running_mode=in_memory")
 
 
+def wait_for_a_shard(job: subprocess.Popen[str], records: Path) -> None:
+    """Waits until a job has finished its first shard, or has ended."""
+    while job.poll() is None and not receipts(records):
+        time.sleep(0.002)
+
+
 def test_kills(tmp_path: Path) -> None:
     random_moment = random.Random(int(os.environ.get("FAULTS_SEED", "0")))
     whole = tmp_path / "uninterrupted"
     started = time.monotonic()
-    output(run_command(f"--records={whole}", *FLAGS))
+    job = start(f"--records={whole}", *FLAGS)
+    wait_for_a_shard(job, whole)
+    first = time.monotonic() - started
+    assert job.wait() == 0
     seconds = time.monotonic() - started
     expected = checksums(whole)
     shards = len(receipts(whole))
-    kept, moments, late = [], [], 0
+    kept, late = [], 0
     for number in range(KILLS):
         records = tmp_path / str(number)
         job = start(f"--records={records}", *FLAGS)
-        moments.append(random_moment.uniform(0, seconds))
-        time.sleep(moments[-1])
+        if number % 2:  # at any time; else while shards are written
+            time.sleep(random_moment.uniform(0, seconds))
+        else:
+            wait_for_a_shard(job, records)
+            time.sleep(random_moment.uniform(0, seconds - first))
         late += job.poll() is not None
         kill_all(job)
         finished = len(receipts(records))
@@ -45,6 +58,6 @@ def test_kills(tmp_path: Path) -> None:
         assert checksums(records) == expected
     assert findings(tmp_path / str(KILLS - 1)) == []
     print(
-        f"\nkills: {KILLS} at {min(moments):.1f} to {max(moments):.1f} s of {seconds:.1f} s ({late} after the end), "
+        f"\nkills: {KILLS} in a job of {seconds:.1f} s, its first shard after {first:.1f} s ({late} after the end), "
         f"{kept} of {shards} shards finished by then and kept; {KILLS} reruns, each equal to the uninterrupted set"
     )

@@ -91,7 +91,7 @@ def last_weights(run: Path) -> dict[str, np.ndarray]:
 
 def assert_close(run: Path, other: Path) -> None:
     for row, wanted in zip(read_history(run / "history.csv"), read_history(other / "history.csv"), strict=True):
-        assert float(row["loss"]) == pytest.approx(float(wanted["loss"]), rel=1e-4)
+        assert float(row["loss"]) == pytest.approx(float(wanted["loss"]), rel=1e-3)
     found, expected = last_weights(run), last_weights(other)
     assert found.keys() == expected.keys() and len(found) > 100
     for name, value in expected.items():
@@ -100,7 +100,7 @@ def assert_close(run: Path, other: Path) -> None:
 
 def test_two_workers_train_as_one_process_and_go_on_after_one_was_killed(tmp_path: Path) -> None:
     records = tmp_path / "records"
-    write_record_set(records)
+    write_record_set(records, train=96)
     alone = tmp_path / "alone"
     run_script(_TOGETHER.replace("FLAGS", repr(flags(records, alone))))
 
