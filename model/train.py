@@ -118,9 +118,11 @@ def main() -> None:
     progress = Progress.begin()
     checkpoints = LastCheckpoints(folder, detector, progress, worker)
     restored = checkpoints.restore()
-    if restored is None and (folder.history.exists() or folder.best.exists()):
-        raise UserError(f"{folder.last} must hold the checkpoint that the run goes on from, got none; choose another "
-                        "--run, or remove the folder to train from the start")  # fmt: skip
+    if restored is None:
+        if folder.history.exists() or folder.best.exists():
+            raise UserError(f"{folder.last} must hold the checkpoint that the run goes on from, got none; choose "
+                            "another --run, or remove the folder to train from the start")  # fmt: skip
+        checkpoints.save()  # from here on there always is one
     first_epoch, steps_done = divmod(int(progress.step), epoch_steps)
     check_same_step(strategy, int(progress.step), str(folder.path))
 

@@ -97,6 +97,17 @@ def test_a_run_goes_on_from_its_last_whole_checkpoint_as_if_never_stopped(
             assert float(resumed[column]) == pytest.approx(float(whole[column]), rel=1e-4)
 
 
+def test_a_run_whose_checkpoints_or_history_are_gone_is_refused(run: Path, records: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "run"
+    shutil.copytree(run, broken)
+    command = ("model.train", "--config=tiny", f"--records={records}", f"--run={broken}")
+    shutil.rmtree(broken / "checkpoints" / "last")
+    assert f"{broken / 'checkpoints' / 'last'} must hold the checkpoint that the run goes on from" in refused(*command)
+    shutil.copytree(run / "checkpoints" / "last", broken / "checkpoints" / "last")
+    (broken / "history.csv").write_text("epoch,step\n1,3,4\n")
+    assert f"{broken / 'history.csv'} must hold one whole line an epoch" in refused(*command)
+
+
 def test_another_configuration_in_the_folder_of_a_run_is_refused(run: Path, records: Path) -> None:
     printed = run_command(
         "model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=3", status=1

@@ -35,7 +35,9 @@ WILD = replace(  # whose first steps go far beyond what float32 holds
 CALM = replace(
     CONFIG,
     name="tiny_calm",
-    training=replace(CONFIG.training, schedule=ScheduleConfig(kind="exponential", base=1e-4), optimizer="sgd", batch=32),
+    training=replace(
+        CONFIG.training, schedule=ScheduleConfig(kind="exponential", base=1e-4), optimizer="sgd", batch=32
+    ),
 )
 CONFIGS = {config.name: config for config in (CONFIG, WILD, CALM)}
 CLASS_COUNT = len(CLASS_NAMES)
