@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-
-import numpy as np
 
 from tests.model.tiny import run_script
 
@@ -49,59 +46,6 @@ two, two_parts = gradients(make_strategy("mirrored", 2))
 one, one_parts = gradients(tf.distribute.OneDeviceStrategy("CPU:0"))
 worst = max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-3)) for a, b in zip(two, one, strict=True))
 print(json.dumps({"worst": worst, "two": two_parts, "one": one_parts}))
-"""
-
-# With synchronised batch norm in training: the gradients of one step, the weights after 50 steps of SGD, the
-# losses of 20 of Adam.
-_SYNCHRONISED = """
-import dataclasses, json, sys
-import numpy as np
-import model
-import tensorflow as tf
-from model.detector import Detector
-from model.ssd import NetworkShape, build_network
-from model.strategies import make_strategy
-from pipeline.presets import IMPROVED_LOSS
-from tests.model import tiny
-
-replicas, file = int(sys.argv[1]), sys.argv[2]
-bits = np.random.default_rng(0)
-images = bits.integers(0, 256, (32, 64, 64, 3), dtype=np.uint8)
-classes = np.where(bits.random((32, len(tiny.ANCHORS))) < 0.02, bits.integers(0, 3, (32, len(tiny.ANCHORS))), 3)
-classes[20:] = 3
-offsets = bits.normal(size=(*classes.shape, 4)).astype(np.float32)
-strategy = make_strategy("mirrored", replicas)
-
-def make(optimizer):
-    tf.keras.utils.set_random_seed(0)
-    with strategy.scope():
-        config = dataclasses.replace(tiny.MODEL, synchronized_batch_norm=True)
-        network = build_network(config, NetworkShape(64, tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
-        detector = Detector(network, anchors=tiny.ANCHORS, background=3, loss=IMPROVED_LOSS, average_decay=0.9)
-        detector.compile(optimizer=optimizer())
-    return detector
-
-def share(value):
-    return strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(np.split(value, replicas)[context.replica_id_in_sync_group])
-    )
-
-batch = share(images), {"classes": share(classes.astype(np.int32)), "offsets": share(offsets)}
-detector = make(lambda: tf.keras.optimizers.SGD(1e-4, jit_compile=False))
-gradients = tf.function(lambda i, t: strategy.run(detector.replica_gradients, (i, t)))(*batch)[0]
-found = {f"gradient{k}": strategy.reduce("SUM", g, axis=None).numpy() for k, g in enumerate(gradients)}
-data = lambda: iter([batch] * 50)
-step = detector.make_train_function()
-steps = data()
-for _ in range(50):
-    step(steps)
-found |= {f"weight{k}": value for k, value in enumerate(detector.network.get_weights())}
-detector = make(lambda: tf.keras.optimizers.Adam(1e-3, jit_compile=False))
-step, steps, losses = detector.make_train_function(), data(), []
-for _ in range(20):
-    step(steps)
-    losses.append(float(detector.last["loss"].numpy()))
-np.savez(file, losses=np.array(losses), **found)
 """
 
 _TRAINING = """
@@ -152,21 +96,3 @@ def test_gradients_and_loss_do_not_depend_on_the_number_of_replicas() -> None:
 def test_saved_statistics_are_the_mean_over_replicas_and_averages_agree() -> None:
     found = json.loads(run_script(_TRAINING).splitlines()[-1])
     assert found == {"differ": True, "close": True, "equal": True, "moved": True}
-
-
-def test_with_synchronised_batch_norm_replicas_change_nothing(tmp_path: Path) -> None:
-    one, *others = (tmp_path / f"{replicas}.npz" for replicas in (1, 2, 4))
-    for file in (one, *others):
-        run_script(_SYNCHRONISED, file.stem, str(file))
-    with np.load(one) as expected:
-        for file in others:
-            with np.load(file) as found:
-                assert set(found) == set(expected)
-                for name, value in expected.items():
-                    size = max(np.abs(value).max(), 1e-3)
-                    if name.startswith("gradient"):
-                        np.testing.assert_allclose(found[name] / size, value / size, atol=1e-5, err_msg=name)
-                    elif name.startswith("weight"):
-                        np.testing.assert_allclose(found[name], value, atol=1e-4, rtol=1e-4, err_msg=name)
-                np.testing.assert_allclose(found["losses"], expected["losses"], rtol=0.01)
-        assert expected["losses"][-1] < 0.9 * expected["losses"][0]
