@@ -36,7 +36,7 @@ CALM = replace(
     CONFIG,
     name="tiny_calm",
     training=replace(
-        CONFIG.training, schedule=ScheduleConfig(kind="exponential", base=1e-4), optimizer="sgd", batch=32
+        CONFIG.training, schedule=ScheduleConfig(kind="exponential", base=3e-5), optimizer="sgd", batch=32
     ),
 )
 CONFIGS = {config.name: config for config in (CONFIG, WILD, CALM)}
