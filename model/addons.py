@@ -57,13 +57,24 @@ OPTIMIZERS = tuple(PREFIX + name for name in _OPTIMIZERS)
 AVERAGING = (PREFIX + "moving_average", PREFIX + "swa")
 
 
+def check_addons(**asked_for: str) -> None:
+    """Raises `UserError` where a setting names something of tensorflow-addons, and this stack has none.
+
+    Args:
+        asked_for: values by the names of their flags.
+    """
+    for flag, value in asked_for.items():
+        if value.startswith(PREFIX):
+            _import(f"--{flag}={value}")
+
+
 def make_addons_optimizer(name: str, rate: LearningRate) -> Any:
-    """One of `OPTIMIZERS`. Raises `UserError` where this stack has no tensorflow-addons."""
+    """One of `OPTIMIZERS`."""
     return _OPTIMIZERS[name.removeprefix(PREFIX)](_import(f"--optimizer={name}"), rate)
 
 
 def addons_giou_loss(truth: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """1 - GIoU of corner boxes, [..., 4] -> [...]. Raises `UserError` where this stack has no tensorflow-addons."""
+    """1 - GIoU of corner boxes, [..., 4] -> [...]."""
     return _import("--box_loss=tfa:giou").losses.giou_loss(truth, boxes)
 
 

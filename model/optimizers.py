@@ -43,7 +43,7 @@ def make_optimizer(name: str, rate: LearningRate, *, precision: str, variables: 
         variables: that it will change.
 
     Raises:
-        UserError: as `check_optimizer` does, and where tensorflow-addons is asked for and missing.
+        UserError: as `check_optimizer` does.
     """
     check_optimizer(name, precision)
     if name.startswith(PREFIX):

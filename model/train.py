@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import flags, logging
 
 from configs import config_names, load_config
-from model.addons import AVERAGING, OptimizerAverages, cross_device_ops_for
+from model.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
 from model.callbacks import CountSteps, EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
 from model.checkpoints import LastCheckpoints, Progress
 from model.detector import Detector
@@ -80,6 +80,7 @@ def main() -> None:
     manifest = load_manifest(FLAGS.records or f"records/{FLAGS.config}")
     run = describe_run(config, manifest)
     check_optimizer(training.optimizer, training.precision)
+    check_addons(optimizer=training.optimizer, box_loss=config.loss.offsets)
     strategy = make_strategy(FLAGS.strategy, FLAGS.replicas, cross_device_ops=cross_device_ops_for(training.optimizer))
     worker, replicas = worker_of(strategy), strategy.num_replicas_in_sync
     check_batch(training.batch, replicas)

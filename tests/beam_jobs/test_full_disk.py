@@ -31,7 +31,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_small_disk(mode: str, small_disk: Path) -> None:
     records = small_disk / "records"
     line = complaint(run_command(f"--records={records}", "--limit=40", "--workers=2", f"--running_mode={mode}"))
-    assert line.startswith(f"cannot write at {records}") and "no space left; free some space" in line
+    assert line.startswith(f"cannot write {records}") and "no space left; free some space" in line
     assert not (records / "manifest.json").exists() and len(receipts(records)) < 12
     assert not list(records.glob(".*"))
 
@@ -68,7 +68,7 @@ def test_no_room_for_a_file(kind: str, tmp_path: Path, monkeypatch: pytest.Monke
         return Full(create(path), 100) if is_it else create(path)
 
     monkeypatch.setattr(storage, "create", full)
-    with pytest.raises(UserError, match=rf"cannot write at {tmp_path}.*: no space left"):
+    with pytest.raises(UserError, match=rf"cannot write {tmp_path}.*: no space left"):
         make_set(tmp_path)
     assert not (tmp_path / "manifest.json").exists() and not list(tmp_path.glob(".*"))
     monkeypatch.undo()
