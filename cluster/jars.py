@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from pipeline.manifest import file_sha256
 
 _MAVEN = Path(__file__).with_name("maven")
 
@@ -33,7 +33,7 @@ class JarSet:
     @property
     def cached(self) -> Path:
         """The cache's folder of these jars: there and whole, or not there. Another lock has another folder."""
-        return cache_folder() / f"{self.folder.name}-{sha256_of(self.lock)[:12]}"
+        return cache_folder() / f"{self.folder.name}-{file_sha256(self.lock)[:12]}"
 
     def locked(self) -> dict[str, str]:
         """The SHA-256 of each jar, by file name. Raises `ClusterError` naming a line of the lock that is not one."""
@@ -55,15 +55,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prematch" / "jars"
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def check_jars(folder: Path, locked: Mapping[str, str], way_out: str) -> None:
     """Holds a folder of jars against a lock.
 
@@ -73,6 +64,6 @@ def check_jars(folder: Path, locked: Mapping[str, str], way_out: str) -> None:
     for name in sorted(found | locked.keys()):
         if name not in locked:
             raise ClusterError(f"{folder / name} must be named in the lock, got a jar that is not: {way_out}")
-        got = sha256_of(folder / name) if name in found else "no such file"
+        got = file_sha256(folder / name) if name in found else "no such file"
         if got != locked[name]:
             raise ClusterError(f"{folder / name} must have SHA-256 {locked[name]}, got {got}: {way_out}")

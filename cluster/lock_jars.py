@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cluster.errors import run_command
 from cluster.fetch_jars import download
-from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, JarSet, sha256_of
+from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, JarSet
+from pipeline.manifest import file_sha256
 
 
 def write_lock(jars: JarSet) -> None:
@@ -17,7 +18,7 @@ def write_lock(jars: JarSet) -> None:
         jars.lock.touch()  # the cache is named after it, and a first lock has none yet
         download(jars, Path(folder) / "jars")
         found = sorted((Path(folder) / "jars").iterdir())
-        jars.lock.write_text("".join(f"{sha256_of(path)}  {path.name}\n" for path in found))
+        jars.lock.write_text("".join(f"{file_sha256(path)}  {path.name}\n" for path in found))
     print(f"{jars.lock}: {len(found)} jars")
 
 

@@ -23,7 +23,6 @@ from pipeline.manifest import Manifest
 from pipeline.recipe import TrainingConfig
 
 PICTURES = 8  # of val, drawn with their detections after every evaluation
-MIN_SCORE = 0.3
 
 
 class StopOnBrokenLoss(tf.keras.callbacks.Callback):
@@ -73,12 +72,13 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         if number % training.evaluate_every and number != training.epochs:
             return
         detector: Detector = self.model
+        averaged = detector.averages is not None
         # Statistics of batch norm are read from every worker; the chief goes on alone.
-        counting, raw = detector.evaluation_weights(), detector.network.get_weights()
+        counting = detector.evaluation_weights()
+        raw = detector.network.get_weights() if averaged else counting
         if not self.worker.is_chief:
             return
         evaluator = self.evaluator
-        averaged = detector.averages is not None
         examples = self.manifest.examples("val")
         if averaged and examples:
             evaluator.set_weights(raw)
@@ -108,7 +108,7 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
             pictures=PICTURES if drawn else 0,
         )
         if drawn:
-            draw_detections(results.pictures, self.manifest.class_names, self.folder.val_picture, min_score=MIN_SCORE)
+            draw_detections(results.pictures, self.manifest.class_names, self.folder.val_picture)
         metrics = results.metrics()
         return {name: metrics[name] for name in ("AP", "AP50")}
 

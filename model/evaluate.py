@@ -21,7 +21,7 @@ from pipeline.config import SPLITS
 from pipeline.errors import UserError, run_command
 from pipeline.manifest import check_shards, load_manifest
 
-PICTURES, MIN_SCORE = 12, 0.3  # of detections.png
+PICTURES = 12  # of detections.png
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder of the run.", required=True)
@@ -70,7 +70,7 @@ def main() -> None:
     place.mkdir(parents=True, exist_ok=True)
     write_whole(place / "ground_truth.json", json.dumps(results.ground_truth))
     write_whole(place / "detections.json", json.dumps(results.detections))
-    draw_detections(results.pictures, run.class_names, place / "detections.png", min_score=MIN_SCORE)
+    draw_detections(results.pictures, run.class_names, place / "detections.png")
     described = {"split": FLAGS.split, "images": examples, "weights": weights, "records": manifest.folder,
                  "records_fingerprint": manifest.fingerprint}  # fmt: skip
     write_whole(place / "metrics.json", json.dumps({**metrics, **described}, indent=1) + "\n")

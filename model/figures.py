@@ -24,6 +24,7 @@ from pipeline.example import Record
 
 GROUND_TRUTH, ANCHOR, PREDICTION = "lime", "orange", "red"
 COLUMNS = 4
+MIN_SCORE = 0.3  # of detections that are drawn
 
 
 def draw_matches(records: Sequence[Record], anchors: Anchors, class_names: Sequence[str], path: Path) -> None:
@@ -41,7 +42,7 @@ def draw_matches(records: Sequence[Record], anchors: Anchors, class_names: Seque
 
 
 def draw_detections(
-    pictures: Sequence[DetectedPicture], class_names: Sequence[str], path: Path, *, min_score: float
+    pictures: Sequence[DetectedPicture], class_names: Sequence[str], path: Path, *, min_score: float = MIN_SCORE
 ) -> None:
     """Detections of at least a score over the ground truth (the notebook's `show_prediction`), as a PNG."""
     figure, axes = _grid(len(pictures))

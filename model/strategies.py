@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from model.workers import Worker, worker_from_environment
-from pipeline.dataset import Reader
+from pipeline.dataset import ONLY_READER, Reader
 from pipeline.errors import UserError
 
 MULTIWORKER = "multiworker"
@@ -68,7 +68,7 @@ def distribute(
         batch: pictures in a global batch.
     """
     if not _is_multiworker(strategy):
-        return make_batches(Reader())
+        return make_batches(ONLY_READER)
     share = batch // strategy.num_replicas_in_sync
 
     def of_this_process(context: tf.distribute.InputContext) -> tf.data.Dataset:

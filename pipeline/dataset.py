@@ -126,7 +126,7 @@ def _serialized_batches(
         return shuffled.skip(tf.where(number == first_pass, tf.constant(skipped_steps * own, tf.int64), 0))
 
     passes = tf.data.Dataset.range(first_pass, tf.int64.max)
-    return passes.flat_map(one_pass).batch(own, drop_remainder=True).with_options(_options())
+    return passes.flat_map(one_pass).batch(own, drop_remainder=True)
 
 
 def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int | None = None) -> tf.data.Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import json
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from model.addons import OPTIMIZERS, addons_giou_loss
+from model.callbacks import read_history
 from model.giou import giou_loss
 from tests.model.tiny import run_command
 from tests.record_sets import write_record_set
@@ -45,8 +45,7 @@ def test_every_optimizer_trains_two_replicas_and_goes_on(optimizer: str, records
     )
     printed = run_command(*command)
     assert "Warning" not in printed
-    with (run / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_history(run / "history.csv")
     assert [row["epoch"] for row in rows] == ["1", "2"] and all(0 < float(row["loss"]) < 30 for row in rows)
     assert json.loads((run / "config.json").read_text())["config"]["training"]["optimizer"] == optimizer
     assert "going on from" in run_command(*command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from model.callbacks import read_history
 from model.coco import METRICS
 from pipeline.dataset import keys_of_step
 from pipeline.manifest import MANIFEST, load_manifest
@@ -39,8 +39,7 @@ def run(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def history(run: Path) -> list[dict[str, str]]:
-    with (run / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_history(run / "history.csv")
 
 
 def test_a_run_leaves_configuration_history_curves_and_checkpoints(run: Path, records: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ import tensorflow as tf
 from model.callbacks import read_history
 from model.workers import Worker, worker_from_environment
 from pipeline.errors import UserError
-from tests.model.tiny import popen_command, run_command, run_script
+from tests.model.tiny import LONG, popen_command, run_command, run_script, wait_for_backup
 from tests.record_sets import write_record_set
 
-LONG = 300.0  # seconds; only workers that wait for each other for ever take as long
 WEIGHTS = "network/"  # how their names in a checkpoint begin
 
 # One process, the default strategy, and for every batch what the two workers read.
@@ -113,11 +111,7 @@ def test_two_workers_train_as_one_process_and_go_on_after_one_was_killed(tmp_pat
 
     killed = tmp_path / "killed"
     workers = start_workers(records, killed)
-    state = killed / "checkpoints" / "last" / "checkpoint"
-    deadline = time.monotonic() + LONG
-    while not (state.exists() and '"step-2"' in state.read_text()):
-        assert all(worker.poll() is None for worker in workers) and time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_backup(killed, 2, *workers)
     os.kill(workers[1].pid, signal.SIGKILL)
     printed = workers[0].communicate(timeout=LONG)[0]
     assert workers[0].returncode == 1, printed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import time
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tests.model.tiny import popen_command, run_command
+from model.callbacks import read_history
+from tests.model.tiny import LONG, popen_command, run_command, wait_for_backup
 from tests.record_sets import write_record_set
 
-LONG = 300.0  # seconds; only a training that hangs takes as long
 TIMES = ("seconds", "images_per_second", "input_wait")
 FLAGS = ("--deterministic", "--backup_steps=1", "--strategy=mirrored", "--replicas=2")
 
@@ -27,18 +26,13 @@ def train(records: Path, run: Path) -> tuple[str, ...]:
 def kill_after_backup(step: int, command: tuple[str, ...], run: Path) -> None:
     """Starts a training and kills it as soon as the backup of a step is named as whole."""
     process = popen_command(*command)
-    state = run / "checkpoints" / "last" / "checkpoint"
-    deadline = time.monotonic() + LONG
-    while not (state.exists() and f'"step-{step}"' in state.read_text()):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
-        time.sleep(0.01)
+    wait_for_backup(run, step, process)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
 
 
 def history(run: Path) -> list[dict[str, str]]:
-    with (run / "history.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in read_history(run / "history.csv")]
 
 
 def last_state(run: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,8 @@ CALM = replace(
 CONFIGS = {config.name: config for config in (CONFIG, WILD, CALM)}
 CLASS_COUNT = len(CLASS_NAMES)
 
+LONG = 300.0  # seconds; only a training that hangs takes as long
+
 _ROOT = Path(__file__).parents[2]
 
 # Offers the configurations above by name, then runs a command as `python -m` does.
@@ -67,6 +70,17 @@ def popen_command(module: str, *arguments: str, env: Mapping[str, str] | None = 
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def wait_for_backup(run: Path, step: int, *processes: subprocess.Popen[str]) -> None:
+    """Waits until the backup of a step is named as whole, while the processes of its training live."""
+    state = run / "checkpoints" / "last" / "checkpoint"
+    deadline = time.monotonic() + LONG
+    while not (state.exists() and f'"step-{step}"' in state.read_text()):
+        assert time.monotonic() < deadline, f"no backup of step {step} in {LONG:.0f} s"
+        for process in processes:
+            assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
 
 
 def run_command(module: str, *arguments: str, status: int = 0) -> str:
