@@ -1,4 +1,4 @@
-"""Runs: one small file each, found by its name."""
+"""Runs: one small file each, found by its name; those of a folder by folder.name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pipeline.recipe import Config
 
 def config_names() -> list[str]:
     """The names of all configurations."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = pkgutil.walk_packages(__path__, prefix=f"{__name__}.")
+    return sorted(module.name.removeprefix(f"{__name__}.") for module in modules if not module.ispkg)
 
 
 def load_config(name: str) -> Config:
