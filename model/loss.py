@@ -46,9 +46,7 @@ def ssd_loss(
     classes = targets["classes"]
     negative = classes == background
     positive = tf.cast(~negative & (classes != IGNORED), tf.float32)
-    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=tf.maximum(classes, 0), logits=predictions["logits"]
-    )
+    cross_entropy = _cross_entropy(tf.maximum(classes, 0), predictions["logits"], config.label_smoothing)
     positives = tf.reduce_sum(positive, axis=1)
     mined = _mined(tf.stop_gradient(cross_entropy), negative, positives, config)
     errors = _error(predictions["offsets"], targets["offsets"], anchors, config.offsets)
@@ -80,6 +78,16 @@ def hardest(losses: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.T
     left = tf.cast(counts, tf.float32)[:, None] - tf.reduce_sum(above, axis=1, keepdims=True)
     weights = above + tied * tf.math.divide_no_nan(left, tf.reduce_sum(tied, axis=1, keepdims=True))
     return tf.where((counts > 0)[:, None], weights, 0.0)
+
+
+def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Against (1 - smoothing) · one-hot + smoothing / classes, background among them. [B, N], [B, N, C] -> [B, N]."""
+    if not smoothing:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    classes = logits.shape[-1]
+    spread = smoothing / classes
+    wanted = tf.one_hot(labels, classes, on_value=1.0 - smoothing + spread, off_value=spread)
+    return tf.nn.softmax_cross_entropy_with_logits(labels=wanted, logits=logits)
 
 
 def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config: LossConfig) -> tf.Tensor:

@@ -145,8 +145,7 @@ class RunFolder:
             }
             write_whole(self.config, json.dumps(values, indent=1) + "\n")
             return False
-        stored = self._read()
-        differences = list(_differences(stored, run.identity()))
+        differences = list(_differences(self.load().identity(), run.identity()))
         if differences:
             raise UserError(f"{self.path} must be a run of this configuration and these records, got: "
                             f"{'; '.join(differences[:3])}. Choose another --run, or remove it")  # fmt: skip

@@ -15,6 +15,7 @@ from absl import flags, logging
 
 from configs import config_names, load_config
 from model.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
+from model.augmentation import augmented
 from model.callbacks import CountSteps, EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
 from model.checkpoints import LastCheckpoints, Progress
 from model.detector import Detector
@@ -161,8 +162,9 @@ def main() -> None:
         """Trains from the present step to the end of an epoch, with so many steps in each."""
 
         def batches_of(reader: Reader) -> tf.data.Dataset:
-            start = int(progress.step)
-            return training_batches(manifest, batch=training.batch, seed=training.seed, start_step=start, reader=reader)
+            seed, step = training.seed, int(progress.step)
+            plain = training_batches(manifest, batch=training.batch, seed=seed, start_step=step, reader=reader)
+            return augmented(plain, config.augment, anchors=manifest.anchors, seed=seed, start_step=step, reader=reader)
 
         detector.fit(
             distribute(strategy, batches_of, batch=training.batch),

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.boxes import Array, areas, centroids_to_corners
 from pipeline.config import AnchorConfig, checksum
@@ -58,6 +59,19 @@ class Anchors:
         for feature_map in self.feature_maps:
             starts.append(starts[-1] + feature_map.anchor_count)
         return tuple(starts)
+
+    @cached_property
+    def mirrored(self) -> NDArray[np.int64]:
+        """Of each anchor the index of its mirror image, left to right, [N]; it is its own inverse.
+
+        The same map, row and box, and the column as far from the other side. Targets of a mirrored picture are
+        those of the picture, taken in this order, with the sign of their cx offsets changed.
+        """
+        parts = []
+        for start, feature_map in zip(self.map_starts, self.feature_maps, strict=False):
+            indices = start + np.arange(feature_map.anchor_count, dtype=np.int64)
+            parts.append(indices.reshape(*feature_map.size, -1)[:, ::-1].reshape(-1))
+        return np.concatenate(parts)
 
     @cached_property
     def fingerprint(self) -> str:

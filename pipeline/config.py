@@ -17,6 +17,9 @@ T = TypeVar("T")
 PICTURE_FORMATS = ("raw", "png", "jpeg")
 SPLITS = ("train", "val", "test")
 
+# Metadata of a field that files of earlier versions lack. Its default must be what was done before it existed.
+LATER = {"later": True}
+
 
 def require(condition: bool, name: str, must_be: str, got: object) -> None:
     """Raises `UserError` "<name> must be <must_be>, got <got>" unless the condition holds."""
@@ -135,14 +138,18 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[T], values: Any, *, where: str) -> T:
-    """The dataclass that `to_dict` wrote down. Raises `UserError` naming `where` for missing or unknown fields."""
+    """The dataclass that `to_dict` wrote down. Only fields that are `LATER` may be missing: they have their defaults.
+
+    Raises `UserError` naming `where` for missing or unknown fields.
+    """
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if not isinstance(values, dict) or set(values) != set(fields):
+    needed = {name for name, field in fields.items() if not field.metadata.get("later")}
+    if not isinstance(values, dict) or not needed <= set(values) <= set(fields):
         got = ", ".join(sorted(values)) if isinstance(values, dict) else repr(values)
         raise UserError(f"{where} must have the fields {', '.join(sorted(fields))}, got {got}; "
                         "it was written by another version of prematch")  # fmt: skip
     hints = typing.get_type_hints(kind)
-    return kind(**{name: _value(hints[name], values[name], f"{where}.{name}") for name in fields})
+    return kind(**{name: _value(hints[name], values[name], f"{where}.{name}") for name in fields if name in values})
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

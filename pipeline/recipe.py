@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pipeline.config import RecordsConfig, require
+from pipeline.config import LATER, RecordsConfig, require
 
 BOX_LOSSES = ("huber", "squared", "giou", "tfa:giou")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -36,6 +36,7 @@ class LossConfig:
     mining: str = "image"  # "image": hardest of each picture; "batch": hardest of each replica's batch
     negatives_per_positive: float = 3.0
     min_negatives: int = 8  # of each picture, with mining by image
+    label_smoothing: float = field(default=0.0, metadata=LATER)  # share of each target spread over all classes
 
     def __post_init__(self) -> None:
         require(self.offsets in BOX_LOSSES, "loss.offsets", f"one of {', '.join(BOX_LOSSES)}", self.offsets)
@@ -43,6 +44,7 @@ class LossConfig:
         require(self.mining in ("image", "batch"), "loss.mining", '"image" or "batch"', self.mining)
         require(self.negatives_per_positive > 0, "loss.negatives_per_positive", "positive", self.negatives_per_positive)
         require(self.min_negatives >= 0, "loss.min_negatives", "at least 0", self.min_negatives)
+        require(0 <= self.label_smoothing < 1, "loss.label_smoothing", "in [0, 1)", self.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,21 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of training pictures that leave the matched anchors what they are. All off by default."""
+
+    flip: bool = False  # the whole canvas, left-right, with probability one half
+    colour: float = 0.0  # contrast, saturation and each channel's gain are from 1 - colour to 1 + colour; black stays
+    cutouts: int = 0  # black squares on each picture
+    cutout_side: float = 0.125  # of such a square, as a share of the canvas
+
+    def __post_init__(self) -> None:
+        require(0 <= self.colour < 1, "augment.colour", "in [0, 1)", self.colour)
+        require(self.cutouts >= 0, "augment.cutouts", "at least 0", self.cutouts)
+        require(0 < self.cutout_side < 1, "augment.cutout_side", "in (0, 1)", self.cutout_side)
+
+
+@dataclass(frozen=True)
 class Config:
     """One entry of `configs/`: a record set, and a run on it."""
 
@@ -116,3 +133,4 @@ class Config:
     loss: LossConfig
     decode: DecodeConfig
     training: TrainingConfig
+    augment: AugmentConfig = field(default=AugmentConfig(), metadata=LATER)

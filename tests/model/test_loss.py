@@ -32,7 +32,10 @@ def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.nd
             if label == -1:
                 continue
             logits = predictions["logits"][b, n].astype(np.float64)
-            cross_entropy = np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[label]
+            cross_entropy = 0.0
+            for k in range(len(logits)):
+                wanted = config.label_smoothing / len(logits) + (k == label) * (1 - config.label_smoothing)
+                cross_entropy += wanted * (np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[k])
             if label == BACKGROUND:
                 chosen[b].append((cross_entropy, b))
                 negatives.append((cross_entropy, b))
@@ -87,7 +90,14 @@ def make_case(
 
 @pytest.mark.parametrize(
     "config",
-    [BASELINE_LOSS, IMPROVED_LOSS, LossConfig(offsets_weight=5.0, min_negatives=200), LossConfig(offsets="giou")],
+    [
+        BASELINE_LOSS,
+        IMPROVED_LOSS,
+        LossConfig(offsets_weight=5.0, min_negatives=200),
+        LossConfig(offsets="giou"),
+        LossConfig(label_smoothing=0.1),
+        LossConfig(label_smoothing=0.6, mining="batch"),
+    ],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
@@ -97,6 +107,26 @@ def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
     np.testing.assert_allclose(parts.classification, classification, rtol=1e-5)
     np.testing.assert_allclose(parts.offsets, offsets, rtol=1e-5)
     np.testing.assert_array_equal(parts.positives, positives)
+
+
+def test_smoothed_cross_entropy_is_that_of_keras_and_has_its_least_at_the_smoothed_target() -> None:
+    predictions, targets = make_case(3)
+    positives = targets["classes"] == 1
+    labels = np.where(positives, 1, -1).astype(np.int32)  # everything else is ignored
+    config = LossConfig(label_smoothing=0.1)
+    case = {"classes": labels, "offsets": targets["offsets"]}
+    parts = ssd_loss(predictions, case, background=BACKGROUND, anchors=ANCHORS, config=config)
+    keras = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, reduction="none")
+    expected = keras(tf.one_hot(labels, BACKGROUND + 1), predictions["logits"]) * tf.cast(positives, tf.float32)
+    np.testing.assert_allclose(parts.classification, tf.reduce_sum(expected, axis=1), rtol=1e-5)
+    assert parts.classification.dtype == tf.float32
+
+    logits = tf.Variable(np.log([[[0.025, 0.925, 0.025, 0.025]]]), dtype=tf.float32)
+    one = {"classes": np.array([[1]], np.int32), "offsets": np.zeros((1, 1, 4), np.float32)}
+    with tf.GradientTape() as tape:
+        found = {"logits": logits, "offsets": tf.zeros([1, 1, 4])}
+        parts = ssd_loss(found, one, background=BACKGROUND, anchors=ANCHORS, config=config)
+    np.testing.assert_allclose(tape.gradient(parts.classification, logits), np.zeros((1, 1, 4)), atol=1e-6)
 
 
 def test_a_picture_without_objects_teaches_its_hardest_negatives_and_no_offsets() -> None:

@@ -122,6 +122,23 @@ def test_a_manifests_broken_anchors_are_one_line_that_names_it(values: object) -
         anchors_from_dict(values, where="DIR/manifest.json: anchors")
 
 
+@PRESETS
+@pytest.mark.parametrize("canvas_size", [224, 112, 100])
+def test_a_mirrored_anchor_is_the_mirror_image_of_its_box(config: AnchorConfig, canvas_size: int) -> None:
+    anchors = make_anchors(config, canvas_size)
+    ymin, xmin, ymax, xmax = anchors.corners.T
+    images = np.stack([ymin, 1 - xmax, ymax, 1 - xmin], axis=-1)
+    np.testing.assert_allclose(anchors.corners[anchors.mirrored], images, rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(anchors.mirrored[anchors.mirrored], np.arange(len(anchors)))
+
+
+def test_mirrored_anchors_by_hand() -> None:
+    """Two rows of three cells with two boxes each, then a map of one cell."""
+    boxes = ((0.5, 0.25), (0.1, 0.2))
+    anchors = Anchors((FeatureMap((2, 3), boxes), FeatureMap((1, 1), ((1.0, 1.0),))))
+    assert anchors.mirrored.tolist() == [4, 5, 2, 3, 0, 1, 10, 11, 8, 9, 6, 7, 12]
+
+
 def test_anchors_travel_to_other_processes() -> None:
     anchors = make_anchors(BASELINE_ANCHORS, 224)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(anchors)).corners, anchors.corners)

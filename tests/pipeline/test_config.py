@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from pipeline.config import (
+    LATER,
     AnchorConfig,
     CanvasConfig,
     MatchingConfig,
@@ -21,6 +23,7 @@ from pipeline.config import (
 )
 from pipeline.errors import UserError
 from pipeline.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
+from pipeline.recipe import AugmentConfig, LossConfig
 
 BASELINE = RecordsConfig(
     source="cifar10",
@@ -100,6 +103,23 @@ def test_a_missing_field_is_named() -> None:
         from_dict(RecordsConfig, values, where="manifest")
 
 
+@dataclass(frozen=True)
+class Grown:
+    """A setting that was always there, and one that came later."""
+
+    old: int = 1
+    new: int = field(default=2, metadata=LATER)
+
+
+def test_only_a_field_that_came_later_may_be_missing() -> None:
+    assert from_dict(Grown, {"old": 5}, where="run") == Grown(old=5, new=2)
+    assert from_dict(Grown, {"old": 5, "new": 6}, where="run") == Grown(old=5, new=6)
+    assert to_dict(Grown()) == {"old": 1, "new": 2}
+    for values in ({"new": 6}, {"old": 5, "newer": 6}):
+        with pytest.raises(UserError, match=r"^run must have the fields new, old, got "):
+            from_dict(Grown, values, where="run")
+
+
 ANCHORS: dict[str, Any] = {
     "strides": (8,), "scales": (0.5,), "aspect_ratios": ((1.0,),), "relative_to": "image",
 }  # fmt: skip
@@ -127,6 +147,13 @@ ANCHORS: dict[str, Any] = {
         (CanvasConfig, {"size": 64, "object_size": (20, 40), "max_overlap": 1.5}, "canvas.max_overlap"),
         (ShardCounts, {"train": 1, "val": 0, "test": 1}, "records.shards.val"),
         (ShardCounts, {"train": 100_000, "val": 1, "test": 1}, "records.shards.train"),
+        (LossConfig, {"label_smoothing": 1.0}, "loss.label_smoothing"),
+        (LossConfig, {"label_smoothing": -0.1}, "loss.label_smoothing"),
+        (AugmentConfig, {"colour": 1.0}, "augment.colour"),
+        (AugmentConfig, {"colour": -0.1}, "augment.colour"),
+        (AugmentConfig, {"cutouts": -1}, "augment.cutouts"),
+        (AugmentConfig, {"cutout_side": 0.0}, "augment.cutout_side"),
+        (AugmentConfig, {"cutout_side": 1.0}, "augment.cutout_side"),
     ],
 )
 def test_a_setting_out_of_range_is_named(kind: type, settings: dict[str, Any], named: str) -> None:

@@ -168,22 +168,12 @@ def test_matching_sees_the_float32_boxes_that_a_record_stores() -> None:
     np.testing.assert_array_equal(from_exact.offsets, stored.offsets)
 
 
-def mirrored(anchors: Anchors) -> NDArray[np.int64]:
-    """For each anchor the one that is its mirror image: the same row and box, columns from the other side."""
-    parts = []
-    for start, feature_map in zip(anchors.map_starts, anchors.feature_maps, strict=False):
-        rows, columns = feature_map.size
-        indices = start + np.arange(feature_map.anchor_count).reshape(rows, columns, -1)
-        parts.append(indices[:, ::-1].reshape(-1))
-    return np.concatenate(parts)
-
-
 @PRESETS
 def test_flipping_the_canvas_flips_the_targets(anchor_config: AnchorConfig, matching: MatchingConfig) -> None:
     """Single objects: every anchor from the threshold on matches; a tie decides only where all are below it."""
     random = np.random.default_rng(4)
     anchors = make_anchors(anchor_config, CANVAS)
-    mirror = mirrored(anchors)
+    mirror = anchors.mirrored
     compared = 0
     for _ in range(200):
         ((ymin, xmin, height, width),) = random_placements(random, 1)
