@@ -35,6 +35,7 @@ N =
 RUNS =
 OUTPUT =
 TESTS = tests
+JOBS =
 ARGS =
 
 # TensorFlow's start-up messages, down to errors.
@@ -43,6 +44,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 # --- the environment -------------------------------------------------------------------------------------------
 pythons_default = 3.13 3.12 3.11 3.10
 pythons_addons = 3.11 3.10
+for_stack = NEEDED_FOR=$(if $(filter addons,$(STACK)),"STACK=addons (TensorFlow 2.15)")
 
 ifeq ($(filter $(STACK),default addons),)
 $(error STACK must be default or addons, got '$(STACK)')
@@ -69,10 +71,10 @@ run = $(or $(RUN),runs/$(CONFIG))
 ##@ Environment
 setup: ## The environment .venv/STACK, from its lock  [GPU=1] [PYTHON=python3.12] [VENV=an environment of yours]
 ifeq ($(VENV),)
-	@python=$$(PYTHON=$(call quote,$(PYTHON)) sh scripts/find_python.sh $(python) $(pythons_$(STACK))) && \
+	@python=$$(PYTHON=$(call quote,$(PYTHON)) $(for_stack) sh scripts/find_python.sh $(python) $(pythons_$(STACK))) && \
 	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --gpu=$(GPU)
 else
-	@python=$$(PYTHON=$(python) sh scripts/find_python.sh '' $(pythons_$(STACK))) && \
+	@python=$$(PYTHON=$(python) $(for_stack) sh scripts/find_python.sh '' $(pythons_$(STACK))) && \
 	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --own
 endif
 
@@ -119,8 +121,9 @@ curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a
 include cluster/cluster.mk
 
 ##@ Development
-test: setup ## The tests  [TESTS=tests/pipeline] [ARGS=-x]
-	$(python) -m pytest $(TESTS) $(ARGS)
+# Tests that share a module's fixtures stay together until a process has none left, and takes some of another's.
+test: setup ## The tests, a process on each core  [STACK=addons] [TESTS=tests/pipeline] [JOBS=processes, 0 for none] [ARGS=-x]
+	$(python) -m pytest --numprocesses=$(or $(JOBS),auto --maxprocesses=8) --dist=worksteal $(TESTS) $(ARGS)
 
 test-faults: setup ## Kills a job, flips bits, breaks pictures: the figures of BUILD_NOTES.md, minutes  [ARGS=]
 	FAULTS=1 $(python) -m pytest -s tests/faults $(ARGS)

@@ -37,7 +37,7 @@ setup(
         "gpu": [f"tensorflow[and-cuda]=={TENSORFLOW}; sys_platform == 'linux'"],
         # TensorBoard 2.15 imports pkg_resources, which left setuptools with release 82.
         "addons": ["tensorflow==2.15.1", "tensorflow-addons==0.23.0", "setuptools<81", *TRAINING_TOOLS],
-        "dev": ["mypy", "pytest", "ruff", "setuptools"],
+        "dev": ["mypy", "pytest", "pytest-xdist", "ruff", "setuptools"],
         "gcp": [f"apache-beam[gcp]=={BEAM}"],
         "aws": [f"apache-beam[aws]=={BEAM}"],
     },

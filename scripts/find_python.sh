@@ -1,17 +1,17 @@
 #!/bin/sh
 # Prints the Python to use; otherwise says in one line what was found and what is needed, and fails.
 #
-#   [PYTHON=python3.12] sh scripts/find_python.sh CURRENT VERSION...
+#   [PYTHON=python3.12] [NEEDED_FOR=who] sh scripts/find_python.sh CURRENT VERSION...
 #
 # CURRENT is the environment's own Python, which need not be there yet; VERSION... are the accepted releases,
-# newest first. PYTHON, where it is set, is the only candidate.
+# newest first. PYTHON, where it is set, is the only candidate. NEEDED_FOR says what asks for just these.
 set -eu
 
 current=$1
 shift
 accepted=$*
 for oldest in "$@"; do :; done
-needed="Python $oldest to $1"
+needed="Python $oldest to $1${NEEDED_FOR:+ for $NEEDED_FOR}"
 
 version_of() { # the full version of an interpreter, or nothing if it does not run
     "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || :

@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 STAMP = "complete.json"
 NEEDED_GB = {"default": 4, "gpu": 10, "addons": 4}  # environment, plus room for pip's unpacking
 # What an environment of the user's own must be able to import; the rest comes with these.
-MODULES = ["apache_beam", "cv2", "google_crc32c", "pycocotools", "pytest", "sklearn", "tensorflow", "tqdm"]
+MODULES = ["apache_beam", "cv2", "google_crc32c", "pycocotools", "pytest", "sklearn", "tensorflow", "tqdm", "xdist"]
 REASONS = {  # what stands in the output of a step that failed, and what to tell of it
     r"No space left on device|Errno 28\b|Disk quota exceeded": (
         "no space left on the disk of {folder}, or of TMPDIR: make room, then run this again"

@@ -77,5 +77,8 @@ def test_PYTHON_that_is_no_python(checkout: Checkout) -> None:
 def test_the_addons_stack_accepts_what_its_tensorflow_does(checkout: Checkout) -> None:
     python3 = checkout.add_python("python3", "3.12.1")
     line = complaint(checkout.make("setup", "STACK=addons"))
-    assert line.startswith(f"setup: no usable Python: found 3.12.1 ({python3}), needed Python 3.10 to 3.11;")
+    assert line == (
+        f"setup: no usable Python: found 3.12.1 ({python3}), needed Python 3.10 to 3.11 for STACK=addons"
+        " (TensorFlow 2.15); install one, or name it with PYTHON=/path/to/python"
+    )
     assert not Path(checkout.folder / ".venv").exists()

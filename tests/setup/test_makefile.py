@@ -70,6 +70,18 @@ def test_the_demo_is_the_three_commands(checkout: Checkout) -> None:
     assert {"--config=digits_demo", "--strategy=mirrored", "--replicas=2", "--run=runs/demo"} <= set(steps[1])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "processes"),
+    [([], ["--numprocesses=auto", "--maxprocesses=8"]), (["JOBS=12"], ["--numprocesses=12"])],
+)
+def test_the_tests_run_in_a_process_on_each_core(
+    arguments: list[str], processes: list[str], checkout: Checkout
+) -> None:
+    assert run(checkout, "test", *arguments, "TESTS=tests/model") == [
+        ["-m", "pytest", *processes, "--dist=worksteal", "tests/model"]
+    ]
+
+
 def test_a_failing_command_fails_the_target(checkout: Checkout) -> None:
     checkout.add_program("env/bin/python", 'case "$2" in *version_info*) echo 3.12.1 ;; *) [ "$1" != -m ] ;; esac')
     assert checkout.make("records", f"VENV={checkout.programs / 'env'}").returncode != 0
