@@ -11,6 +11,7 @@ from typing import Any
 
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.pipeline import Pipeline
+from apache_beam.runners.portability.local_job_service import SubprocessSdkWorker
 
 from beam_jobs.write_shard import METRICS
 from pipeline.errors import UserError
@@ -19,7 +20,7 @@ from pipeline.errors import UserError
 def run(pipeline: Pipeline) -> Any:
     """Runs a pipeline to its end. A `UserError` in a worker becomes one here; other failures keep their traceback."""
     try:
-        with dead_workers_end_the_job():
+        with dead_workers_end_the_job(), workers_start_in_silence():
             result = pipeline.run()
             result.wait_until_finish()
             return result
@@ -69,6 +70,25 @@ def dead_workers_end_the_job() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGUSR1, before)
         threading.excepthook = quietly  # threads end after the job
+
+
+@contextlib.contextmanager
+def workers_start_in_silence() -> Iterator[None]:
+    """Ctrl-C waits until a worker process has started: Python tells of one that comes before with a traceback.
+
+    A process begins with the blocked signals of the thread that started it; `beam_jobs.local_worker` unblocks this one.
+    """
+    run_worker = SubprocessSdkWorker.run
+
+    def with_ctrl_c_blocked(worker: SubprocessSdkWorker) -> Any:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # in this thread, which is the worker's alone
+        return run_worker(worker)
+
+    SubprocessSdkWorker.run = with_ctrl_c_blocked  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        SubprocessSdkWorker.run = run_worker  # type: ignore[method-assign]
 
 
 def counter(result: Any, name: str) -> int:

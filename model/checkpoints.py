@@ -60,7 +60,7 @@ class LastCheckpoints:
         """Saves the state, and goes on from what was saved.
 
         Where replicas have batch-norm statistics of their own their mean is saved, and each goes on from it, as
-        it would after a restart.
+        it would after a restart. So it is with their parts of the epoch's means.
         """
         number = int(self.progress.step)
         if self.discarded is None:
@@ -68,7 +68,8 @@ class LastCheckpoints:
         else:
             tf.train.Checkpoint(**self.parts).write(str(self.discarded / "step"))
             shutil.rmtree(self.discarded, ignore_errors=True)
-        for variable in self.detector.network.non_trainable_variables:
+        means = [variable for mean in self.detector.means.values() for variable in mean.variables]
+        for variable in (*self.detector.network.non_trainable_variables, *means):
             variable.assign(variable.read_value())
 
     def restore(self) -> str | None:

@@ -111,8 +111,8 @@ class Detector(tf.keras.Model):
             positives = tf.maximum(_global_sum(tf.reduce_sum(by_picture.positives)), 1.0)
             class_loss = tf.reduce_sum(by_picture.classification) / positives
             offsets_loss = tf.reduce_sum(by_picture.offsets) / positives
-            penalty = tf.add_n([0.0, *self.network.losses]) / strategy.num_replicas_in_sync
-            loss = class_loss + offsets_loss + penalty
+            penalty = tf.cast(sum(self.network.losses, 0.0), tf.float32)
+            loss = class_loss + offsets_loss + penalty / strategy.num_replicas_in_sync
             scaled = scaling.get_scaled_loss(loss) if scaling else loss
         gradients = tape.gradient(scaled, self.network.trainable_variables)
         if scaling:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from model.batch_norm import SynchronizedBatchNorm
 from pipeline.recipe import ModelConfig
 
 layers = tf.keras.layers
@@ -49,12 +50,8 @@ class Blocks:
 
     def batch_norm(self, x: tf.Tensor, *, name: str) -> tf.Tensor:
         """Batch normalisation over the replica's share of the batch, or over the global one where that is set."""
-        return layers.BatchNormalization(
-            momentum=self.config.batch_norm_momentum,
-            epsilon=BATCH_NORM_EPSILON,
-            synchronized=self.config.synchronized_batch_norm,
-            name=name,
-        )(x)
+        kind = SynchronizedBatchNorm if self.config.synchronized_batch_norm else layers.BatchNormalization
+        return kind(momentum=self.config.batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=name)(x)
 
     def regularizer(self) -> tf.keras.regularizers.Regularizer | None:
         """The L2 penalty of a kernel, weight_decay · Σ w²."""

@@ -1,0 +1,108 @@
+"""One number of replicas, in a process of its own: gradients of a step, weights after SGD steps, losses under Adam.
+
+`benchmarks.replicas` starts it and compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import model  # noqa: F401  (says which Keras, before TensorFlow is imported)
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from configs import config_names, load_config
+from model.detector import Detector
+from model.run_folder import describe_run
+from model.ssd import build_network
+from model.strategies import distribute, make_strategy
+from pipeline.dataset import training_batches
+from pipeline.errors import run_command
+from pipeline.manifest import load_manifest
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("config", "cifar10_small", f"One of {', '.join(config_names())}.")
+flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
+flags.DEFINE_integer("replicas", 1, "Replicas that share the batch, on this machine's CPU.", lower_bound=1)
+flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam.", lower_bound=1)
+flags.DEFINE_float("rate", 1e-3, "Learning rate of SGD.")
+flags.DEFINE_bool("float64", False, "The network in float64, where no rounding decides; gradients alone.")
+flags.DEFINE_string("output", None, "File for what was found, npz.", required=True)
+
+
+class KeepLosses(tf.keras.callbacks.Callback):
+    """The global loss of every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Keeps the step's."""
+        self.losses.append(float(self.model.last["loss"].numpy()))
+
+
+def main() -> None:
+    """From a configuration to one file of arrays: `gradient_k`, `weight_k`, `sgd_losses`, `adam_losses`."""
+    strategy = make_strategy("mirrored", FLAGS.replicas)
+    if FLAGS.float64:
+        tf.keras.backend.set_floatx("float64")
+    config = load_config(FLAGS.config)
+    config = replace(config, model=replace(config.model, synchronized_batch_norm=True))
+    manifest = load_manifest(FLAGS.records)
+    run = describe_run(config, manifest)
+
+    def new_detector(optimizer: Any | None = None) -> Detector:
+        tf.keras.utils.set_random_seed(0)
+        with strategy.scope():
+            network = build_network(config.model, run.shape)
+            detector = Detector(network, anchors=run.shape.anchors, background=manifest.background, loss=config.loss,
+                                average_decay=None)  # fmt: skip
+            if optimizer is not None:
+                detector.compile(optimizer=optimizer())
+        return detector
+
+    def batches() -> Any:
+        return distribute(
+            strategy,
+            lambda reader: training_batches(manifest, batch=config.training.batch, seed=0, reader=reader),
+            batch=config.training.batch,
+        )
+
+    def losses_of(detector: Detector) -> list[float]:
+        kept = KeepLosses()
+        detector.fit(batches(), steps_per_epoch=FLAGS.steps, epochs=1, verbose=0, callbacks=[kept])
+        return kept.losses
+
+    found: dict[str, Any] = {}
+    for k, gradient in enumerate(_gradients(strategy, new_detector(), batches())):
+        found[f"gradient_{k}"] = gradient
+    if not FLAGS.float64:
+        sgd = new_detector(lambda: tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False))
+        found["sgd_losses"] = losses_of(sgd)
+        for k, weight in enumerate(sgd.network.get_weights()):
+            found[f"weight_{k}"] = weight
+        base = config.training.schedule.base
+        found["adam_losses"] = losses_of(new_detector(lambda: tf.keras.optimizers.Adam(base, jit_compile=False)))
+    np.savez(FLAGS.output, **found)
+
+
+def _gradients(strategy: tf.distribute.Strategy, detector: Detector, batches: Any) -> list[np.ndarray]:
+    """Of the first batch, summed over the replicas."""
+    if strategy.num_replicas_in_sync > 1:
+        batches = strategy.experimental_distribute_dataset(batches)
+
+    @tf.function
+    def step(batch: Any) -> Any:
+        return strategy.run(detector.replica_gradients, args=batch)
+
+    gradients, _ = step(next(iter(batches)))
+    return [strategy.reduce(tf.distribute.ReduceOp.SUM, gradient, axis=None).numpy() for gradient in gradients]
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,80 @@
+"""Do replicas change anything but speed? 1, 2 and 4 of them, with synchronised batch norm, on the same batches.
+
+python -m benchmarks.replicas --config=cifar10_small --records=records/cifar10_small
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from pipeline.errors import run_command
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("config", "cifar10_small", "A configuration.")
+flags.DEFINE_string("records", None, "Folder of its record set.", required=True)
+flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam.", lower_bound=1)
+flags.DEFINE_list("replicas", ["2", "4"], "Numbers of replicas to hold against one.")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two numbers of replicas are apart."""
+
+    gradients: float  # the largest difference, beside the largest gradient
+    weights: float  # the largest difference of any weight after the SGD steps; 0 in float64, where none are made
+    adam_loss: float  # the largest difference of a step's loss, beside that loss; 0 in float64
+
+
+def difference(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> Difference:
+    """Compares what two processes of `benchmarks.replica_run` found."""
+
+    def largest(prefix: str) -> float:
+        return max((float(np.abs(one[n] - other[n]).max()) for n in one if n.startswith(prefix)), default=0.0)
+
+    scale = max(float(np.abs(one[name]).max()) for name in one if name.startswith("gradient_"))
+    losses, others = (found.get("adam_losses", np.ones(1)) for found in (one, other))
+    return Difference(
+        gradients=largest("gradient_") / scale,
+        weights=largest("weight_"),
+        adam_loss=float(np.abs(losses / others - 1).max()),
+    )
+
+
+def main() -> None:
+    """From one configuration to a line for each number of replicas and each arithmetic."""
+    with tempfile.TemporaryDirectory() as folder:
+        for arithmetic in ("float64", "float32"):
+            one = _measure(1, arithmetic, Path(folder))
+            for replicas in FLAGS.replicas:
+                found = difference(one, _measure(int(replicas), arithmetic, Path(folder)))
+                line = f"{arithmetic}, {replicas} replicas beside 1: gradients {found.gradients:.1e} of the largest"
+                if arithmetic == "float32":
+                    line += (f", weights after {FLAGS.steps} SGD steps {found.weights:.1e}, "
+                             f"loss under Adam {found.adam_loss:.2%}")  # fmt: skip
+                print(line, flush=True)
+
+
+def _measure(replicas: int, arithmetic: str, folder: Path) -> dict[str, np.ndarray]:
+    output = folder / f"{arithmetic}-{replicas}.npz"
+    status = subprocess.run(
+        [sys.executable, "-m", "benchmarks.replica_run", f"--config={FLAGS.config}", f"--records={FLAGS.records}",
+         f"--replicas={replicas}", f"--steps={FLAGS.steps}", f"--output={output}",
+         f"--float64={arithmetic == 'float64'}"],
+        check=False,
+    ).returncode  # fmt: skip
+    if status:
+        sys.exit(status)
+    with np.load(output) as found:
+        return dict(found)
+
+
+if __name__ == "__main__":
+    run_command(main)
