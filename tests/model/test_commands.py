@@ -208,6 +208,11 @@ def test_bad_record_sets_are_one_line(run: Path, records: Path, tmp_path: Path) 
     assert manifest.anchors.fingerprint in line and str(run) in line
     assert "must be the folder of a run" in refused("model.evaluate", f"--run={tmp_path / 'norun'}")
 
+    untested = tmp_path / "untested"
+    write_record_set(untested, test=0)
+    line = refused("model.evaluate", f"--run={run}", f"--records={untested}")
+    assert f"--split must be one with records, got test, of which {untested} has none" in line
+
 
 @pytest.mark.parametrize("module", ["model.train", "model.evaluate", "model.show_records", "model.draw_curves"])
 def test_help_lists_the_commands_own_flags(module: str) -> None:
