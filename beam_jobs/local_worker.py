@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from typing import Any
 
 if __name__ == "__main__":
-    # Ctrl-C ends a worker at once and in silence. The job, which it reaches too, may wait for one that has only begun.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it was blocked while Python started: see run_job.py
     quiet = logging.StreamHandler()
     quiet.setLevel(logging.CRITICAL)
     logging.getLogger().addHandler(quiet)  # before Beam adds one that tells all

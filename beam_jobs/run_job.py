@@ -11,8 +11,8 @@ from typing import Any
 
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.pipeline import Pipeline
-from apache_beam.runners.portability.local_job_service import SubprocessSdkWorker
 
+from beam_jobs.interrupted_workers import Workers, workers_end_when_interrupted
 from beam_jobs.write_shard import METRICS
 from pipeline.errors import UserError
 
@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 def run(pipeline: Pipeline) -> Any:
     """Runs a pipeline to its end. A `UserError` in a worker becomes one here; other failures keep their traceback."""
     try:
-        with dead_workers_end_the_job(), workers_start_in_silence():
+        with workers_end_when_interrupted() as workers, dead_workers_end_the_job(workers):
             result = pipeline.run()
             result.wait_until_finish()
             return result
@@ -38,17 +38,19 @@ class _WorkerDied(Exception):
 
 
 @contextlib.contextmanager
-def dead_workers_end_the_job() -> Iterator[None]:
+def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
     """Beam's local runner waits for ever for a worker process that died (killed, out of memory); this ends the wait."""
     deaths: list[str] = []
     default = threading.excepthook
 
     def quietly(arguments: threading.ExceptHookArgs) -> None:
+        if workers.ended:  # by Ctrl-C, which the main thread knows of
+            return
         if not arguments.exc_type.__module__.startswith("grpc"):  # a broken connection: the job's exception tells it
             default(arguments)
 
     def on_thread_end(arguments: threading.ExceptHookArgs) -> None:
-        if "Worker subprocess exited" not in str(arguments.exc_value):
+        if workers.ended or "Worker subprocess exited" not in str(arguments.exc_value):
             quietly(arguments)
         elif not deaths:
             deaths.append(str(arguments.exc_value))
@@ -63,32 +65,13 @@ def dead_workers_end_the_job() -> Iterator[None]:
     try:
         yield
     except _WorkerDied:
-        if deaths[0].endswith(f"code {-signal.SIGINT}"):  # Ctrl-C reached the worker first
+        if deaths[0].endswith(f"code {-signal.SIGINT}"):  # Ctrl-C reached the worker first, in its first moment
             raise KeyboardInterrupt from None
         raise UserError(f"every worker must live to the end, got one that died ({deaths[0]}); was memory short? "
                         "Run the same command again: finished shards are kept") from None  # fmt: skip
     finally:
         signal.signal(signal.SIGUSR1, before)
         threading.excepthook = quietly  # threads end after the job
-
-
-@contextlib.contextmanager
-def workers_start_in_silence() -> Iterator[None]:
-    """Ctrl-C waits until a worker process has started: Python tells of one that comes before with a traceback.
-
-    A process begins with the blocked signals of the thread that started it; `beam_jobs.local_worker` unblocks this one.
-    """
-    run_worker = SubprocessSdkWorker.run
-
-    def with_ctrl_c_blocked(worker: SubprocessSdkWorker) -> Any:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # in this thread, which is the worker's alone
-        return run_worker(worker)
-
-    SubprocessSdkWorker.run = with_ctrl_c_blocked  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        SubprocessSdkWorker.run = run_worker  # type: ignore[method-assign]
 
 
 def counter(result: Any, name: str) -> int:

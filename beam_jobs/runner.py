@@ -114,7 +114,8 @@ def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
     elif mode == "multi_threading":
         environment = EmbeddedPythonGrpcEnvironment.default()
     else:
-        command = f"exec {shlex.quote(sys.executable)} -m beam_jobs.local_worker"  # in the place of the shell
+        # In the place of the shell. Ctrl-C, which Python might answer with a traceback, is ignored: the job ends it.
+        command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m beam_jobs.local_worker"
         environment = SubprocessSDKEnvironment.from_command_string(command)
     options = PipelineOptions([f"--direct_num_workers={count}", _QUIET, *beam_args])
     # FnApiRunner itself would start its workers without the pipeline's options. As a struct's numbers are floats,

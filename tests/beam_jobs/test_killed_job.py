@@ -98,7 +98,7 @@ def test_interrupted_from_the_keyboard(mode: str, tmp_path: Path) -> None:
     assert not (tmp_path / "manifest.json").exists() and not list(tmp_path.glob(".attempt-*"))
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 1.5, 2.5])
 def test_interrupted_while_workers_begin(seconds: float, tmp_path: Path) -> None:
     job = start(f"--records={tmp_path}", LIMIT, "--workers=2")
     wait_until(lambda: the_lock(tmp_path), job)

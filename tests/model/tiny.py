@@ -83,9 +83,9 @@ def wait_for_backup(run: Path, step: int, *processes: subprocess.Popen[str]) -> 
         time.sleep(0.01)
 
 
-def run_command(module: str, *arguments: str, status: int = 0, env: Mapping[str, str] | None = None) -> str:
+def run_command(module: str, *arguments: str, status: int = 0) -> str:
     """Runs a command to its end and checks its exit status. -> what it printed, errors included."""
-    process = popen_command(module, *arguments, env=env)
+    process = popen_command(module, *arguments)
     printed = process.communicate()[0]
     assert process.returncode == status, printed
     return printed
