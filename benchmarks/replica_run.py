@@ -19,7 +19,7 @@ from configs import config_names, load_config
 from model.detector import Detector
 from model.run_folder import describe_run
 from model.ssd import build_network
-from model.strategies import distribute, make_strategy
+from model.strategies import make_strategy
 from pipeline.dataset import training_batches
 from pipeline.errors import run_command
 from pipeline.manifest import load_manifest
@@ -66,20 +66,15 @@ def main() -> None:
                 detector.compile(optimizer=optimizer())
         return detector
 
-    def batches() -> Any:
-        return distribute(
-            strategy,
-            lambda reader: training_batches(manifest, batch=config.training.batch, seed=0, reader=reader),
-            batch=config.training.batch,
-        )
+    batches = training_batches(manifest, batch=config.training.batch, seed=0)
 
     def losses_of(detector: Detector) -> list[float]:
         kept = KeepLosses()
-        detector.fit(batches(), steps_per_epoch=FLAGS.steps, epochs=1, verbose=0, callbacks=[kept])
+        detector.fit(batches, steps_per_epoch=FLAGS.steps, epochs=1, verbose=0, callbacks=[kept])
         return kept.losses
 
     found: dict[str, Any] = {}
-    for k, gradient in enumerate(_gradients(strategy, new_detector(), batches())):
+    for k, gradient in enumerate(_gradients(strategy, new_detector(), batches)):
         found[f"gradient_{k}"] = gradient
     if not FLAGS.float64:
         sgd = new_detector(lambda: tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False))

@@ -5,16 +5,14 @@ python -m benchmarks.replicas --config=cifar10_small --records=records/cifar10_s
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
+from benchmarks.commands import run_module
+from benchmarks.replica_difference import difference
 from pipeline.errors import run_command
 
 FLAGS = flags.FLAGS
@@ -22,30 +20,6 @@ flags.DEFINE_string("config", "cifar10_small", "A configuration.")
 flags.DEFINE_string("records", None, "Folder of its record set.", required=True)
 flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam.", lower_bound=1)
 flags.DEFINE_list("replicas", ["2", "4"], "Numbers of replicas to hold against one.")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far two numbers of replicas are apart."""
-
-    gradients: float  # the largest difference, beside the largest gradient
-    weights: float  # the largest difference of any weight after the SGD steps; 0 in float64, where none are made
-    adam_loss: float  # the largest difference of a step's loss, beside that loss; 0 in float64
-
-
-def difference(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> Difference:
-    """Compares what two processes of `benchmarks.replica_run` found."""
-
-    def largest(prefix: str) -> float:
-        return max((float(np.abs(one[n] - other[n]).max()) for n in one if n.startswith(prefix)), default=0.0)
-
-    scale = max(float(np.abs(one[name]).max()) for name in one if name.startswith("gradient_"))
-    losses, others = (found.get("adam_losses", np.ones(1)) for found in (one, other))
-    return Difference(
-        gradients=largest("gradient_") / scale,
-        weights=largest("weight_"),
-        adam_loss=float(np.abs(losses / others - 1).max()),
-    )
 
 
 def main() -> None:
@@ -64,14 +38,11 @@ def main() -> None:
 
 def _measure(replicas: int, arithmetic: str, folder: Path) -> dict[str, np.ndarray]:
     output = folder / f"{arithmetic}-{replicas}.npz"
-    status = subprocess.run(
-        [sys.executable, "-m", "benchmarks.replica_run", f"--config={FLAGS.config}", f"--records={FLAGS.records}",
-         f"--replicas={replicas}", f"--steps={FLAGS.steps}", f"--output={output}",
-         f"--float64={arithmetic == 'float64'}"],
-        check=False,
-    ).returncode  # fmt: skip
-    if status:
-        sys.exit(status)
+    run_module(
+        "benchmarks.replica_run",
+        *(f"--config={FLAGS.config}", f"--records={FLAGS.records}", f"--replicas={replicas}"),
+        *(f"--steps={FLAGS.steps}", f"--output={output}", f"--float64={arithmetic == 'float64'}"),
+    )
     with np.load(output) as found:
         return dict(found)
 

@@ -7,6 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from model.all_reduce import over_replicas
+
+_MEAN = tf.distribute.ReduceOp.MEAN  # replicas have equal shares of the batch
+
 
 class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
     """Batch norm (arXiv 1502.03167) with the statistics of the global batch, [B, H, W, C] in and out.
@@ -39,15 +43,15 @@ def _normalised(
     def with_gradients(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tuple[tf.Tensor, tf.Tensor, tf.Tensor], Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
-        mean = _over_replicas(_mean(x))
-        variance = _over_replicas(_mean(tf.math.squared_difference(x, mean)))
+        mean = over_replicas(_mean(x), _MEAN)
+        variance = over_replicas(_mean(tf.math.squared_difference(x, mean)), _MEAN)
         inverse = tf.math.rsqrt(variance + epsilon)
         normal = (x - mean) * inverse
 
         def gradients(dy: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             """Of x, through the statistics too; of gamma and beta, this replica's share."""
             share = tf.stack([_mean(dy), _mean(dy * normal)])
-            dy_mean, dy_normal_mean = tf.unstack(_over_replicas(share))
+            dy_mean, dy_normal_mean = tf.unstack(over_replicas(share, _MEAN))
             dx = gamma * inverse * (dy - dy_mean - normal * dy_normal_mean)
             count = tf.cast(tf.size(x) / tf.size(mean), x.dtype)
             return dx, share[1] * count, share[0] * count
@@ -63,11 +67,3 @@ def _mean(x: tf.Tensor) -> tf.Tensor:
     for axis in (2, 1, 0):
         x = tf.reduce_mean(x, axis=axis)
     return x
-
-
-def _over_replicas(value: tf.Tensor) -> tf.Tensor:
-    """The mean over the replicas, which have equal shares of the batch."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.addons import OptimizerAverages
+from model.all_reduce import over_replicas
 from model.averages import AveragedWeights
 from model.loss import ssd_loss
 from pipeline.anchors import Anchors
@@ -108,10 +109,12 @@ class Detector(tf.keras.Model):
                 anchors=self.anchors,
                 config=self.loss_config,
             )
-            positives = tf.maximum(_global_sum(tf.reduce_sum(by_picture.positives)), 1.0)
+            positives = over_replicas(tf.reduce_sum(by_picture.positives), tf.distribute.ReduceOp.SUM)
+            positives = tf.maximum(positives, 1.0)
             class_loss = tf.reduce_sum(by_picture.classification) / positives
             offsets_loss = tf.reduce_sum(by_picture.offsets) / positives
-            penalty = tf.cast(sum(self.network.losses, 0.0), tf.float32)
+            penalties = self.network.losses  # none without weight decay
+            penalty = tf.cast(tf.add_n(penalties), tf.float32) if penalties else 0.0
             loss = class_loss + offsets_loss + penalty / strategy.num_replicas_in_sync
             scaled = scaling.get_scaled_loss(loss) if scaling else loss
         gradients = tape.gradient(scaled, self.network.trainable_variables)
@@ -135,10 +138,3 @@ class Detector(tf.keras.Model):
         """The optimizer, where it scales the loss so that float16 gradients do not vanish."""
         optimizer = getattr(self, "optimizer", None)
         return optimizer if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer) else None
-
-
-def _global_sum(value: tf.Tensor) -> tf.Tensor:
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)

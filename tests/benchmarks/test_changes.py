@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.changes import FOLDER, REFERENCE, table
+from benchmarks.change_table import FOLDER, REFERENCE, table
 from configs import config_names, load_config
 
 CHANGES = [name for name in config_names() if name.startswith(f"{FOLDER}.") and name != f"{FOLDER}.{REFERENCE}"]

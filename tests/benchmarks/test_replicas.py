@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.replicas import difference
+from benchmarks.replica_difference import difference
 from tests.model.tiny import run_command
 from tests.record_sets import write_record_set
 

@@ -28,6 +28,7 @@ from pipeline.dataset import training_batches
 from pipeline.presets import IMPROVED_LOSS
 from pipeline.recipe import ScheduleConfig
 from tests.model import tiny
+from tests.model.test_restarts import last_state
 from tests.record_sets import write_record_set
 
 layers = tf.keras.layers
@@ -72,11 +73,6 @@ class Training:
         self.progress.step.assign_add(steps)
         self.checkpoints.save()
 
-    def state(self):
-        path = tf.train.latest_checkpoint(self.checkpoints.manager.directory)
-        names = [name for name, _ in tf.train.list_variables(path) if not name.startswith(("save_counter", "_CHECK"))]
-        return {name: tf.train.load_variable(path, name) for name in names}
-
 def same(some, others):
     return len(some) == len(others) and all(np.array_equal(a, b) for a, b in zip(some, others))
 
@@ -90,7 +86,7 @@ for name in OPTIMIZERS:
     whole.go_on(3)
     stopped = Training(name, copy)
     stopped.go_on(3)
-    expected, got = whole.state(), stopped.state()
+    expected, got = last_state(folder), last_state(copy)
     differ = [key for key in expected if key not in got or not np.array_equal(expected[key], got[key])]
     averaged = whole.detector.evaluation_weights()
     found[name] = {
