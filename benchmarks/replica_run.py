@@ -91,7 +91,7 @@ def _gradients(strategy: tf.distribute.Strategy, detector: Detector, batches: An
     if strategy.num_replicas_in_sync > 1:
         batches = strategy.experimental_distribute_dataset(batches)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch: Any) -> Any:
         return strategy.run(detector.replica_gradients, args=batch)
 

@@ -12,5 +12,7 @@ CONFIG = replace(
     SMALL,
     name="cifar10_small_long",
     records=replace(SMALL.records, copies=10),
-    training=replace(SMALL.training, epochs=30),
+    # Most detections are placed well and named wrongly (AP 0.54 beside AP50 0.61), so classes get more of the gradient.
+    loss=replace(SMALL.loss, offsets_weight=2.0),
+    training=replace(SMALL.training, epoch_steps=1000, epochs=15),
 )

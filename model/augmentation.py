@@ -42,6 +42,7 @@ def augmented(
     if not (config.flip or config.colour or config.cutouts):
         return batches
 
+    @tf.autograph.experimental.do_not_convert
     def augment(step: tf.Tensor, batch: tuple[tf.Tensor, Targets]) -> tuple[tf.Tensor, Targets]:
         images, targets = batch
         return augment_batch(images, targets, config, anchors=anchors, key=step_key(seed, step, reader))

@@ -66,9 +66,11 @@ class Detector(tf.keras.Model):
     def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], dict[str, tf.Tensor]]:
         """What `fit` calls for every step. The batch is taken outside of the graph, so that waiting can be timed."""
         if self.train_function is None or force:  # type: ignore[has-type]
-            train_step = tf.function(self.train_step, jit_compile=True) if self.xla else self.train_step
+            train_step = (
+                tf.function(self.train_step, jit_compile=True, autograph=False) if self.xla else self.train_step
+            )
 
-            @tf.function
+            @tf.function(autograph=False)  # whose conversion of Keras's code takes seconds, for nothing
             def step(batch: Any) -> dict[str, tf.Tensor]:
                 self.distribute_strategy.run(train_step, args=(batch,))
                 return {name: mean.result() for name, mean in self.means.items()}

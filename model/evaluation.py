@@ -28,11 +28,11 @@ class Evaluator:
         self.network = build_network(model, shape)
         pictures = tf.TensorSpec([None, shape.canvas_size, shape.canvas_size, 3], tf.uint8)
 
-        @tf.function(input_signature=[pictures])
+        @tf.function(input_signature=[pictures], autograph=False)
         def detect(images: tf.Tensor) -> Detections:
             return decode(self.network(images, training=False), shape.anchors, decoding)
 
-        @tf.function(input_signature=[pictures])
+        @tf.function(input_signature=[pictures], autograph=False)
         def normalise(images: tf.Tensor) -> None:
             self.network(images, training=True)
 

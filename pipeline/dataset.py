@@ -17,6 +17,9 @@ from pipeline.errors import UserError
 from pipeline.manifest import Manifest, Shard, check_shards, load_manifest
 from pipeline.parsing import BROKEN_RECORD, parse_evaluation_batch, parse_keys, parse_training_batch
 
+# AutoGraph would take seconds at every start to convert code that has no use for it.
+without_autograph = tf.autograph.experimental.do_not_convert
+
 SHUFFLE_BYTES = 128 << 20  # of records that wait in the shuffle buffer, at most
 
 
@@ -84,7 +87,9 @@ def training_batches(
     """
     serialized = _serialized_batches(manifest, batch=batch, seed=seed, start_step=start_step, reader=reader)
     dense = serialized.map(
-        lambda records: parse_training_batch(records, manifest), num_parallel_calls=parallel_calls, deterministic=True
+        without_autograph(lambda records: parse_training_batch(records, manifest)),
+        num_parallel_calls=parallel_calls,
+        deterministic=True,
     )
     return dense.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
@@ -111,6 +116,7 @@ def _serialized_batches(
     examples = sum(shard.examples for shard in shards)
     buffer = min(examples, max(own, SHUFFLE_BYTES * examples // sum(shard.bytes for shard in shards)))
 
+    @without_autograph
     def one_pass(number: tf.Tensor) -> tf.data.Dataset:
         ranks = tf.random.stateless_uniform(
             tf.shape(paths), [seed, number], minval=None, maxval=None, dtype=tf.int64, alg="philox"
@@ -140,7 +146,8 @@ def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int
     if limit is not None:
         records = records.take(limit)
     dense = records.batch(batch).map(
-        lambda serialized: parse_evaluation_batch(serialized, manifest), num_parallel_calls=tf.data.AUTOTUNE
+        without_autograph(lambda serialized: parse_evaluation_batch(serialized, manifest)),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
     return dense.prefetch(tf.data.AUTOTUNE).with_options(_options())
 

@@ -75,27 +75,6 @@ def test_a_finished_run_has_nothing_left_to_do(run: Path, records: Path) -> None
     assert "going on from" in printed and (run / "history.csv").read_text() == before
 
 
-def test_a_run_goes_on_from_its_last_whole_checkpoint_as_if_never_stopped(
-    run: Path, records: Path, tmp_path: Path
-) -> None:
-    stopped = tmp_path / "run"
-    shutil.copytree(run, stopped)
-    (newest,) = (stopped / "checkpoints" / "last").glob("step-6.data*")
-    newest.write_bytes(newest.read_bytes()[:1000])
-    printed = run_command(
-        "model.train",
-        "--config=tiny",
-        f"--records={records}",
-        f"--run={stopped}",
-        "--strategy=mirrored",
-        "--replicas=2",
-    )
-    assert "step-6 is broken" in printed and "epochs 2 to 2 of 3 steps, going on from" in printed
-    for whole, resumed in zip(history(run), history(stopped), strict=True):
-        for column in ("epoch", "step", "learning_rate", "loss", "class_loss", "offsets_loss"):
-            assert float(resumed[column]) == pytest.approx(float(whole[column]), rel=1e-4)
-
-
 def test_a_run_whose_checkpoints_or_history_are_gone_is_refused(run: Path, records: Path, tmp_path: Path) -> None:
     broken = tmp_path / "run"
     shutil.copytree(run, broken)

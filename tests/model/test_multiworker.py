@@ -96,30 +96,27 @@ def assert_close(run: Path, other: Path) -> None:
         np.testing.assert_allclose(found[name], value, atol=1e-4, rtol=1e-4, err_msg=name)
 
 
-def test_two_workers_train_as_one_process_and_go_on_after_one_was_killed(tmp_path: Path) -> None:
+def test_two_workers_one_of_them_killed_and_both_started_again_train_as_one_process(tmp_path: Path) -> None:
     records = tmp_path / "records"
     write_record_set(records, train=96)
     alone = tmp_path / "alone"
     run_script(_TOGETHER.replace("FLAGS", repr(flags(records, alone))))
 
     together = tmp_path / "together"
-    chief, other = finish(start_workers(records, together))
-    assert "strategy multiworker, replicas 2" in chief and "worker 1 of 2" in other
-    assert f"run: {together}" in chief and "run:" not in other
-    assert_close(together, alone)
-    assert not list(together.rglob("*.unfinished"))
-
-    killed = tmp_path / "killed"
-    workers = start_workers(records, killed)
-    wait_for_backup(killed, 2, *workers)
+    workers = start_workers(records, together)
+    wait_for_backup(together, 2, *workers)
     os.kill(workers[1].pid, signal.SIGKILL)
     printed = workers[0].communicate(timeout=LONG)[0]
     assert workers[0].returncode == 1, printed
     assert "all 2 workers must live to the end" in printed and "Traceback" not in printed
     workers[1].wait()
-    chief, _ = finish(start_workers(records, killed))
+
+    chief, other = finish(start_workers(records, together))
+    assert "strategy multiworker, replicas 2" in chief and "worker 1 of 2" in other
     assert "going on from" in chief
-    assert_close(killed, alone)
+    assert f"run: {together}" in chief and "run:" not in other
+    assert_close(together, alone)
+    assert not list(together.rglob("*.unfinished"))
 
 
 def test_a_bad_environment_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,15 +42,24 @@ def last_state(run: Path) -> dict[str, Any]:
     return {name: tf.train.load_variable(path, name) for name in names}
 
 
-def test_killed_twice_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+def break_newest(run: Path) -> str:
+    """Cuts off the newest checkpoint. -> its path."""
+    path = str(tf.train.latest_checkpoint(str(run / "checkpoints" / "last")))
+    (data,) = Path(path).parent.glob(f"{Path(path).name}.data*")
+    data.write_bytes(data.read_bytes()[:1000])
+    return path
+
+
+def test_killed_twice_and_its_newest_checkpoint_broken_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     records = tmp_path / "records"
     write_record_set(records)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run_command(*train(records, whole))
     kill_after_backup(2, train(records, killed), killed)
     kill_after_backup(4, train(records, killed), killed)
+    broken = break_newest(killed)
     printed = run_command(*train(records, killed))
-    assert "going on from" in printed
+    assert f"{broken} is broken" in printed and "going on from" in printed
     assert history(killed) == history(whole)
     expected, found = last_state(whole), last_state(killed)
     assert expected.keys() == found.keys() and len(found) > 100
