@@ -39,6 +39,14 @@ TESTS = tests
 JOBS =
 ARGS =
 
+known = STACK PYTHON VENV GPU UPGRADE CONFIG DATA_DIR RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY REPLICAS RUN \
+    EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION SPLIT N RUNS ONLY OUTPUT TESTS JOBS ARGS \
+    ENGINE CLUSTER TESTS_CLUSTER FLINK_MASTER SHELL TF_CPP_MIN_LOG_LEVEL
+given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v)))
+ifneq ($(filter-out $(known) MAKE%,$(given)),)
+$(error no variable of make is called $(filter-out $(known) MAKE%,$(given)); `make help` lists them)
+endif
+
 # TensorFlow's start-up messages, down to errors.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -75,6 +83,7 @@ ifeq ($(VENV),)
 	@python=$$(PYTHON=$(call quote,$(PYTHON)) $(for_stack) sh scripts/find_python.sh $(python) $(pythons_$(STACK))) && \
 	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --gpu=$(GPU)
 else
+	@[ -x $(python) ] || { echo "setup: VENV must be an environment of yours, got" $(call quote,$(VENV)) "without bin/python" >&2; exit 1; }
 	@python=$$(PYTHON=$(python) $(for_stack) sh scripts/find_python.sh '' $(pythons_$(STACK))) && \
 	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --own
 endif
@@ -99,7 +108,7 @@ verify: setup ## Checks a record set, every byte of it; FULL=1 matches every rec
 	@echo "verify: $(records)"
 	$(python) -m beam_jobs.verify --records=$(call quote,$(records)) $(if $(filter 1,$(FULL)),--full) $(ARGS)
 
-train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [EPOCHS=n] [BATCH=] [OPTIMIZER=] [BOX_LOSS=]
+train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [EPOCHS=n] [BATCH=] [OPTIMIZER=] [BOX_LOSS=] [PRECISION=] [ARGS=]
 	@echo "train: $(CONFIG) on $(records), into $(run)"
 	$(python) -m model.train --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
 	    --run=$(call quote,$(run)) $(call flag,strategy,STRATEGY) $(call flag,replicas,REPLICAS) \
@@ -115,8 +124,8 @@ pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS
 	@echo "pictures: from $(records)"
 	$(python) -m model.show_records --records=$(call quote,$(records)) $(call flag,split,SPLIT) $(call flag,count,N) $(ARGS)
 
-curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [OUTPUT=ap_curves.png]
-	@echo "curves: of $(or $(RUNS),$(run)), into $(or $(OUTPUT),ap_curves.png)"
+curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [OUTPUT=runs/ap_curves.png]
+	@echo "curves: of $(or $(RUNS),$(run)), into $(or $(OUTPUT),runs/ap_curves.png)"
 	$(python) -m model.draw_curves $(foreach r,$(or $(RUNS),$(run)),--run=$(call quote,$(r))) $(call flag,output,OUTPUT)
 
 changes: setup ## What each part of the recipe brings: configs/changes, one after the other, hours  [DATA_DIR=] [ONLY=a,b]

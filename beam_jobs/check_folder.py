@@ -11,7 +11,7 @@ from beam_jobs.record_folder import RECEIPTS
 from beam_jobs.shard_statistics import add_up
 from pipeline.config import SPLITS
 from pipeline.errors import UserError
-from pipeline.manifest import MANIFEST, REJECTED, Manifest, parse_manifest
+from pipeline.manifest import MANIFEST, REJECTED, WAY_OUT, Manifest, parse_manifest
 
 
 def check_files(folder: str) -> tuple[Manifest, list[str]]:
@@ -27,7 +27,8 @@ def check_files(folder: str) -> tuple[Manifest, list[str]]:
         text = path.read_bytes()
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"{path} must be there, got {reason}; make a record set with `make records`") from None
+        raise UserError(f"{path} must be there, got {reason}; make a record set with `make records CONFIG=... "
+                        f"RECORDS={folder}`") from None  # fmt: skip
     manifest = parse_manifest(text, folder=folder)
     findings = []
     if (json.dumps(json.loads(text), indent=1) + "\n").encode() != text:
@@ -91,7 +92,7 @@ def _unknown(folder: Path, files: set[str], folders: set[str]) -> list[str]:
     if not folder.is_dir():
         return [f"{folder.name}: must be a folder, got none"]
     return [
-        f"{path.name}: must not be there, the manifest does not name it; delete it, or run `make records` again"
+        f"{path.name}: must not be there, the manifest does not name it; delete it, or {WAY_OUT}"
         for path in sorted(folder.iterdir())
         if not (path.is_file() and path.name in files) and not (path.is_dir() and path.name in folders)
     ]

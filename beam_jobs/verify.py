@@ -15,6 +15,7 @@ from beam_jobs.check_folder import check_files, check_receipts
 from beam_jobs.check_shard import check_shard, shard_checks
 from beam_jobs.runner import local_workers
 from pipeline.errors import UserError, run_command
+from pipeline.manifest import WAY_OUT
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
@@ -56,7 +57,7 @@ def main() -> None:
     if findings:
         raise UserError(
             f"{FLAGS.records} must be as it was made, got {len(findings)} findings; "
-            "run `make records` again: it keeps the shards that hold"
+            f"{WAY_OUT}: it keeps the shards that hold"
         )
     print(f"{FLAGS.records} holds: nothing found")
 

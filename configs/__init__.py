@@ -16,8 +16,18 @@ def config_names() -> list[str]:
 
 
 def load_config(name: str) -> Config:
-    """The configuration of that name. Raises `UserError` that lists the names where there is none."""
+    """The configuration of that name. Raises `UserError` where there is none, or its file is wrong."""
     if name not in config_names():
         raise UserError(f"--config must be one of {', '.join(config_names())}, got {name!r}")
-    config: Config = importlib.import_module(f"configs.{name}").CONFIG
+    where = f"configs/{name.replace('.', '/')}.py"
+    try:
+        config = importlib.import_module(f"configs.{name}").CONFIG
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    except Exception as error:  # the file is the user's: it may raise anything
+        raise UserError(f"{where} must define a CONFIG, got {type(error).__name__}: {error}") from None
+    if not isinstance(config, Config):
+        raise UserError(f"the CONFIG of {where} must be a Config, got {type(config).__name__}")
+    if config.name != name:
+        raise UserError(f"the name of {where} must be {name!r}, as its file's, got {config.name!r}")
     return config

@@ -44,8 +44,8 @@ class StopOnBrokenLoss(tf.keras.callbacks.Callback):
         )
         raise UserError(f"the loss must be finite, got {values} at step {step + 1}, learning rate {rate:.3g}, on the "
                         f"records {', '.join(keys)} of {self.manifest.folder}; lower schedule.base in the "
-                        "configuration, or look at these records with `make pictures`. Checkpoints hold the last "
-                        "good steps")  # fmt: skip
+                        "configuration and train it in another --run, or look at these records, one at a time, with "
+                        f"`make pictures RECORDS={self.manifest.folder} ARGS=--key={keys[0]}`")  # fmt: skip
 
 
 class EvaluateOnVal(tf.keras.callbacks.Callback):

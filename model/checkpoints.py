@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -50,11 +52,11 @@ class LastCheckpoints:
             self.parts["averages"] = detector.averages
         self.detector, self.progress = detector, progress
         self.checkpoint = tf.train.Checkpoint(**self.parts)
-        self.manager = tf.train.CheckpointManager(
-            self.checkpoint, str(folder.last), max_to_keep=KEPT, checkpoint_name="step"
-        )
+        self.folder = folder.last
         _make_counter(self.checkpoint)
-        self.discarded = None if worker.is_chief else folder.last.with_name(f"worker-{worker.index}.unfinished")
+        self.manager, self.discarded = None, folder.last.with_name(f"worker-{worker.index}.unfinished")
+        if worker.is_chief:
+            self.manager = _manager(self.checkpoint, self.folder, kept=KEPT, name="step")
 
     def save(self) -> None:
         """Saves the state, and goes on from what was saved.
@@ -62,9 +64,8 @@ class LastCheckpoints:
         Where replicas have batch-norm statistics of their own their mean is saved, and each goes on from it, as
         it would after a restart. So it is with their parts of the epoch's means.
         """
-        number = int(self.progress.step)
-        if self.discarded is None:
-            self.manager.save(checkpoint_number=number)
+        if self.manager is not None:
+            self.manager.save(checkpoint_number=int(self.progress.step))
         else:
             tf.train.Checkpoint(**self.parts).write(str(self.discarded / "step"))
             shutil.rmtree(self.discarded, ignore_errors=True)
@@ -77,16 +78,16 @@ class LastCheckpoints:
 
         Raises `UserError` where there are checkpoints, all of them broken.
         """
-        paths = list(reversed(self.manager.checkpoints))
+        paths = _newest_first(self.folder)
         for path in paths:
             try:
                 self.checkpoint.restore(path).assert_consumed()
-                return str(path)
+                return path
             except _BROKEN as error:
                 reason = str(error).splitlines()[0]
                 print(f"{path} is broken ({reason}); trying the one before", flush=True)
         if paths:
-            raise UserError(f"{self.manager.directory} must hold a whole checkpoint, got none; choose "
+            raise UserError(f"{self.folder} must hold a whole checkpoint, got none; choose "
                             "another --run, or remove the folder to train from the start")  # fmt: skip
         return None
 
@@ -96,7 +97,7 @@ class BestCheckpoint:
 
     def __init__(self, folder: RunFolder, network: tf.keras.Model) -> None:
         checkpoint = tf.train.Checkpoint(network=network)
-        self.manager = tf.train.CheckpointManager(checkpoint, str(folder.best), 1, checkpoint_name="epoch")
+        self.manager = _manager(checkpoint, folder.best, kept=1, name="epoch")
         _make_counter(checkpoint)
 
     def save(self, epoch: int) -> None:
@@ -109,14 +110,37 @@ def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
 
     Raises `UserError` where there are none, or broken ones.
     """
-    path = tf.train.latest_checkpoint(str(folder.best))
-    if path is None:
+    paths = _newest_first(folder.best)
+    if not paths:
         raise UserError(f"{folder.best} must hold a checkpoint, got none: no epoch is finished yet")
-    try:
-        tf.train.Checkpoint(network=network).restore(path).expect_partial().assert_existing_objects_matched()
-    except _BROKEN as error:
-        raise UserError(f"{path} must be a whole checkpoint of this run, got {str(error).splitlines()[0]}") from None
-    return str(path)
+    for path in paths:  # two, where a save was cut short
+        try:
+            tf.train.Checkpoint(network=network).restore(path).expect_partial().assert_existing_objects_matched()
+            return path
+        except _BROKEN as error:
+            reason = str(error).splitlines()[0]
+    raise UserError(f"{paths[0]} must be a whole checkpoint of this run, got {reason}")
+
+
+def _newest_first(folder: Path) -> list[str]:
+    """The checkpoints of a folder, by their own names: TensorFlow's list of them may be lost, or cut off."""
+    numbers = {path: re.fullmatch(r"[a-z]+-(\d+)\.index", path.name) for path in folder.glob("*.index")}
+    found = sorted((int(match[1]), str(path.with_suffix(""))) for path, match in numbers.items() if match)
+    return [path for _, path in reversed(found)]
+
+
+def _manager(checkpoint: tf.train.Checkpoint, folder: Path, *, kept: int, name: str) -> tf.train.CheckpointManager:
+    """A manager of all checkpoints that are there, whatever TensorFlow's list of them says."""
+    if paths := _newest_first(folder):
+        tf.compat.v1.train.update_checkpoint_state(
+            str(folder),
+            paths[0],
+            all_model_checkpoint_paths=paths[::-1],
+            all_model_checkpoint_timestamps=[float(k + 1) for k in range(len(paths))],  # in order is all that counts
+        )
+    else:
+        (folder / "checkpoint").unlink(missing_ok=True)
+    return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=kept, checkpoint_name=name)
 
 
 def _make_counter(checkpoint: tf.train.Checkpoint) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from model.coco import DetectedPicture
 from pipeline.anchors import Anchors
 from pipeline.canvas import Picture
+from pipeline.errors import UserError
 from pipeline.example import Record
 
 GROUND_TRUTH, ANCHOR, PREDICTION = "lime", "orange", "red"
@@ -95,6 +96,23 @@ def draw_ap_curves(curves: Mapping[str, tuple[int, Sequence[dict[str, str]]]], p
     axis.grid(alpha=0.3)
     axis.legend()
     _save(figure, path)
+
+
+def short_names(paths: Sequence[str]) -> dict[str, str]:
+    """The last part of each path; the whole path, where others end alike."""
+    last = [Path(path).name for path in dict.fromkeys(paths)]
+    return {
+        path: name if last.count(name) == 1 else path for path, name in zip(dict.fromkeys(paths), last, strict=True)
+    }
+
+
+def png_path(output: str) -> Path:
+    """The path that --output names. Raises `UserError` where it is not that of a PNG file."""
+    path = Path(output)
+    if path.suffix != ".png" or path.is_dir():
+        found = f"{output}, a folder" if path.is_dir() else output
+        raise UserError(f"--output must be the name of a file that ends in .png, got {found}")
+    return path
 
 
 def _grid(count: int) -> tuple[Figure, list[Axes]]:

@@ -19,10 +19,14 @@ _KNOWN = re.compile(
 def start_tensorflow() -> None:
     """Imports TensorFlow and looks for GPUs; of what is printed meanwhile, only the unknown lines are shown."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from errors on
-    with _unknown_lines_only():
-        import tensorflow as tf
+    try:
+        with _unknown_lines_only():
+            import tensorflow as tf
 
-        tf.config.list_physical_devices()
+            tf.config.list_physical_devices()
+            tf.keras.Model  # noqa: B018  Keras is loaded at its first use, and takes seconds too
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted while TensorFlow started")
 
 
 @contextlib.contextmanager

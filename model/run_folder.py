@@ -54,7 +54,7 @@ def describe_run(config: Config, manifest: Manifest) -> Run:
         raise UserError(
             f"the anchors of {manifest.folder} must be those of --config={config.name}, {wanted}, "
             f"got {manifest.anchors.fingerprint}; choose the configuration that made the records, or run "
-            f"`make records CONFIG={config.name}`"
+            f"`make records CONFIG={config.name} RECORDS={manifest.folder}`"
         )
     for part in ("source", "matching", "canvas"):
         made, wanted_part = getattr(manifest.config, part), getattr(config.records, part)
@@ -62,7 +62,7 @@ def describe_run(config: Config, manifest: Manifest) -> Run:
             raise UserError(
                 f"the {part} of {manifest.folder} must be that of --config={config.name}, {wanted_part!r}, "
                 f"got {made!r}; choose the configuration that made the records, or run "
-                f"`make records CONFIG={config.name}`"
+                f"`make records CONFIG={config.name} RECORDS={manifest.folder}`"
             )
     return Run(config, manifest.class_names, shape, manifest.folder, manifest.fingerprint)
 
@@ -127,6 +127,11 @@ class RunFolder:
     def evaluation(self) -> Path:
         """Metrics, COCO JSON, pictures."""
         return self.path / "evaluation"
+
+    def contents(self) -> list[str]:
+        """The names of what a training has left."""
+        left = (self.history, self.loss_picture, self.val_picture, self.tensorboard, self.best, self.last)
+        return [str(path.relative_to(self.path)) for path in left if path.exists()]
 
     def begin(self, run: Run, *, command: str) -> bool:
         """Makes the folder the run's own, or finds that it is already. -> whether it was there before.

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from absl import flags
 
-from model.figures import draw_matches
+from model.figures import draw_matches, png_path
 from pipeline.config import SPLITS
 from pipeline.errors import UserError, run_command
 from pipeline.example import Record, decode_record
-from pipeline.manifest import Manifest, load_manifest
+from pipeline.manifest import WAY_OUT, Manifest, load_manifest
 from pipeline.tfrecord import BrokenFrame, read_frames
 
 FLAGS = flags.FLAGS
@@ -40,7 +40,7 @@ def main() -> None:
     if not chosen:
         wanted = f"a record {FLAGS.key}" if FLAGS.key else f"{split} records"
         raise UserError(f"{manifest.folder} must hold {wanted}, got none")
-    path = Path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
+    path = png_path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
     draw_matches(chosen, manifest.anchors, manifest.class_names, path)
     print(f"pictures: {path}, {len(chosen)} records; ground truth green, matched anchors orange")
 
@@ -56,9 +56,7 @@ def read_records(manifest: Manifest, split: str) -> Iterator[Record]:
                     yield decode_record(next(frames))
                 except (BrokenFrame, ValueError, StopIteration) as error:
                     found = str(error) or "the end of the file"
-                    raise UserError(
-                        f"{path}: record {index} must be readable, got {found}; run `make records` again"
-                    ) from None
+                    raise UserError(f"{path}: record {index} must be readable, got {found}; {WAY_OUT}") from None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import tensorflow as tf
 from model.mobilenet_v2 import Blocks, mobilenet_v2, scaled_channels
 from pipeline.anchors import Anchors
 from pipeline.errors import UserError
+from pipeline.manifest import WAY_OUT
 from pipeline.recipe import ModelConfig
 
 layers = tf.keras.layers
@@ -91,7 +92,7 @@ def _check_maps(maps: dict[int, tf.Tensor], shape: NetworkShape) -> None:
         if size != feature_map.size:
             raise UserError(f"the anchors of stride {stride} must lie on {size[0]} x {size[1]} cells, as the "
                             f"network's feature map, got {feature_map.size[0]} x {feature_map.size[1]}; "
-                            "run `make records` again")  # fmt: skip
+                            f"{WAY_OUT}")  # fmt: skip
 
 
 def _head(x: tf.Tensor, channels: int, config: ModelConfig, *, bias: list[float] | None = None, name: str) -> tf.Tensor:

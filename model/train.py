@@ -138,8 +138,14 @@ def main() -> None:
         print("hard negatives: mined in each picture")
     if worker.count > 1:
         print(f"worker {worker.index} of {worker.count}; worker 0 evaluates, and writes the files")
-    print(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps"
-          f"{f', going on from {restored}, step {int(progress.step):,}' if restored else ''}", flush=True)  # fmt: skip
+    if first_epoch == training.epochs:
+        print(
+            f"all {training.epochs} epochs are trained already, the last is {restored}; for more choose another --run"
+        )
+    else:
+        print(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps"
+              f"{f', going on from {restored}, step {int(progress.step):,}' if restored else ''}", flush=True
+              )  # fmt: skip
 
     callbacks = [
         KeepFreedMemory(),
@@ -184,10 +190,11 @@ def main() -> None:
 
     if not worker.is_chief:
         return
+    best_ap = float(progress.best_ap)
     print(f"trained {training.epochs} epochs, {time.monotonic() - started:.0f} s of them now; "
-          f"best AP on val {float(progress.best_ap):.4f}")  # fmt: skip
-    print(f"run: {folder.path} (history.csv, loss.png, val_detections.png, tensorboard/, checkpoints/best, "
-          "checkpoints/last)")  # fmt: skip
+          f"{f'best AP on val {best_ap:.4f}' if best_ap >= 0 else 'val is empty, the last weights are kept'}"
+          )  # fmt: skip
+    print(f"run: {folder.path} ({', '.join(folder.contents())})")
     print(f"next: make evaluate RUN={shlex.quote(str(folder.path))} RECORDS={shlex.quote(manifest.folder)}")
     lock.close()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipeline.errors import UserError
-from pipeline.manifest import Manifest, Shard, check_shards, load_manifest
+from pipeline.manifest import WAY_OUT, Manifest, Shard, check_shards, load_manifest
 from pipeline.parsing import BROKEN_RECORD, parse_evaluation_batch, parse_keys, parse_training_batch
 
 # AutoGraph would take seconds at every start to convert code that has no use for it.
@@ -163,7 +163,7 @@ def named_read_errors(manifest: Manifest, split: str) -> Iterator[None]:
         if BROKEN_RECORD in message or "parse" in message:
             found = message[max(0, message.find(BROKEN_RECORD)) :].splitlines()[0]
             raise UserError(f"{manifest.folder}: every {split} record must parse, got one that does not "
-                            f"({found}); run `make records` again") from None  # fmt: skip
+                            f"({found}); {WAY_OUT}") from None  # fmt: skip
         raise
 
 

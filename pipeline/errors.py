@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Callable
 
@@ -38,6 +39,10 @@ def run_command(main: Callable[[], None]) -> None:
             message = str(error)
         except KeyboardInterrupt:
             message = "interrupted; run the same command again to go on"
+        except (FileExistsError, NotADirectoryError) as error:
+            message = f"{error.filename} must be a folder, or not there yet, got a file"
+        except IsADirectoryError as error:
+            message = f"{error.filename2 or error.filename} must be a file, got a folder"
         except OSError as error:
             message = str(disk_error(error) or error)
         sys.stdout.flush()
@@ -49,7 +54,9 @@ def run_command(main: Callable[[], None]) -> None:
         try:
             return app.parse_flags_with_usage(argv) if _asks_for_help(argv) else flags.FLAGS(argv, known_only=False)
         except flags.Error as error:
-            print(f"error: {' '.join(str(error).split())}; see --help", file=sys.stderr, flush=True)
+            message = re.sub(r"flag --(\w+)=None: Flag --\1 must have a value other than None\.", r"--\1 must be given",
+                             " ".join(str(error).split()))  # fmt: skip
+            print(f"error: {message}; see --help", file=sys.stderr, flush=True)
             sys.exit(1)
 
     app.run(guarded, flags_parser=parse)

@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
-WAY_OUT = "run `make records` again"
+WAY_OUT = "run its `make records` command again"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def load_manifest(folder: str) -> Manifest:
     if not path.is_file():
         if any(Path(folder).glob("*.tfrecord")) or any(Path(folder).glob(".attempt-*")):
             raise UserError(f"{path} must be there, got record files without it: the job did not finish; {WAY_OUT}")
-        raise UserError(f"{folder} must be a record set, got no {MANIFEST} there; make one with `make records`")
+        raise UserError(f"{folder} must be a record set, got no {MANIFEST} there; "
+                        f"make one with `make records CONFIG=... RECORDS={folder}`")  # fmt: skip
     manifest = parse_manifest(path.read_bytes(), folder=str(folder))
     for shard in (s for shards in manifest.shards.values() for s in shards):
         file = Path(folder) / shard.name

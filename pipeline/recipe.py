@@ -106,6 +106,8 @@ class TrainingConfig:
         decay = self.average_decay
         require(decay is None or 0 < decay < 1, "training.average_decay", "in (0, 1) or None", decay)
         require(self.evaluate_every > 0, "training.evaluate_every", "positive", self.evaluate_every)
+        examples = self.evaluate_examples
+        require(examples is None or examples > 0, "training.evaluate_examples", "positive or None", examples)
 
 
 @dataclass(frozen=True)

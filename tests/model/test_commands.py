@@ -72,7 +72,8 @@ def test_evaluation_writes_figures_and_coco_files(run: Path) -> None:
 def test_a_finished_run_has_nothing_left_to_do(run: Path, records: Path) -> None:
     before = (run / "history.csv").read_text()
     printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
-    assert "going on from" in printed and (run / "history.csv").read_text() == before
+    assert "all 2 epochs are trained already" in printed and "epochs 2 to" not in printed
+    assert (run / "history.csv").read_text() == before
 
 
 def test_a_run_whose_checkpoints_or_history_are_gone_is_refused(run: Path, records: Path, tmp_path: Path) -> None:
@@ -130,6 +131,10 @@ def test_bad_flags_are_one_line(records: Path, tmp_path: Path) -> None:
     assert "--optimizer must be one of adam, adamw, sgd, tfa:" in refused(*good, "--optimizer=lamb")
     assert "--batch must be at most the 24 training records" in refused(*good, "--batch=1000")
     assert not (tmp_path / "run").exists()
+    (tmp_path / "file").touch()
+    line = refused(*good[:-1], f"--run={tmp_path / 'file'}")
+    assert f"{tmp_path / 'file'} must be a folder, or not there yet, got a file" in line
+    assert "--records must be given" in refused("model.show_records")
 
 
 def test_a_broken_loss_names_step_rate_parts_and_records(records: Path, tmp_path: Path) -> None:

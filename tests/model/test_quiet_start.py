@@ -19,6 +19,20 @@ def test_a_start_says_nothing() -> None:
     assert errors_of("import model.train, tensorflow as tf; tf.constant(1.0)") == ""
 
 
+def test_ctrl_c_while_tensorflow_starts_is_one_line() -> None:
+    script = (
+        "import sys\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.startswith('tensorflow.python'):\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "import model\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (1, "error: interrupted while TensorFlow started\n")
+
+
 def test_other_lines_are_shown() -> None:
     script = (
         "import os\n"

@@ -93,6 +93,8 @@ def test_a_failing_command_fails_the_target(checkout: Checkout) -> None:
         ("FULL=yes", "FULL must be 1 or 0, got 'yes'"),
         ("STACK=torch", "STACK must be default or addons, got 'torch'"),
         ("GPU=yes", "GPU must be 1 or 0, got 'yes'"),
+        ("EPOCH=1", "no variable of make is called EPOCH; `make help` lists them"),
+        ("VENV=/no such place", "VENV must be an environment of yours, got /no such place without bin/python"),
     ],
 )
 def test_an_unknown_choice_is_one_line(checkout: Checkout, argument: str, line: str) -> None:
