@@ -13,7 +13,7 @@ import model  # noqa: F401  (says which Keras, before TensorFlow is imported)
 # isort: split
 import numpy as np
 import tensorflow as tf
-from absl import flags
+from absl import flags, logging
 
 from configs import config_names, load_config
 from model.detector import Detector
@@ -48,6 +48,8 @@ class KeepLosses(tf.keras.callbacks.Callback):
 
 def main() -> None:
     """From a configuration to one file of arrays: `gradient_k`, `weight_k`, `sgd_losses`, `adam_losses`."""
+    logging.set_verbosity(logging.ERROR)
+    tf.get_logger().setLevel("ERROR")
     strategy = make_strategy("mirrored", FLAGS.replicas)
     if FLAGS.float64:
         tf.keras.backend.set_floatx("float64")

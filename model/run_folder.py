@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -189,29 +188,6 @@ def write_whole(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text)
     os.replace(unfinished, path)
-
-
-def with_overrides(
-    config: Config, *, synchronized_batch_norm: bool | None = None, box_loss: str | None = None, **training: Any
-) -> Config:
-    """The configuration with the flags that were given; those that were not are None.
-
-    Args:
-        config: of the configs folder.
-        synchronized_batch_norm: of the model.
-        box_loss: of the loss, its `offsets`.
-        training: fields of `TrainingConfig`.
-    """
-
-    def changed(part: Any, **values: Any) -> Any:
-        return dataclasses.replace(part, **{name: value for name, value in values.items() if value is not None})
-
-    return dataclasses.replace(
-        config,
-        model=changed(config.model, synchronized_batch_norm=synchronized_batch_norm),
-        loss=changed(config.loss, offsets=box_loss),
-        training=changed(config.training, **training),
-    )
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

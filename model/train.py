@@ -23,8 +23,9 @@ from model.evaluation import Evaluator
 from model.failures import named_training_failures
 from model.memory import KeepFreedMemory
 from model.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
+from model.overrides import with_overrides
 from model.precision import check_arithmetic, set_arithmetic
-from model.run_folder import RunFolder, describe_run, with_overrides
+from model.run_folder import RunFolder, describe_run
 from model.schedule import LearningRate
 from model.ssd import build_network
 from model.strategies import (
