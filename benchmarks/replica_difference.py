@@ -13,8 +13,8 @@ class Difference:
     """How far two numbers of replicas are apart."""
 
     gradients: float  # the largest difference, beside the largest gradient
-    weights: float  # the largest difference of any weight after the SGD steps; 0 in float64, where none are made
-    adam_loss: float  # the largest difference of a step's loss, beside that loss; 0 in float64
+    weights: float  # the largest difference of any trained weight after the SGD steps
+    adam_loss: float  # the largest difference of a step's loss, beside that loss
 
 
 def difference(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> Difference:
@@ -23,8 +23,8 @@ def difference(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -
     def largest(prefix: str) -> float:
         return max((float(np.abs(one[n] - other[n]).max()) for n in one if n.startswith(prefix)), default=0.0)
 
+    losses, others = (found.get("adam_losses", np.ones(1)) for found in (one, other))  # none after 0 steps
     scale = max(float(np.abs(one[name]).max()) for name in one if name.startswith("gradient_"))
-    losses, others = (found.get("adam_losses", np.ones(1)) for found in (one, other))
     return Difference(
         gradients=largest("gradient_") / scale,
         weights=largest("weight_"),

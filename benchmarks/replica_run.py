@@ -28,9 +28,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_small", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
 flags.DEFINE_integer("replicas", 1, "Replicas that share the batch, on this machine's CPU.", lower_bound=1)
-flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam.", lower_bound=1)
+flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam; 0: gradients alone.", lower_bound=0)
 flags.DEFINE_float("rate", 1e-3, "Learning rate of SGD.")
-flags.DEFINE_bool("float64", False, "The network in float64, where no rounding decides; gradients alone.")
+flags.DEFINE_bool("float64", False, "The network in float64, where no rounding decides.")
 flags.DEFINE_string("output", None, "File for what was found, npz.", required=True)
 
 
@@ -47,7 +47,7 @@ class KeepLosses(tf.keras.callbacks.Callback):
 
 
 def main() -> None:
-    """From a configuration to one file of arrays: `gradient_k`, `weight_k`, `sgd_losses`, `adam_losses`."""
+    """From a configuration to one file of arrays: `gradient_k`, `weight_k` (trained), `adam_losses`."""
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
     strategy = make_strategy("mirrored", FLAGS.replicas)
@@ -78,11 +78,11 @@ def main() -> None:
     found: dict[str, Any] = {}
     for k, gradient in enumerate(_gradients(strategy, new_detector(), batches)):
         found[f"gradient_{k}"] = gradient
-    if not FLAGS.float64:
+    if FLAGS.steps:
         sgd = new_detector(lambda: tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False))
-        found["sgd_losses"] = losses_of(sgd)
-        for k, weight in enumerate(sgd.network.get_weights()):
-            found[f"weight_{k}"] = weight
+        losses_of(sgd)
+        for k, weight in enumerate(sgd.network.trainable_weights):
+            found[f"weight_{k}"] = weight.numpy()
         base = config.training.schedule.base
         found["adam_losses"] = losses_of(new_detector(lambda: tf.keras.optimizers.Adam(base, jit_compile=False)))
     np.savez(FLAGS.output, **found)

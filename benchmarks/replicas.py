@@ -29,11 +29,9 @@ def main() -> None:
             one = _measure(1, arithmetic, Path(folder))
             for replicas in FLAGS.replicas:
                 found = difference(one, _measure(int(replicas), arithmetic, Path(folder)))
-                line = f"{arithmetic}, {replicas} replicas beside 1: gradients {found.gradients:.1e} of the largest"
-                if arithmetic == "float32":
-                    line += (f", weights after {FLAGS.steps} SGD steps {found.weights:.1e}, "
-                             f"loss under Adam {found.adam_loss:.2%}")  # fmt: skip
-                print(line, flush=True)
+                print(f"{arithmetic}, {replicas} replicas beside 1: gradients {found.gradients:.1e} of the largest, "
+                      f"weights after {FLAGS.steps} SGD steps {found.weights:.1e}, "
+                      f"loss under Adam {found.adam_loss:.1e}", flush=True)  # fmt: skip
 
 
 def _measure(replicas: int, arithmetic: str, folder: Path) -> dict[str, np.ndarray]:
