@@ -29,7 +29,7 @@ flags.DEFINE_string("config", "cifar10_small", f"One of {', '.join(config_names(
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
 flags.DEFINE_integer("replicas", 1, "Replicas that share the batch, on this machine's CPU.", lower_bound=1)
 flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam; 0: gradients alone.", lower_bound=0)
-flags.DEFINE_float("rate", 1e-3, "Learning rate of SGD.")
+flags.DEFINE_float("rate", 1e-4, "Learning rate of SGD.")
 flags.DEFINE_bool("float64", False, "The network in float64, where no rounding decides.")
 flags.DEFINE_string("output", None, "File for what was found, npz.", required=True)
 

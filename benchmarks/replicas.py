@@ -19,13 +19,15 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_small", "A configuration.")
 flags.DEFINE_string("records", None, "Folder of its record set.", required=True)
 flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam.", lower_bound=1)
+flags.DEFINE_float("rate", 1e-4, "Learning rate of SGD.")
+flags.DEFINE_list("arithmetic", ["float64", "float32"], "Of the network.")
 flags.DEFINE_list("replicas", ["2", "4"], "Numbers of replicas to hold against one.")
 
 
 def main() -> None:
     """From one configuration to a line for each number of replicas and each arithmetic."""
     with tempfile.TemporaryDirectory() as folder:
-        for arithmetic in ("float64", "float32"):
+        for arithmetic in FLAGS.arithmetic:
             one = _measure(1, arithmetic, Path(folder))
             for replicas in FLAGS.replicas:
                 found = difference(one, _measure(int(replicas), arithmetic, Path(folder)))
@@ -39,7 +41,12 @@ def _measure(replicas: int, arithmetic: str, folder: Path) -> dict[str, np.ndarr
     run_module(
         "benchmarks.replica_run",
         *(f"--config={FLAGS.config}", f"--records={FLAGS.records}", f"--replicas={replicas}"),
-        *(f"--steps={FLAGS.steps}", f"--output={output}", f"--float64={arithmetic == 'float64'}"),
+        *(
+            f"--steps={FLAGS.steps}",
+            f"--rate={FLAGS.rate}",
+            f"--output={output}",
+            f"--float64={arithmetic == 'float64'}",
+        ),
     )
     with np.load(output) as found:
         return dict(found)
