@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from pipeline.anchors import Anchors
-from pipeline.dataset import ONLY_READER, Reader
+from pipeline.dataset import ONLY_READER, Reader, without_autograph
 from pipeline.recipe import AugmentConfig
 
 _FLIP, _COLOUR, _CUTOUT = range(3)  # numbers of the draws: what one of them takes does not move another
@@ -42,7 +42,7 @@ def augmented(
     if not (config.flip or config.colour or config.cutouts):
         return batches
 
-    @tf.autograph.experimental.do_not_convert
+    @without_autograph
     def augment(step: tf.Tensor, batch: tuple[tf.Tensor, Targets]) -> tuple[tf.Tensor, Targets]:
         images, targets = batch
         return augment_batch(images, targets, config, anchors=anchors, key=step_key(seed, step, reader))
