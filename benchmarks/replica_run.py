@@ -1,11 +1,13 @@
-"""One number of replicas, in a process of its own: gradients of a step, weights after SGD steps, losses under Adam.
+"""One number of replicas, in a process of its own: gradients of a step, weights after SGD steps, losses of a training.
 
 `benchmarks.replicas` starts it and compares.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import model  # noqa: F401  (says which Keras, before TensorFlow is imported)
@@ -16,19 +18,24 @@ import tensorflow as tf
 from absl import flags, logging
 
 from configs import config_names, load_config
+from model.checkpoints import restore_best
 from model.detector import Detector
-from model.run_folder import describe_run
+from model.optimizers import make_optimizer
+from model.run_folder import RunFolder, describe_run
+from model.schedule import LearningRate
 from model.ssd import build_network
 from model.strategies import make_strategy
-from pipeline.dataset import training_batches
+from pipeline.dataset import steps_per_pass, training_batches
 from pipeline.errors import run_command
 from pipeline.manifest import load_manifest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_small", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
+flags.DEFINE_string("run", None, "A run of that configuration, to begin with its best weights; default: first weights.")
 flags.DEFINE_integer("replicas", 1, "Replicas that share the batch, on this machine's CPU.", lower_bound=1)
-flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam; 0: gradients alone.", lower_bound=0)
+flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of the recipe's optimizer; 0: gradients alone.",
+                     lower_bound=0)  # fmt: skip
 flags.DEFINE_float("rate", 1e-4, "Learning rate of SGD.")
 flags.DEFINE_bool("float64", False, "The network in float64, where no rounding decides.")
 flags.DEFINE_string("output", None, "File for what was found, npz.", required=True)
@@ -47,28 +54,36 @@ class KeepLosses(tf.keras.callbacks.Callback):
 
 
 def main() -> None:
-    """From a configuration to one file of arrays: `gradient_k`, `weight_k` (trained), `adam_losses`."""
+    """From a configuration to a file of arrays: `gradient_k`, `weight_k` after SGD, `losses` of the recipe."""
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
     strategy = make_strategy("mirrored", FLAGS.replicas)
-    if FLAGS.float64:
-        tf.keras.backend.set_floatx("float64")
     config = load_config(FLAGS.config)
     config = replace(config, model=replace(config.model, synchronized_batch_norm=True))
+    training = config.training
     manifest = load_manifest(FLAGS.records)
     run = describe_run(config, manifest)
+    weights = None
+    if FLAGS.run:
+        trained = build_network(config.model, run.shape)
+        restore_best(RunFolder(Path(FLAGS.run)), trained)
+        weights = trained.get_weights()
+    if FLAGS.float64:
+        tf.keras.backend.set_floatx("float64")
 
-    def new_detector(optimizer: Any | None = None) -> Detector:
+    def new_detector(optimizer: Callable[[list[tf.Variable]], Any] | None = None) -> Detector:
         tf.keras.utils.set_random_seed(0)
         with strategy.scope():
             network = build_network(config.model, run.shape)
             detector = Detector(network, anchors=run.shape.anchors, background=manifest.background, loss=config.loss,
                                 average_decay=None)  # fmt: skip
+            if weights is not None:
+                network.set_weights(weights)
             if optimizer is not None:
-                detector.compile(optimizer=optimizer())
+                detector.compile(optimizer=optimizer(network.trainable_weights))
         return detector
 
-    batches = training_batches(manifest, batch=config.training.batch, seed=0)
+    batches = training_batches(manifest, batch=training.batch, seed=0)
 
     def losses_of(detector: Detector) -> list[float]:
         kept = KeepLosses()
@@ -79,12 +94,16 @@ def main() -> None:
     for k, gradient in enumerate(_gradients(strategy, new_detector(), batches)):
         found[f"gradient_{k}"] = gradient
     if FLAGS.steps:
-        sgd = new_detector(lambda: tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False))
+        sgd = new_detector(lambda _: tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False))
         losses_of(sgd)
         for k, weight in enumerate(sgd.network.trainable_weights):
             found[f"weight_{k}"] = weight.numpy()
-        base = config.training.schedule.base
-        found["adam_losses"] = losses_of(new_detector(lambda: tf.keras.optimizers.Adam(base, jit_compile=False)))
+        epoch_steps = training.epoch_steps or steps_per_pass(manifest, training.batch)
+        rate = LearningRate(training.schedule, epoch_steps=epoch_steps, epochs=training.epochs)
+        own = new_detector(
+            lambda variables: make_optimizer(training.optimizer, rate, precision="float32", variables=variables)
+        )
+        found["losses"] = losses_of(own)
     np.savez(FLAGS.output, **found)
 
 

@@ -12,28 +12,37 @@ import numpy as np
 from absl import flags
 
 from benchmarks.commands import run_module
-from benchmarks.replica_difference import difference
+from benchmarks.replica_difference import TOLERANCE, difference
 from pipeline.errors import run_command
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_small", "A configuration.")
 flags.DEFINE_string("records", None, "Folder of its record set.", required=True)
-flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of Adam.", lower_bound=1)
+flags.DEFINE_string("run", None, "A run of that configuration, to begin with its best weights; default: first weights.")
+flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of the recipe's optimizer.", lower_bound=1)
 flags.DEFINE_float("rate", 1e-4, "Learning rate of SGD.")
 flags.DEFINE_list("arithmetic", ["float64", "float32"], "Of the network.")
 flags.DEFINE_list("replicas", ["2", "4"], "Numbers of replicas to hold against one.")
 
 
 def main() -> None:
-    """From one configuration to a line for each number of replicas and each arithmetic."""
+    """From one configuration to a line for each number of replicas and each arithmetic, and one for the arithmetic."""
+    ones: dict[str, dict[str, np.ndarray]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for arithmetic in FLAGS.arithmetic:
-            one = _measure(1, arithmetic, Path(folder))
+            one = ones[arithmetic] = _measure(1, arithmetic, Path(folder))
             for replicas in FLAGS.replicas:
-                found = difference(one, _measure(int(replicas), arithmetic, Path(folder)))
-                print(f"{arithmetic}, {replicas} replicas beside 1: gradients {found.gradients:.1e} of the largest, "
-                      f"weights after {FLAGS.steps} SGD steps {found.weights:.1e}, "
-                      f"loss under Adam {found.adam_loss:.1e}", flush=True)  # fmt: skip
+                several = _measure(int(replicas), arithmetic, Path(folder))
+                _tell(f"{arithmetic}, {replicas} replicas beside 1", one, several)
+    if len(ones) == 2:  # what rounding alone does
+        _tell(f"1 replica, {' beside '.join(ones)}", *ones.values())
+
+
+def _tell(pair: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    found = difference(one, other)
+    print(f"{pair}: gradients {found.gradients:.1e} of the largest ({found.tensors_apart} of {found.tensors} tensors "
+          f"over {TOLERANCE:.0e}), weights after {FLAGS.steps} SGD steps {found.weights:.1e}, "
+          f"loss under the recipe {found.loss:.1e}", flush=True)  # fmt: skip
 
 
 def _measure(replicas: int, arithmetic: str, folder: Path) -> dict[str, np.ndarray]:
@@ -41,12 +50,9 @@ def _measure(replicas: int, arithmetic: str, folder: Path) -> dict[str, np.ndarr
     run_module(
         "benchmarks.replica_run",
         *(f"--config={FLAGS.config}", f"--records={FLAGS.records}", f"--replicas={replicas}"),
-        *(
-            f"--steps={FLAGS.steps}",
-            f"--rate={FLAGS.rate}",
-            f"--output={output}",
-            f"--float64={arithmetic == 'float64'}",
-        ),
+        *([f"--run={FLAGS.run}"] if FLAGS.run else []),
+        *(f"--steps={FLAGS.steps}", f"--rate={FLAGS.rate}", f"--float64={arithmetic == 'float64'}"),
+        f"--output={output}",
     )
     with np.load(output) as found:
         return dict(found)

@@ -16,7 +16,7 @@ EVERY = 50  # steps
 
 
 class WriteTensorBoard(tf.keras.callbacks.Callback):
-    """Writes event files: the last step's figures every `EVERY` steps, those of val after every evaluation."""
+    """Writes event files: a step's figures every `EVERY` steps and at the epoch's last one, and what val gave."""
 
     def __init__(self, folder: RunFolder, progress: Progress, training: TrainingConfig, worker: Worker) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Writes the figures of the step, and of the steps since the last time."""
         step = int(self.progress.step)
-        if step % EVERY:
+        if step % EVERY and batch + 1 < self.params["steps"]:
             return
         losses = {part: self.model.last[part].numpy() for part in LOSS_PARTS}  # read from every worker
         seconds = time.monotonic() - self.since

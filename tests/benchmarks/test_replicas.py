@@ -31,6 +31,7 @@ def test_the_step_is_the_same_where_no_rounding_decides(tmp_path: Path) -> None:
 def test_differences_are_the_largest_of_their_kind() -> None:
     one = {"gradient_0": np.array([1.0, -4.0]), "gradient_1": np.array([0.5]), "weight_0": np.array([1.0, 2.0])}
     other = {"gradient_0": np.array([1.5, -4.0]), "gradient_1": np.array([0.7]), "weight_0": np.array([1.0, 2.25])}
-    found = difference({**one, "adam_losses": np.array([2.0, 3.0])}, {**other, "adam_losses": np.array([2.0, 4.0])})
+    found = difference({**one, "losses": np.array([2.0, 3.0])}, {**other, "losses": np.array([2.0, 4.0])})
     assert (found.gradients, found.weights) == (0.125, 0.25)
-    assert found.adam_loss == pytest.approx(0.25)
+    assert (found.tensors, found.tensors_apart) == (2, 2)
+    assert found.loss == pytest.approx(0.25)

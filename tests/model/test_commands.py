@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from model.callbacks import read_history
 from model.coco import METRICS
@@ -51,10 +52,21 @@ def test_a_run_leaves_configuration_history_curves_and_checkpoints(run: Path, re
     assert [(row["epoch"], row["step"]) for row in rows] == [("1", "3"), ("2", "6")]
     assert all(0 <= float(row["AP"]) <= 1 and float(row["loss"]) > 0 for row in rows)
     assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
-    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
     assert (run / "val_detections.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in (run / "checkpoints" / "last").glob("*.index")} == {"step-3.index", "step-6.index"}
     assert all(0 <= float(row["raw_AP"]) <= 1 and 0 <= float(row["input_wait"]) <= 1 for row in rows)
+
+
+def test_tensorboard_shows_losses_rate_speed_val_and_detections(run: Path) -> None:
+    shown: dict[str, list[int]] = {}  # tag -> its steps
+    for file in (run / "tensorboard").iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                shown.setdefault(value.tag, []).append(event.step)
+    losses = [f"{of}/{part}" for of in ("step", "epoch") for part in ("loss", "class_loss", "offsets_loss")]
+    speed = ["speed/images_per_second", "speed/input_wait_share"]
+    val = ["val/AP", "val/AP50", "val/raw_AP", "val/raw_AP50", "val/detections"]
+    assert shown == {tag: [3, 6] for tag in (*losses, "step/learning_rate", *speed, *val)}
 
 
 def test_evaluation_writes_figures_and_coco_files(run: Path) -> None:
@@ -67,6 +79,16 @@ def test_evaluation_writes_figures_and_coco_files(run: Path) -> None:
     assert {d["image_id"] for d in json.loads((place / "detections.json").read_text())} <= set(range(1, 11))
     assert (place / "detections.png").read_bytes().startswith(b"\x89PNG")
     assert all(name in printed for name in METRICS) and f"evaluation: {place}" in printed
+
+
+def test_without_val_the_last_weights_are_kept(tmp_path: Path) -> None:
+    records, run = tmp_path / "records", tmp_path / "run"
+    write_record_set(records, val=0)
+    printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=1")
+    assert "val is empty, the last weights are kept" in printed and "val_detections.png" not in printed
+    (row,) = history(run)
+    assert row["AP"] == row["raw_AP"] == ""
+    assert f"evaluating {run / 'checkpoints' / 'best' / 'epoch-1'}" in run_command("model.evaluate", f"--run={run}")
 
 
 def test_a_finished_run_has_nothing_left_to_do(run: Path, records: Path) -> None:
