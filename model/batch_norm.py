@@ -17,8 +17,8 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
 
     Keras's own, `synchronized=True`, takes the variance as E[x²] − E[x]². On canvases that are mostly of one
     colour its two terms nearly cancel, and what is left is rounding, different for every way to share a batch.
-    Here the variance comes from deviations, and sums go axis by axis, forward and back: sums of dozens of values
-    round less than those of tens of thousands.
+    Here the variance comes from deviations. Every picture's sums are taken by themselves, axis by axis, and those of
+    pictures are added in float64, forward and back: however the batch is shared, the statistics are the same bits.
     """
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
@@ -43,18 +43,18 @@ def _normalised(
     def with_gradients(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tuple[tf.Tensor, tf.Tensor, tf.Tensor], Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
-        mean = over_replicas(_mean(x), _MEAN)
-        variance = over_replicas(_mean(tf.math.squared_difference(x, mean)), _MEAN)
+        mean = tf.cast(over_replicas(_mean(x), _MEAN), x.dtype)
+        variance = tf.cast(over_replicas(_mean(tf.math.squared_difference(x, mean)), _MEAN), x.dtype)
         inverse = tf.math.rsqrt(variance + epsilon)
         normal = (x - mean) * inverse
 
         def gradients(dy: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             """Of x, through the statistics too; of gamma and beta, this replica's share."""
             share = tf.stack([_mean(dy), _mean(dy * normal)])
-            dy_mean, dy_normal_mean = tf.unstack(over_replicas(share, _MEAN))
+            dy_mean, dy_normal_mean = tf.unstack(tf.cast(over_replicas(share, _MEAN), x.dtype))
             dx = gamma * inverse * (dy - dy_mean - normal * dy_normal_mean)
-            count = tf.cast(tf.size(x) / tf.size(mean), x.dtype)
-            return dx, share[1] * count, share[0] * count
+            sums = tf.cast(share * tf.cast(tf.size(x) / tf.size(mean), share.dtype), x.dtype)
+            return dx, sums[1], sums[0]
 
         return (normal * gamma + beta, mean, variance), gradients
 
@@ -63,7 +63,7 @@ def _normalised(
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
-    """The mean over this replica's share. [B, H, W, C] -> [C]."""
-    for axis in (2, 1, 0):
+    """The mean over this replica's share, each picture's alike wherever it lies. [B, H, W, C] -> float64 [C]."""
+    for axis in (2, 1):
         x = tf.reduce_mean(x, axis=axis)
-    return x
+    return tf.reduce_mean(tf.cast(x, tf.float64), axis=0)
