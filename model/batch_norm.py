@@ -18,7 +18,7 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
     Keras's own, `synchronized=True`, takes the variance as E[x²] − E[x]². On canvases that are mostly of one
     colour its two terms nearly cancel, and what is left is rounding, different for every way to share a batch.
     Here the variance comes from deviations. Every picture's sums are taken by themselves, axis by axis, and those of
-    pictures are added in float64, forward and back: however the batch is shared, the statistics are the same bits.
+    pictures are added in float64, forward and back: however the batch is shared, the statistics round to the same bits.
     """
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
