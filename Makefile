@@ -128,8 +128,8 @@ curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a
 	@echo "curves: of $(or $(RUNS),$(run)), into $(or $(OUTPUT),runs/ap_curves.png)"
 	$(python) -m model.draw_curves $(foreach r,$(or $(RUNS),$(run)),--run=$(call quote,$(r))) $(call flag,output,OUTPUT)
 
-changes: setup ## What each part of the recipe brings: configs/changes, one after the other, hours  [DATA_DIR=] [ONLY=a,b]
-	$(python) -m benchmarks.changes $(call flag,data_dir,DATA_DIR) $(call flag,only,ONLY) $(ARGS)
+ablations: setup ## What each part of the recipe brings: configs/ablations, one after the other, hours  [DATA_DIR=] [ONLY=a,b]
+	$(python) -m benchmarks.ablations $(call flag,data_dir,DATA_DIR) $(call flag,only,ONLY) $(ARGS)
 
 include cluster/cluster.mk
 
@@ -156,4 +156,4 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-.PHONY: setup lock demo records verify train evaluate pictures curves changes test test-faults lint bench clean help
+.PHONY: setup lock demo records verify train evaluate pictures curves ablations test test-faults lint bench clean help

@@ -13,21 +13,21 @@ import time
 
 from absl import flags, logging
 
-from beam_jobs.coverage import check_coverage, measure_coverage
-from beam_jobs.finish import collect_receipts, finish, set_fingerprint
-from beam_jobs.job import build_job
-from beam_jobs.progress import shard_progress
-from beam_jobs.record_folder import own_folder
-from beam_jobs.run_job import counter, run
-from beam_jobs.runner import LOCAL, MODES, local_workers, make_pipeline
+from beam_jobs.job.coverage import check_coverage, measure_coverage
+from beam_jobs.job.entries import all_shards
+from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
+from beam_jobs.job.job import build_job
+from beam_jobs.job.record_folder import own_folder
+from beam_jobs.job.storage import check_file_system
+from beam_jobs.job.write_shard import KEPT
+from beam_jobs.runners.progress import shard_progress
+from beam_jobs.runners.run_job import counter, run
+from beam_jobs.runners.runner import LOCAL, MODES, local_workers, make_pipeline
 from beam_jobs.sources import make_source
-from beam_jobs.split_items import all_shards
-from beam_jobs.storage import check_file_system
-from beam_jobs.write_shard import KEPT
 from configs import config_names, load_config
-from pipeline.config import SPLITS
+from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, run_command
-from pipeline.manifest import MANIFEST, Manifest
+from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")

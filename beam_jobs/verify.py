@@ -11,11 +11,11 @@ import time
 from absl import flags
 from tqdm import tqdm
 
-from beam_jobs.check_folder import check_files, check_receipts
-from beam_jobs.check_shard import check_shard, shard_checks
-from beam_jobs.runner import local_workers
+from beam_jobs.checks.check_folder import check_files, check_receipts
+from beam_jobs.checks.check_shard import check_shard, shard_checks
+from beam_jobs.runners.runner import local_workers
 from pipeline.errors import UserError, run_command
-from pipeline.manifest import WAY_OUT
+from pipeline.records.manifest import WAY_OUT
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)

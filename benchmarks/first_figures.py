@@ -26,7 +26,7 @@ from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from benchmarks.whole_process import run_whole_process
 from configs import load_config
 from pipeline.errors import UserError, run_command
-from pipeline.manifest import load_manifest
+from pipeline.records.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "cifar10_improved"

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.boxes import Array
-from pipeline.config import AnchorConfig, MatchingConfig
+from pipeline.config.records_config import AnchorConfig, MatchingConfig
+from pipeline.geometry.boxes import Array
 
 
 class NotebookGenerator:

@@ -55,8 +55,8 @@ def reader_batches(folder: str) -> Iterator[Any]:
     """Batches of our reader: canvases and dense targets, as the trainer takes them."""
     import tensorflow as tf
 
-    from pipeline.dataset import training_batches
-    from pipeline.manifest import load_manifest
+    from pipeline.reader.dataset import training_batches
+    from pipeline.records.manifest import load_manifest
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)

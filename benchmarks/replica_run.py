@@ -18,16 +18,16 @@ import tensorflow as tf
 from absl import flags, logging
 
 from configs import config_names, load_config
-from model.checkpoints import restore_best
-from model.detector import Detector
-from model.optimizers import make_optimizer
-from model.run_folder import RunFolder, describe_run
-from model.schedule import LearningRate
-from model.ssd import build_network
-from model.strategies import make_strategy
-from pipeline.dataset import steps_per_pass, training_batches
+from model.distribution.strategies import make_strategy
+from model.network.ssd import build_network
+from model.training.checkpoints import restore_best
+from model.training.detector import Detector
+from model.training.optimizers import make_optimizer
+from model.training.run_folder import RunFolder, describe_run
+from model.training.schedule import LearningRate
 from pipeline.errors import run_command
-from pipeline.manifest import load_manifest
+from pipeline.reader.dataset import steps_per_pass, training_batches
+from pipeline.records.manifest import load_manifest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_small", f"One of {', '.join(config_names())}.")

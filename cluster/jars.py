@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from pipeline.manifest import file_sha256
+from pipeline.records.manifest import file_sha256
 
 _MAVEN = Path(__file__).with_name("maven")
 

@@ -11,7 +11,7 @@ import sys
 
 from apache_beam.runners.portability import local_job_service_main
 
-from beam_jobs.dead_workers import when_worker_dies
+from cluster.dead_workers import when_worker_dies
 
 
 def start_anew() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from pipeline.config.run_config import Config
 from pipeline.errors import UserError
-from pipeline.recipe import Config
 
 
 def config_names() -> list[str]:

@@ -4,9 +4,9 @@ make records CONFIG=cifar10_baseline
 make train CONFIG=cifar10_baseline
 """
 
-from pipeline import presets
-from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.recipe import Config
+from pipeline.config import presets
+from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.run_config import Config
 
 CONFIG = Config(
     name="cifar10_baseline",

@@ -4,9 +4,9 @@ make records CONFIG=cifar10_improved
 make train CONFIG=cifar10_improved STRATEGY=mirrored
 """
 
-from pipeline import presets
-from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.recipe import Config
+from pipeline.config import presets
+from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.run_config import Config
 
 CONFIG = Config(
     name="cifar10_improved",

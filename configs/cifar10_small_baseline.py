@@ -6,9 +6,9 @@ make train CONFIG=cifar10_small_baseline
 
 from dataclasses import replace
 
-from pipeline import presets
-from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.recipe import Config
+from pipeline.config import presets
+from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.run_config import Config
 
 CONFIG = Config(
     name="cifar10_small_baseline",

@@ -5,9 +5,9 @@ make demo
 
 from dataclasses import replace
 
-from pipeline import presets
-from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.recipe import Config, ScheduleConfig
+from pipeline.config import presets
+from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.run_config import Config, ScheduleConfig
 
 CONFIG = Config(
     name="digits_demo",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from absl import flags
 
-from model.callbacks import read_history
-from model.figures import draw_ap_curves, png_path, short_names
-from model.run_folder import RunFolder
+from model.pictures.figures import draw_ap_curves, png_path, short_names
+from model.training.callbacks import read_history
+from model.training.run_folder import RunFolder
 from pipeline.errors import UserError, run_command
 
 FLAGS = flags.FLAGS

@@ -12,14 +12,14 @@ import tensorflow as tf
 from absl import flags, logging
 from tqdm import tqdm
 
-from model.checkpoints import restore_best
-from model.coco import METRICS
-from model.evaluation import Evaluator
-from model.figures import draw_detections
-from model.run_folder import RunFolder, write_whole
-from pipeline.config import SPLITS
+from model.detection.coco import METRICS
+from model.detection.evaluator import Evaluator
+from model.pictures.figures import draw_detections
+from model.training.checkpoints import restore_best
+from model.training.run_folder import RunFolder, write_whole
+from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, run_command
-from pipeline.manifest import check_shards, load_manifest
+from pipeline.records.manifest import check_shards, load_manifest
 
 PICTURES = 12  # of detections.png
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from absl import flags
 
-from model.figures import draw_matches, png_path
-from pipeline.config import SPLITS
+from model.pictures.figures import draw_matches, png_path
+from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, run_command
-from pipeline.example import Record, decode_record
-from pipeline.manifest import WAY_OUT, Manifest, load_manifest
-from pipeline.tfrecord import BrokenFrame, read_frames
+from pipeline.records.manifest import WAY_OUT, Manifest, load_manifest
+from pipeline.records.record import Record, decode_record
+from pipeline.records.tfrecord import BrokenFrame, read_frames
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)

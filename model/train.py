@@ -14,21 +14,8 @@ import tensorflow as tf
 from absl import flags, logging
 
 from configs import config_names, load_config
-from model.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
-from model.augmentation import augmented
-from model.callbacks import CountSteps, EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
-from model.checkpoints import LastCheckpoints, Progress
-from model.detector import Detector
-from model.evaluation import Evaluator
-from model.failures import named_training_failures
-from model.memory import KeepFreedMemory
-from model.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
-from model.overrides import with_overrides
-from model.precision import check_arithmetic, set_arithmetic
-from model.run_folder import RunFolder, describe_run
-from model.schedule import LearningRate
-from model.ssd import build_network
-from model.strategies import (
+from model.detection.evaluator import Evaluator
+from model.distribution.strategies import (
     STRATEGIES,
     check_batch,
     check_same_step,
@@ -37,11 +24,24 @@ from model.strategies import (
     make_strategy,
     worker_of,
 )
-from model.tensorboard import WriteTensorBoard
-from pipeline.dataset import Reader, named_read_errors, steps_per_pass, training_batches
+from model.network.precision import check_arithmetic, set_arithmetic
+from model.network.ssd import build_network
+from model.training.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
+from model.training.augmentation import augmented
+from model.training.callbacks import CountSteps, EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
+from model.training.checkpoints import LastCheckpoints, Progress
+from model.training.detector import Detector
+from model.training.failures import named_training_failures
+from model.training.memory import KeepFreedMemory
+from model.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
+from model.training.overrides import with_overrides
+from model.training.run_folder import RunFolder, describe_run
+from model.training.schedule import LearningRate
+from model.training.tensorboard import WriteTensorBoard
+from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
 from pipeline.errors import UserError, run_command
-from pipeline.manifest import check_shards, load_manifest
-from pipeline.recipe import BOX_LOSSES, PRECISIONS
+from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, training_batches
+from pipeline.records.manifest import check_shards, load_manifest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")

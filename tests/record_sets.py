@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.anchors import Anchors, make_anchors
-from pipeline.canvas import Picture, make_canvas
-from pipeline.config import CanvasConfig, RecordsConfig, ShardCounts
-from pipeline.example import Record, encode_record
-from pipeline.keys import record_key, shard_name
-from pipeline.manifest import MANIFEST, Manifest, Shard, load_manifest
-from pipeline.picture_codec import encode_picture
-from pipeline.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.random_bits import RandomBits
-from pipeline.targets import encode_targets
-from pipeline.tfrecord import frame
+from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
+from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.geometry.anchors import Anchors, make_anchors
+from pipeline.geometry.targets import encode_targets
+from pipeline.records.keys import record_key, shard_name
+from pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
+from pipeline.records.picture_codec import encode_picture
+from pipeline.records.record import Record, encode_record
+from pipeline.records.tfrecord import frame
+from pipeline.views.collage import Picture, make_canvas
+from pipeline.views.random_bits import RandomBits
 
 CLASS_NAMES = ("red", "green", "blue")
 

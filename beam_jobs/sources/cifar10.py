@@ -13,10 +13,10 @@ import numpy as np
 from beam_jobs.sources.cifar10_pickle import load_batch, load_pickle
 from beam_jobs.sources.download import cache_folder, fetch, unpack
 from beam_jobs.sources.source import BadPicture, Item
-from pipeline.canvas import Picture
 from pipeline.errors import UserError
-from pipeline.manifest import file_sha256
-from pipeline.placement import Shape
+from pipeline.records.manifest import file_sha256
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.sources.source import Item
-from pipeline.canvas import Picture
 from pipeline.errors import UserError
-from pipeline.keys import chosen
-from pipeline.placement import Shape
+from pipeline.records.keys import chosen
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 TEST_FRACTION = 0.2  # by hash of the source id: the set has no published split
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.errors import UserError, disk_error
-from pipeline.manifest import file_sha256
+from pipeline.records.manifest import file_sha256
 
 TIMEOUT_SECONDS = 30
 ABANDONED_SECONDS = 3600  # without a byte more, a part belongs to no one

@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from beam_jobs import storage
+from beam_jobs.job import storage
 from beam_jobs.sources.source import BadPicture
-from pipeline.canvas import Picture
-from pipeline.placement import Shape
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 MAX_PIXELS = 1 << 27  # a header that promises more is a fault, or an attack

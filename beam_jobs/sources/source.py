@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from pipeline.canvas import Picture
-from pipeline.placement import Shape
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 
 class SourceBox(NamedTuple):

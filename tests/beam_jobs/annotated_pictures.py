@@ -10,8 +10,8 @@ import numpy as np
 
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
 from beam_jobs.sources.source import Item, SourceBox
-from pipeline.canvas import Picture
-from pipeline.placement import Shape
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 CLASSES = ("circle", "square")
 

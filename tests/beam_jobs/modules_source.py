@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from beam_jobs.sources.source import Item
-from pipeline.canvas import Picture
-from pipeline.placement import Shape
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 
 @dataclass(frozen=True)

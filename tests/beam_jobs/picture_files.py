@@ -13,9 +13,9 @@ from PIL import Image
 
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
 from beam_jobs.sources.source import Item, SourceBox
-from pipeline.canvas import Picture
-from pipeline.manifest import file_sha256
-from pipeline.placement import Shape
+from pipeline.records.manifest import file_sha256
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 CLASSES = ("cat", "dog", "bird")
 LIST = "boxes.json"

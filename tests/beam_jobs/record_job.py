@@ -15,22 +15,22 @@ from pathlib import Path
 
 from apache_beam.pipeline import Pipeline
 
-from beam_jobs.check_folder import check_files, check_receipts
-from beam_jobs.check_shard import check_shard, shard_checks
-from beam_jobs.finish import collect_receipts, finish, set_fingerprint
-from beam_jobs.job import build_job
-from beam_jobs.record_folder import own_folder
-from beam_jobs.run_job import counter, run
-from beam_jobs.runner import make_pipeline
+from beam_jobs.checks.check_folder import check_files, check_receipts
+from beam_jobs.checks.check_shard import check_shard, shard_checks
+from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
+from beam_jobs.job.job import build_job
+from beam_jobs.job.record_folder import own_folder
+from beam_jobs.job.write_shard import KEPT
+from beam_jobs.runners.run_job import counter, run
+from beam_jobs.runners.runner import make_pipeline
 from beam_jobs.sources import make_source
 from beam_jobs.sources.source import Source
-from beam_jobs.write_shard import KEPT
-from pipeline.config import SPLITS, CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
+from pipeline.config.records_config import SPLITS, CanvasConfig, RecordsConfig, ShardCounts
 from pipeline.errors import UserError
-from pipeline.example import Record, decode_record
-from pipeline.manifest import Manifest, load_manifest
-from pipeline.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.tfrecord import read_frames
+from pipeline.records.manifest import Manifest, load_manifest
+from pipeline.records.record import Record, decode_record
+from pipeline.records.tfrecord import read_frames
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds that a command may take on a busy machine before the test gives up

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.runner import local_workers, make_pipeline
+from beam_jobs.runners.runner import local_workers, make_pipeline
 from beam_jobs.sources import make_source
 from pipeline.errors import UserError
 from tests.beam_jobs.record_job import complaint, output, run_command

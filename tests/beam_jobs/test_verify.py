@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.check_shard import shard_checks
-from beam_jobs.receipt import parse_receipt
-from pipeline.canvas import Rectangle
-from pipeline.example import Record, decode_record, encode_record
-from pipeline.manifest import Shard, load_manifest
-from pipeline.tfrecord import frame, read_frames
+from beam_jobs.checks.check_shard import shard_checks
+from beam_jobs.job.receipt import parse_receipt
+from pipeline.records.manifest import Shard, load_manifest
+from pipeline.records.record import Record, decode_record, encode_record
+from pipeline.records.tfrecord import frame, read_frames
+from pipeline.views.collage import Rectangle
 from tests.beam_jobs.record_job import PATIENCE, PROJECT, checksums, findings, make_set
 
 

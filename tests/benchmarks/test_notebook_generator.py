@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.notebook_generator import NotebookGenerator
-from pipeline.anchors import make_anchors
-from pipeline.boxes import Array
-from pipeline.canvas import Rectangle, paint, resize
-from pipeline.config import AnchorConfig, MatchingConfig
-from pipeline.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.targets import encode_targets
+from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
+from pipeline.config.records_config import AnchorConfig, MatchingConfig
+from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.boxes import Array
+from pipeline.geometry.targets import encode_targets
+from pipeline.views.collage import Rectangle, paint, resize
 
 CLASSES = 10
 PRESETS = pytest.mark.parametrize(

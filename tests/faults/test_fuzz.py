@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline.config import SPLITS
+from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError
-from pipeline.manifest import load_manifest
+from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.picture_files import LIST, PictureFiles, write_pictures
 from tests.beam_jobs.record_job import DIGITS, findings, make_set, read_shards
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.manifest import load_manifest
+from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import checksums, findings, kill_all, output, receipts, run_command, start
 
 KILLS = 20

@@ -16,7 +16,7 @@ import resource, sys
 from dataclasses import replace
 from pathlib import Path
 from beam_jobs.sources.cifar10 import Cifar10
-from pipeline.config import ShardCounts
+from pipeline.config.records_config import ShardCounts
 from tests.beam_jobs.record_job import CIFAR10, local_pipeline, make_set
 place, copies = Path(sys.argv[1]), int(sys.argv[2])
 config = replace(CIFAR10, copies=copies, shards=ShardCounts(train=32, val=4, test=8))

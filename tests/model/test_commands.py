@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from model.callbacks import read_history
-from model.coco import METRICS
-from pipeline.dataset import keys_of_step
-from pipeline.manifest import MANIFEST, load_manifest
-from pipeline.presets import BASELINE_ANCHORS
+from model.detection.coco import METRICS
+from model.training.callbacks import read_history
+from pipeline.config.presets import BASELINE_ANCHORS
+from pipeline.reader.dataset import keys_of_step
+from pipeline.records.manifest import MANIFEST, load_manifest
 from tests.model.tiny import run_command
 from tests.record_sets import TINY, write_record_set
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.anchors import make_anchors
-from pipeline.presets import IMPROVED_DECODE, IMPROVED_LOSS
-from pipeline.recipe import Config, ModelConfig, ScheduleConfig, TrainingConfig
+from pipeline.config.presets import IMPROVED_DECODE, IMPROVED_LOSS
+from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, TrainingConfig
+from pipeline.geometry.anchors import make_anchors
 from tests.record_sets import CLASS_NAMES, TINY
 
 ANCHORS = make_anchors(TINY.anchors, TINY.canvas.size)

@@ -1,0 +1,1 @@
+"""The records job: from the items of a source to shards, receipts and a manifest."""

@@ -1,0 +1,103 @@
+"""Coverage: how well the anchors fit the boxes, told on a sample before anything is written."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beam_jobs.job.entries import Entry, entries_of, limited
+from beam_jobs.job.record_builder import ExampleMaker
+from beam_jobs.sources.source import BadPicture, Item, Source
+from pipeline.config.records_config import RecordsConfig
+from pipeline.errors import UserError
+from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.boxes import iou
+from pipeline.geometry.matching import IOU_DECIMALS
+from pipeline.records.keys import hash63
+
+SAMPLE = 10_000
+GOOD_IOU = 0.5
+_CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of a sample of boxes: how many the anchors fit, and what the others look like."""
+
+    boxes: int
+    well_covered: float  # share of boxes whose best IoU is at least `GOOD_IOU`
+    positives: float  # anchors from `positive_iou` on, a box
+    positives_per_map: tuple[float, ...]  # the same, of each feature map
+    missed: tuple[str, ...]  # kinds of boxes below `GOOD_IOU`, the most frequent first
+
+    def lines(self) -> list[str]:
+        """What the job prints."""
+        maps = ", ".join(f"{n:.1f}" for n in self.positives_per_map)
+        return [
+            f"coverage on {self.boxes:,} boxes: best IoU of at least {GOOD_IOU} for {self.well_covered:.1%}; "
+            f"{self.positives:.1f} positives a box, by map {maps}",
+            *(f"  missed: {kind}" for kind in self.missed),
+        ]
+
+
+def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
+    """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids."""
+    maker = ExampleMaker(config, source)
+    items = heapq.nsmallest(SAMPLE, limited(config, source.items()), key=lambda i: hash63(f"coverage/{i.source_id}"))
+    boxes = [np.zeros((0, 4), np.float32)]
+    for item in items:
+        with contextlib.suppress(BadPicture):  # the writing pass counts and names it
+            boxes.append(maker.boxes(_first_entry(config, item)))
+    return coverage_of(np.concatenate(boxes), maker.anchors, config)
+
+
+def coverage_of(boxes: NDArray[np.float32], anchors: Anchors, config: RecordsConfig) -> Coverage:
+    """The coverage of boxes, [G, 4] corners in [0, 1], by anchors."""
+    best = np.zeros(len(boxes))
+    positives = np.zeros(len(anchors), np.int64)
+    for start in range(0, len(boxes), _CHUNK):
+        chunk = np.asarray(boxes[start : start + _CHUNK], np.float64)
+        overlaps = iou(chunk, anchors.corners).round(IOU_DECIMALS)
+        best[start : start + _CHUNK] = overlaps.max(axis=1)
+        positives += (overlaps >= config.matching.positive_iou).sum(axis=0)
+    by_map = [int(positives[a:b].sum()) for a, b in zip(anchors.map_starts, anchors.map_starts[1:], strict=False)]
+    count = max(len(boxes), 1)
+    return Coverage(
+        boxes=len(boxes),
+        well_covered=float((best >= GOOD_IOU).sum() / count),
+        positives=sum(by_map) / count,
+        positives_per_map=tuple(n / count for n in by_map),
+        missed=tuple(_kinds(boxes[best < GOOD_IOU], config.canvas.size)),
+    )
+
+
+def check_coverage(coverage: Coverage, least: float) -> None:
+    """Raises `UserError` where the anchors fit less than this share of the boxes, naming the kinds they miss."""
+    if coverage.well_covered < least:
+        raise UserError(
+            f"--min_coverage must be reached, {least:.1%} of boxes with a best IoU of at least {GOOD_IOU}, "
+            f"got {coverage.well_covered:.1%}; the anchors miss {'; '.join(coverage.missed)}: "
+            "give them scales and ratios for these, or lower --min_coverage"
+        )
+
+
+def _first_entry(config: RecordsConfig, item: Item) -> Entry:
+    _, entry = next(entries_of(config, item))
+    return entry
+
+
+def _kinds(boxes: NDArray[np.float32], canvas: int) -> list[str]:
+    """Kinds of boxes by side (powers of √2, pixels) and shape, most frequent first, at most five."""
+    height, width = ((boxes[:, 2 + k] - boxes[:, k]) * canvas for k in range(2))
+    kinds: Counter[str] = Counter()
+    for h, w in zip(height.tolist(), width.tolist(), strict=True):
+        step = round(2 * np.log2(max((h * w) ** 0.5, 1.0)))
+        ratio = w / h
+        shape = "square" if 2 / 3 <= ratio <= 1.5 else f"{'wide' if ratio > 1 else 'tall'}, ratio {ratio:.1f}"
+        kinds[f"about {2 ** (step / 2):.0f} pixels, {shape}"] += 1
+    return [f"{count:,} boxes of {kind}" for kind, count in kinds.most_common(5)]

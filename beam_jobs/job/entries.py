@@ -1,0 +1,83 @@
+"""From a source's items to the entries of the shards: splits, copies, and which shard each goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from beam_jobs.sources.source import Item, SourceBox
+from pipeline.config.records_config import SPLITS, RecordsConfig
+from pipeline.records.keys import chosen, hash63, record_key
+
+ShardId = tuple[str, int]  # split, number
+
+
+class Entry(NamedTuple):
+    """One example to make. Travels through the shuffle as a plain tuple, so short that thousands weigh little."""
+
+    key: str
+    reference: str
+    label: int | None
+    boxes: tuple[SourceBox, ...] | None
+
+    @property
+    def split(self) -> str:
+        """The split that its key begins with."""
+        return self.key.partition("/")[0]
+
+    @property
+    def source_id(self) -> str:
+        """The source id that its key holds."""
+        return self.key.partition("/")[2].rpartition("/")[0]
+
+
+def record_split(config: RecordsConfig, item: Item) -> str:
+    """The split of an item's records: val is taken from the source's training split, by hash of the source id."""
+    if item.split == "train" and chosen(item.source_id, config.val_fraction, "val"):
+        return "val"
+    return item.split
+
+
+def limited(config: RecordsConfig, items: list[Item]) -> list[Item]:
+    """The first `config.limit` items of each split of the source; all of them without a limit."""
+    if config.limit is None:
+        return items
+    seen: dict[str, int] = {}
+    kept = []
+    for item in items:
+        seen[item.split] = seen.get(item.split, 0) + 1
+        if seen[item.split] <= config.limit:
+            kept.append(item)
+    return kept
+
+
+def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[ShardId, Entry]]:
+    """The entries of an item, one a copy, each with its shard."""
+    split = record_split(config, item)
+    for copy in range(config.copies if split == "train" else 1):
+        key = record_key(split, item.source_id, copy)
+        shard = hash63(key) % config.shards.of(split)
+        yield (split, shard), Entry(key, item.reference, item.label, item.boxes)
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries of a shard in the order of its records: by a hash of the key. Of equal keys the lower reference
+    comes first.
+    """
+    return sorted(entries, key=lambda entry: (hash63(entry.key), entry.key, entry.reference))
+
+
+def plain(entry: Entry) -> tuple[Any, ...]:
+    """An entry as plain tuples, which Beam's coders take fast."""
+    return (*entry[:-1], None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes))
+
+
+def entry_of(values: tuple[Any, ...]) -> Entry:
+    """The inverse of `plain`."""
+    entry = Entry._make(values)
+    return entry if entry.boxes is None else entry._replace(boxes=tuple(SourceBox._make(box) for box in entry.boxes))
+
+
+def all_shards(config: RecordsConfig) -> list[ShardId]:
+    """Every shard of the set, also those that get no entry."""
+    return [(split, shard) for split in SPLITS for shard in range(config.shards.of(split))]

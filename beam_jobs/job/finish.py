@@ -1,0 +1,107 @@
+"""The end of a job: every receipt is there, what was rejected is known, and the manifest makes the set exist."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import cv2
+import numpy as np
+
+from beam_jobs.job.entries import all_shards
+from beam_jobs.job.receipt import Receipt, rejected_lines, rejected_text
+from beam_jobs.job.record_folder import RecordFolder
+from beam_jobs.job.shard_statistics import add_up
+from beam_jobs.sources.source import Source
+from pipeline.config.records_config import SPLITS, RecordsConfig, checksum, to_dict
+from pipeline.errors import UserError
+from pipeline.geometry.anchors import make_anchors
+from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manifest
+
+
+def library_versions() -> dict[str, str]:
+    """The libraries that decide bytes: pixels and logarithms."""
+    return {"numpy": np.__version__, "opencv": str(cv2.__version__)}
+
+
+def set_fingerprint(config: RecordsConfig, source: Source) -> str:
+    """16 hex digits that change with the configuration, any byte of the source, and the libraries that decide bytes."""
+    values = [FORMAT_VERSION, to_dict(config), source.fingerprint(), library_versions()]
+    return checksum(values)[:16]
+
+
+def collect_receipts(folder: RecordFolder, config: RecordsConfig) -> dict[str, list[Receipt]]:
+    """The receipts of every shard, by split. Raises `UserError` naming the first that is missing."""
+    receipts: dict[str, list[Receipt]] = {split: [] for split in SPLITS}
+    for split, shard in all_shards(config):
+        name = folder.shard_name(split, shard, config.shards.of(split))
+        receipt = folder.receipt(name)
+        if receipt is None or receipt.fingerprint != folder.fingerprint:
+            raise UserError(
+                f"{folder.path}: shard {name} must have a receipt, got none although the job ended; run it again"
+            )
+        receipts[split].append(receipt)
+    return receipts
+
+
+def finish(
+    folder: RecordFolder,
+    receipts: dict[str, list[Receipt]],
+    *,
+    config: RecordsConfig,
+    source: Source,
+    max_rejected: float,
+) -> Manifest:
+    """Writes rejected.jsonl and the manifest.
+
+    Raises `UserError`, and leaves no new manifest, where the share of rejected pictures or boxes is above
+    `max_rejected`; the rejected ones are written down all the same.
+    """
+    summaries = {split: add_up([r.statistics for r in receipts[split]]) for split in SPLITS}
+    lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
+    counts = _count_rejected(lines, summaries)
+    for what in ("picture", "box"):
+        _check_share(folder, lines, counts, what, max_rejected)
+    folder.write_rejected(lines)
+    manifest = Manifest(
+        folder=folder.path,
+        fingerprint=folder.fingerprint,
+        config=config,
+        anchors=make_anchors(config.anchors, config.canvas.size),
+        class_names=source.class_names,
+        shards={split: tuple(r.shard for r in receipts[split]) for split in SPLITS},
+        statistics=summaries,
+        rejected={**counts, "file": REJECTED, "sha256": hashlib.sha256(rejected_text(lines)).hexdigest()},
+        versions={**library_versions(), "apache-beam": version("apache-beam"), "python": platform.python_version()},
+    )
+    folder.write_manifest(manifest)
+    return manifest
+
+
+def _count_rejected(lines: list[str], summaries: dict[str, dict[str, Any]]) -> dict[str, int]:
+    rejected = [json.loads(line)["what"] for line in lines]
+    pictures, boxes = rejected.count("picture"), rejected.count("box")
+    return {
+        "pictures": pictures,
+        "boxes": boxes,
+        "pictures_seen": pictures + sum(s["examples"] for s in summaries.values()),
+        "boxes_seen": boxes + sum(s["boxes"] for s in summaries.values()),
+    }
+
+
+def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int], what: str, limit: float) -> None:
+    plural = {"picture": "pictures", "box": "boxes"}[what]
+    bad, seen = counts[plural], counts[f"{plural}_seen"]
+    if bad <= limit * seen:
+        return
+    live = folder.has_manifest()
+    path = folder.write_rejected(lines, f"rejected-{folder.fingerprint}.jsonl" if live else REJECTED)
+    share = bad / seen
+    raise UserError(
+        f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): "
+        f"see {path}; mend them, or go on without them with --max_rejected={share + 0.0001:.4f}; "
+        f"no {MANIFEST} was written"
+    )

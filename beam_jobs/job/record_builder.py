@@ -1,0 +1,130 @@
+"""One example: read the picture, place it, match, encode. The same record wherever and whenever it is made."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beam_jobs.job.entries import Entry, limited, record_split
+from beam_jobs.sources.source import BadPicture, Item, Source
+from beam_jobs.sources.usable_boxes import usable_boxes
+from pipeline.config.records_config import RecordsConfig
+from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.matching import Matches
+from pipeline.geometry.targets import encode_targets
+from pipeline.records.picture_codec import encode_picture
+from pipeline.records.record import Record
+from pipeline.views.collage import Picture, make_canvas
+from pipeline.views.letterbox import Transform, fit_boxes, fit_picture
+from pipeline.views.placement import Rectangle, Shape, boxes_of, place_objects
+from pipeline.views.random_bits import RandomBits
+
+
+class Made(NamedTuple):
+    """A record, how it was matched, and why boxes of its source were left out."""
+
+    record: Record
+    matches: Matches
+    faults: tuple[str, ...]
+
+
+class ExampleMaker:
+    """Makes the records of entries. They depend on configuration, source and entry alone."""
+
+    def __init__(self, config: RecordsConfig, source: Source) -> None:
+        self.anchors = make_anchors(config.anchors, config.canvas.size)
+        self.class_names = source.class_names  # read once: a source may keep them in a file
+        self._config, self._source = config, source
+        self._items: dict[str, list[Item]] = {}
+
+    def make(self, entry: Entry) -> Made:
+        """The record of an entry. Raises `BadPicture`."""
+        picture, bits = self._source.read(entry.reference), RandomBits(self._config.seed, entry.key)
+        if entry.boxes is None:
+            return self._placed(entry, picture, bits)
+        return self._fitted(entry, picture, bits)
+
+    def _placed(self, entry: Entry, picture: Picture, bits: RandomBits) -> Made:
+        """A picture that is itself the object, placed on a canvas, perhaps with companions."""
+
+        def companion(bits: RandomBits) -> tuple[Picture, int]:
+            item = self._companion(entry, bits)
+            return self._source.read(item.reference), label_of(item)
+
+        canvas = make_canvas(self._config.canvas, picture, label_of(entry), bits, companion)
+        return self._made(entry, canvas.window, canvas.pixels, canvas.boxes, canvas.labels)
+
+    def _fitted(self, entry: Entry, picture: Picture, bits: RandomBits) -> Made:
+        """A picture with boxes of its own, fitted to the canvas; flipped, if at all, in training only."""
+        config = self._config.canvas
+        shape = (picture.shape[0], picture.shape[1])
+        corners, labels, faults = usable_boxes(entry.boxes or (), shape, self.class_names)
+        flipped = config.flip and entry.split == "train" and bits.below(2) == 1
+        fitted = fit_picture(picture, corners, size=config.size, flipped=flipped)
+        boxes = fitted.boxes
+        flat = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])  # too small for float32
+        faults += [f"box at {box} must have an area on the canvas, got none" for box in corners[flat].tolist()]
+        made = self._made(entry, fitted.window, fitted.pixels, boxes[~flat], labels[~flat], shape, fitted.transform)
+        return made._replace(faults=tuple(faults))
+
+    def _made(
+        self,
+        entry: Entry,
+        window: Rectangle,
+        pixels: Picture,
+        boxes: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        source_size: Shape | None = None,
+        transform: Transform | None = None,
+    ) -> Made:
+        config = self._config
+        targets, matches = encode_targets(boxes, labels, anchors=self.anchors, matching=config.matching)
+        record = Record(
+            key=entry.key,
+            source_id=entry.source_id,
+            height=config.canvas.size,
+            width=config.canvas.size,
+            encoded=encode_picture(pixels, config.picture_format),
+            format=config.picture_format,
+            window=window,
+            boxes=boxes,
+            labels=labels,
+            targets=targets,
+            source_size=source_size,
+            transform=transform,
+        )
+        return Made(record, matches, ())
+
+    def boxes(self, entry: Entry) -> NDArray[np.float32]:
+        """The ground truth that `make` gives an entry, [G, 4] corners in [0, 1], without a look at pixels.
+
+        Raises `BadPicture` where not even the picture's size can be told.
+        """
+        config, bits = self._config.canvas, RandomBits(self._config.seed, entry.key)
+        if entry.boxes is not None:
+            shape = self._source.shape(entry.reference)
+            corners, _, _ = usable_boxes(entry.boxes, shape, self.class_names)
+            return fit_boxes(corners, shape, size=config.size, flipped=False)[0]
+
+        def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:
+            reference = self._companion(entry, bits).reference if number else entry.reference
+            return self._source.shape(reference), None
+
+        return boxes_of([p.rectangle for p in place_objects(config, draw, bits)], config.size)
+
+    def _companion(self, entry: Entry, bits: RandomBits) -> Item:
+        """One more object for a canvas, drawn from the items of the example's own split."""
+        split = entry.split
+        if split not in self._items:
+            own = [i for i in limited(self._config, self._source.items()) if record_split(self._config, i) == split]
+            self._items[split] = own
+        return self._items[split][bits.below(len(self._items[split]))]
+
+
+def label_of(item: Item | Entry) -> int:
+    """The label of a picture that is itself the object. Raises `BadPicture` where it has none."""
+    if item.label is None:
+        raise BadPicture(f"{item.source_id} must have a label or boxes, got neither")
+    return item.label

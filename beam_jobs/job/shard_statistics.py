@@ -1,0 +1,69 @@
+"""What a shard, a split or a set holds: counts that add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.matching import Matches
+
+IOU_BINS = 20  # of 0.05; the last one holds an IoU of 1 too
+
+
+_HELD = 256  # examples that wait to be counted: together that is cheap, and memory must not grow with a shard
+
+
+class ShardStatistics:
+    """Collects what was matched, example by example; `summary` counts it."""
+
+    def __init__(self, classes: int, anchors: Anchors, positive_iou: float) -> None:
+        self._classes, self._anchors, self._positive_iou = classes, anchors, positive_iou
+        self._labels: list[NDArray[np.int64]] = []
+        self._matches: list[Matches] = []
+        self._counted = self._count()
+
+    def add(self, labels: NDArray[np.int64], matches: Matches) -> None:
+        """Adds an example: its labels, [G], and its matches."""
+        self._labels.append(labels)
+        self._matches.append(matches)
+        if len(self._matches) >= _HELD:
+            self._counted = self.summary()
+            self._labels, self._matches = [], []
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, as plain JSON; `add_up` adds those of several shards."""
+        return add_up([self._counted, self._count()])
+
+    def _count(self) -> dict[str, Any]:
+        labels = np.concatenate([np.zeros(0, np.int64), *self._labels])
+        best = np.concatenate([np.zeros(0), *(m.best_iou for m in self._matches)])
+        anchors = np.concatenate([np.zeros(0, np.int64), *(m.anchors for m in self._matches)])
+        positives = [np.bincount(m.ground_truths, minlength=len(m.best_iou)) for m in self._matches]
+        reached = np.concatenate([np.zeros(0, np.int64), *positives]) > 0
+        maps = np.histogram(anchors, bins=np.asarray(self._anchors.map_starts))[0]
+        bins = np.minimum((best * IOU_BINS).astype(np.int64), IOU_BINS - 1)
+        return {
+            "examples": len(self._matches),
+            "boxes": len(labels),
+            "boxes_per_class": np.bincount(labels, minlength=self._classes).tolist(),
+            "best_iou_histogram": np.bincount(bins, minlength=IOU_BINS).tolist(),
+            "boxes_of_positive_iou": int((best >= self._positive_iou).sum()),
+            "boxes_without_anchor": int((~reached).sum()),
+            "positives": len(anchors),
+            "positives_per_map": maps.tolist(),
+            "ignored": int(sum(len(m.ignored) for m in self._matches)),
+        }
+
+
+def add_up(summaries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sum of summaries, number by number; at least one is needed."""
+    first, *rest = summaries
+    total = {k: list(v) if isinstance(v, list) else v for k, v in first.items()}
+    for summary in rest:
+        for key, value in summary.items():
+            total[key] = [a + b for a, b in zip(total[key], value, strict=True)] if isinstance(value, list) \
+                else total[key] + value  # fmt: skip
+    return total

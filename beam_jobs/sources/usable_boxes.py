@@ -1,0 +1,54 @@
+"""Boxes as a source gives them: which can be used, and why the others cannot."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beam_jobs.sources.source import SourceBox
+from pipeline.geometry.boxes import Array
+
+OVERHANG = 1.0  # pixels that a box may reach outside its picture: it is cut there, annotations are often rounded
+
+
+def usable_boxes(
+    boxes: tuple[SourceBox, ...], shape: tuple[int, int], class_names: tuple[str, ...]
+) -> tuple[Array, NDArray[np.int64], list[str]]:
+    """Splits a picture's boxes into those that can be used and the reasons against the others.
+
+    Args:
+        boxes: in pixels of the picture.
+        shape: height and width of the picture, pixels.
+        class_names: the classes that there are.
+
+    Returns:
+        Corners in pixels, inside the picture, [G, 4]; labels, [G]; a reason for each box that is left out.
+    """
+    corners, labels, reasons = [], [], []
+    for number, box in enumerate(boxes):
+        reason = _fault(box, shape, class_names)
+        if reason is not None:
+            reasons.append(f"box {number} {reason}")
+            continue
+        height, width = shape
+        corners.append((max(box.ymin, 0.0), max(box.xmin, 0.0), min(box.ymax, height), min(box.xmax, width)))
+        labels.append(class_names.index(box.class_name))
+    return np.array(corners, np.float64).reshape(-1, 4), np.array(labels, np.int64), reasons
+
+
+def _fault(box: SourceBox, shape: tuple[int, int], class_names: tuple[str, ...]) -> str | None:
+    height, width = shape
+    sides = box[:4]
+    if not all(isinstance(side, int | float) and abs(side) <= sys.float_info.max for side in sides):  # NaN is not
+        return f"must have finite sides, got {list(sides)}"
+    if box.class_name not in class_names:
+        return f"must be of a known class, got {box.class_name!r}"
+    if box.ymax <= box.ymin or box.xmax <= box.xmin:
+        return f"must have an area, got {list(sides)}"
+    if min(box.ymin, box.xmin) < -OVERHANG or box.ymax > height + OVERHANG or box.xmax > width + OVERHANG:
+        return f"must lie inside {height} x {width} pixels, got {list(sides)}"
+    if min(box.ymax, height) <= max(box.ymin, 0.0) or min(box.xmax, width) <= max(box.xmin, 0.0):
+        return f"must have an area inside {height} x {width} pixels, got {list(sides)}"
+    return None

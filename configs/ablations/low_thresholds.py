@@ -1,0 +1,12 @@
+"""Positive from IoU 0.4 and neutral from 0.3, in place of 0.5 and 0.4: more anchors an object."""
+
+from dataclasses import replace
+
+from configs.ablations.reference import CONFIG as REFERENCE
+from pipeline.config.records_config import MatchingConfig
+
+CONFIG = replace(
+    REFERENCE,
+    name="ablations.low_thresholds",
+    records=replace(REFERENCE.records, matching=MatchingConfig(positive_iou=0.4, neutral_iou=0.3)),
+)

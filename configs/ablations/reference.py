@@ -1,0 +1,11 @@
+"""`cifar10_small` in 1,000 steps of 32, evaluated on all of val at the end: what the changes are held against."""
+
+from dataclasses import replace
+
+from configs.cifar10_small import CONFIG as SMALL
+
+CONFIG = replace(
+    SMALL,
+    name="ablations.reference",
+    training=replace(SMALL.training, epochs=1, epoch_steps=1000, evaluate_examples=None),
+)

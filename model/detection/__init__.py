@@ -1,0 +1,1 @@
+"""Detections: decoding and COCO evaluation."""

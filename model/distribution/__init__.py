@@ -1,0 +1,1 @@
+"""How replicas and processes share the work of training."""

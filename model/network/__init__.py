@@ -1,0 +1,1 @@
+"""The network: MobileNetV2, the extra layers of SSD, heads."""

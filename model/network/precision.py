@@ -1,0 +1,32 @@
+"""Arithmetic of the step: precision, compilation, determinism; and what of it does not go together."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from pipeline.config.run_config import Config
+from pipeline.errors import UserError
+
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def check_arithmetic(config: Config, *, replicas: int) -> None:
+    """Raises `UserError` with the reason for settings that do not work together."""
+    training = config.training
+    if training.xla and replicas > 1:
+        raise UserError(
+            f"--xla must go with one replica, got {replicas}: XLA cannot compile a step that replicas share"
+        )
+    if training.precision == "float16" and not tf.config.list_physical_devices("GPU"):
+        raise UserError("--precision=float16 must have a GPU, got none: a CPU computes it in float32, slower; "
+                        "choose float32, or bfloat16")  # fmt: skip
+
+
+def set_arithmetic(config: Config) -> None:
+    """Sets precision and determinism for the whole process; call it before anything is built."""
+    training = config.training
+    tf.keras.mixed_precision.set_global_policy(_POLICIES[training.precision])
+    # The same first weights from the same seed, whatever the strategy.
+    tf.keras.utils.set_random_seed(training.seed)
+    if training.deterministic:
+        tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,117 @@
+"""The network: MobileNetV2, the extra layers of SSD, and the two heads of every feature map."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from model.network.mobilenet_v2 import Blocks, mobilenet_v2, scaled_channels
+from pipeline.config.run_config import ModelConfig
+from pipeline.errors import UserError
+from pipeline.geometry.anchors import Anchors
+from pipeline.records.manifest import WAY_OUT
+
+layers = tf.keras.layers
+
+# Each extra pair halves its map: 1x1, then 3x3 of stride 2. All after the first have the last one's channels.
+_EXTRA_CHANNELS = ((256, 512), (128, 256))
+
+_HEAD_STDDEV = 0.01
+_BACKGROUND_PRIOR = 0.75  # three of four anchors that the loss looks at are background
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What records decide about a network."""
+
+    canvas_size: int  # pixels
+    strides: tuple[int, ...]  # of the feature maps, pixels
+    anchors: Anchors
+    class_count: int  # without background
+
+
+def build_network(config: ModelConfig, shape: NetworkShape) -> tf.keras.Model:
+    """MobileNetV2-SSD (arXiv 1801.04381, 1512.02325).
+
+    Returns:
+        A model from uint8 [B, H, W, 3] to `logits` float32 [B, N, classes + 1], background last, and
+        `offsets` float32 [B, N, 4] (cy, cx, h, w), by map, then row, column and box, as the anchors are.
+
+    Raises:
+        UserError: where a stride has no feature map, or a map's size is not that of the anchors.
+    """
+    blocks = Blocks(config)
+    images = layers.Input([shape.canvas_size, shape.canvas_size, 3], dtype=tf.uint8, name="images")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images)
+    maps = mobilenet_v2(x, blocks)
+    _add_extra_maps(maps, max(shape.strides), blocks)
+    _check_maps(maps, shape)
+    logits, offsets = [], []
+    for number, (stride, feature_map) in enumerate(zip(shape.strides, shape.anchors.feature_maps, strict=True)):
+        boxes, classes = len(feature_map.boxes), shape.class_count + 1
+        scores = _head(maps[stride], boxes * classes, config, bias=_prior(boxes, classes), name=f"scores_{number}")
+        logits.append(layers.Reshape([-1, classes], name=f"logits_{number}")(scores))
+        shifts = _head(maps[stride], boxes * 4, config, name=f"shifts_{number}")
+        offsets.append(layers.Reshape([-1, 4], name=f"offsets_{number}")(shifts))
+    outputs = {
+        "logits": layers.Concatenate(axis=1, dtype=tf.float32, name="logits")(logits),
+        "offsets": layers.Concatenate(axis=1, dtype=tf.float32, name="offsets")(offsets),
+    }
+    return tf.keras.Model(images, outputs, name="mobilenet_v2_ssd")
+
+
+def _add_extra_maps(maps: dict[int, tf.Tensor], last_stride: int, blocks: Blocks) -> None:
+    config = blocks.config
+    stride = max(maps)
+    x = maps[stride]
+    for number in range(last_stride.bit_length() - stride.bit_length()):
+        for part, channels in enumerate(_EXTRA_CHANNELS[min(number, 1)]):
+            name = f"extra_{number}_{'ab'[part]}"
+            x = blocks.convolution(
+                x,
+                scaled_channels(channels, config.width_multiplier),
+                (1, 3)[part],
+                stride=part + 1,
+                name=name,
+            )
+            if config.batch_norm_in_extra_layers:
+                x = blocks.batch_norm(x, name=f"{name}_bn")
+            x = layers.ReLU(name=f"{name}_relu")(x)
+        stride *= 2
+        maps[stride] = x
+
+
+def _check_maps(maps: dict[int, tf.Tensor], shape: NetworkShape) -> None:
+    known = ", ".join(str(stride) for stride in maps)
+    for stride, feature_map in zip(shape.strides, shape.anchors.feature_maps, strict=True):
+        if stride not in maps:
+            raise UserError(f"anchors.strides must be among {known}, got {stride}; see pipeline/config/presets.py")
+        size = tuple(maps[stride].shape[1:3])
+        if size != feature_map.size:
+            raise UserError(f"the anchors of stride {stride} must lie on {size[0]} x {size[1]} cells, as the "
+                            f"network's feature map, got {feature_map.size[0]} x {feature_map.size[1]}; "
+                            f"{WAY_OUT}")  # fmt: skip
+
+
+def _head(x: tf.Tensor, channels: int, config: ModelConfig, *, bias: list[float] | None = None, name: str) -> tf.Tensor:
+    """A 3x3 convolution; where heads have a bias, it begins there and the kernel begins near 0.
+
+    A kernel of the usual size begins with logits and offsets so far off that the hardest negatives, mined from
+    thousands, are most of the loss of the first hundreds of steps. (RetinaNet, arXiv 1708.02002, section 4.1.)
+    """
+    small = {
+        "kernel_initializer": tf.keras.initializers.RandomNormal(stddev=_HEAD_STDDEV),
+        "bias_initializer": tf.keras.initializers.Constant(bias or 0.0),
+    }
+    return layers.Conv2D(
+        channels, 3, padding="same", use_bias=config.head_bias,
+        kernel_regularizer=Blocks(config).regularizer(), name=name, **(small if config.head_bias else {}),
+    )(x)  # fmt: skip
+
+
+def _prior(boxes: int, classes: int) -> list[float]:
+    """The bias of the scores of a cell's boxes: background has `_BACKGROUND_PRIOR`, the objects share the rest."""
+    background = math.log((classes - 1) * _BACKGROUND_PRIOR / (1 - _BACKGROUND_PRIOR))
+    return ([0.0] * (classes - 1) + [background]) * boxes

@@ -1,0 +1,1 @@
+"""What people look at: curves, drawn anchors and detections."""

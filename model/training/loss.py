@@ -1,0 +1,111 @@
+"""The SSD loss (arXiv 1512.02325, equations 1 to 3), by picture, with hard negatives mined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from model.detection.decoding import predicted_corners
+from model.training.addons import addons_giou_loss
+from model.training.giou import giou_loss
+from pipeline.config.run_config import LossConfig
+from pipeline.geometry.anchors import Anchors
+from pipeline.reader.parsing import IGNORED
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """Sums over the anchors of each picture, [B] float32; divide by the positives of the global batch."""
+
+    classification: tf.Tensor
+    offsets: tf.Tensor  # weighted
+    positives: tf.Tensor
+
+
+def ssd_loss(
+    predictions: dict[str, tf.Tensor],
+    targets: dict[str, tf.Tensor],
+    *,
+    background: int,
+    anchors: Anchors,
+    config: LossConfig,
+) -> LossParts:
+    """Cross entropy of positives and of the hardest negatives, and the offsets' error of positives.
+
+    Args:
+        predictions: `logits` [B, N, classes + 1] and `offsets` [B, N, 4].
+        targets: `classes` int32 [B, N], ignored anchors -1; `offsets` [B, N, 4].
+        background: the class of negatives.
+        anchors: N of them, for errors of boxes.
+        config: which error, which mining.
+
+    Returns:
+        The parts, not yet divided: the number of positives may be that of more than one replica.
+    """
+    classes = targets["classes"]
+    negative = classes == background
+    positive = tf.cast(~negative & (classes != IGNORED), tf.float32)
+    cross_entropy = _cross_entropy(tf.maximum(classes, 0), predictions["logits"], config.label_smoothing)
+    positives = tf.reduce_sum(positive, axis=1)
+    mined = _mined(tf.stop_gradient(cross_entropy), negative, positives, config)
+    errors = _error(predictions["offsets"], targets["offsets"], anchors, config.offsets)
+    return LossParts(
+        classification=tf.reduce_sum(cross_entropy * (positive + mined), axis=1),
+        offsets=config.offsets_weight * tf.reduce_sum(errors * positive, axis=1),
+        positives=positives,
+    )
+
+
+def hardest(losses: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """The weights that choose the hardest candidates of each row, [R, M] in [0, 1].
+
+    Candidates that tie at the threshold share what is left to choose: black regions of a canvas give equal
+    losses by the hundred, and neither their order nor their number may matter.
+
+    Args:
+        losses: [R, M].
+        candidates: which of them can be chosen, bool [R, M].
+        counts: how many to choose of each row, [R]; all candidates where there are fewer.
+    """
+    losses = tf.where(candidates, losses, -1.0)  # cross entropy is never below 0
+    counts = tf.minimum(counts, tf.reduce_sum(tf.cast(candidates, tf.int32), axis=1))
+    # A k that followed the counts would be compiled again at each new value; one whole sort is as fast.
+    ranked = tf.nn.top_k(losses, k=losses.shape[1] or tf.shape(losses)[1]).values
+    threshold = tf.gather(ranked, tf.maximum(counts - 1, 0), axis=1, batch_dims=1)[:, None]
+    above = tf.cast(losses > threshold, tf.float32)
+    tied = tf.cast(candidates & (losses == threshold), tf.float32)
+    left = tf.cast(counts, tf.float32)[:, None] - tf.reduce_sum(above, axis=1, keepdims=True)
+    weights = above + tied * tf.math.divide_no_nan(left, tf.reduce_sum(tied, axis=1, keepdims=True))
+    return tf.where((counts > 0)[:, None], weights, 0.0)
+
+
+def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Against (1 - smoothing) · one-hot + smoothing / classes, background among them. [B, N], [B, N, C] -> [B, N]."""
+    if not smoothing:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    classes = logits.shape[-1]
+    spread = smoothing / classes
+    wanted = tf.one_hot(labels, classes, on_value=1.0 - smoothing + spread, off_value=spread)
+    return tf.nn.softmax_cross_entropy_with_logits(labels=wanted, logits=logits)
+
+
+def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config: LossConfig) -> tf.Tensor:
+    """Weights of the negatives, [B, N]: of each picture, or of the whole batch taken as one row."""
+    if config.mining == "image":
+        counts = tf.maximum(config.negatives_per_positive * positives, float(config.min_negatives))
+        return hardest(losses, negative, tf.cast(counts, tf.int32))
+    count = tf.cast(config.negatives_per_positive * tf.reduce_sum(positives, keepdims=True), tf.int32)
+    mined = hardest(tf.reshape(losses, [1, -1]), tf.reshape(negative, [1, -1]), count)
+    return tf.reshape(mined, tf.shape(losses))
+
+
+def _error(predicted: tf.Tensor, wanted: tf.Tensor, anchors: Anchors, kind: str) -> tf.Tensor:
+    """The error of each anchor's offsets, or of the box that they stand for. [B, N, 4] twice -> [B, N]."""
+    if kind in ("giou", "tfa:giou"):
+        loss = giou_loss if kind == "giou" else addons_giou_loss
+        return loss(predicted_corners(wanted, anchors), predicted_corners(predicted, anchors))
+    if kind == "squared":
+        return tf.reduce_sum(tf.square(predicted - wanted), axis=-1)
+    size = tf.abs(predicted - wanted)
+    return tf.reduce_sum(tf.where(size < 1.0, 0.5 * tf.square(size), size - 0.5), axis=-1)  # Huber, δ = 1

@@ -1,0 +1,31 @@
+"""A configuration with what the flags of a command put in place of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pipeline.config.run_config import Config
+
+
+def with_overrides(
+    config: Config, *, synchronized_batch_norm: bool | None = None, box_loss: str | None = None, **training: Any
+) -> Config:
+    """The configuration with the flags that were given; those that were not are None.
+
+    Args:
+        config: of the configs folder.
+        synchronized_batch_norm: of the model.
+        box_loss: of the loss, its `offsets`.
+        training: fields of `TrainingConfig`.
+    """
+
+    def changed(part: Any, **values: Any) -> Any:
+        return dataclasses.replace(part, **{name: value for name, value in values.items() if value is not None})
+
+    return dataclasses.replace(
+        config,
+        model=changed(config.model, synchronized_batch_norm=synchronized_batch_norm),
+        loss=changed(config.loss, offsets=box_loss),
+        training=changed(config.training, **training),
+    )

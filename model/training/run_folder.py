@@ -1,0 +1,198 @@
+"""The folder of a run: what it holds, under which names, and that it belongs to one configuration."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+from model.network.ssd import NetworkShape
+from pipeline.config.records_config import from_dict, to_dict
+from pipeline.config.run_config import Config
+from pipeline.errors import UserError
+from pipeline.geometry.anchors import anchors_from_dict, make_anchors
+from pipeline.records.manifest import Manifest
+
+FORMAT_VERSION = 1
+LIBRARIES = ("tensorflow", "numpy", "pycocotools")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides a run, so that its model can be built again without its records."""
+
+    config: Config
+    class_names: tuple[str, ...]
+    shape: NetworkShape
+    records: str  # folder
+    records_fingerprint: str
+
+    def identity(self) -> dict[str, Any]:
+        """What a run that goes on must share with the one that began."""
+        return {
+            "config": to_dict(self.config),
+            "records_fingerprint": self.records_fingerprint,
+            "class_names": list(self.class_names),
+            "canvas_size": self.shape.canvas_size,
+            "anchors": self.shape.anchors.to_dict(),
+        }
+
+
+def describe_run(config: Config, manifest: Manifest) -> Run:
+    """The run of a configuration on a record set. Raises `UserError` where their anchors differ."""
+    strides = config.records.anchors.strides
+    shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
+    if manifest.config.anchors != config.records.anchors:
+        wanted = make_anchors(config.records.anchors, manifest.canvas_size).fingerprint
+        raise UserError(
+            f"the anchors of {manifest.folder} must be those of --config={config.name}, {wanted}, "
+            f"got {manifest.anchors.fingerprint}; choose the configuration that made the records, or run "
+            f"`make records CONFIG={config.name} RECORDS={manifest.folder}`"
+        )
+    for part in ("source", "matching", "canvas"):
+        made, wanted_part = getattr(manifest.config, part), getattr(config.records, part)
+        if made != wanted_part:
+            raise UserError(
+                f"the {part} of {manifest.folder} must be that of --config={config.name}, {wanted_part!r}, "
+                f"got {made!r}; choose the configuration that made the records, or run "
+                f"`make records CONFIG={config.name} RECORDS={manifest.folder}`"
+            )
+    return Run(config, manifest.class_names, shape, manifest.folder, manifest.fingerprint)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names inside a run's folder."""
+
+    path: Path
+
+    def hold(self) -> IO[str]:
+        """Makes the folder one training's alone, as long as the file that is returned is open.
+
+        Raises `UserError` where another training holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = (self.path / ".lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise UserError(f"--run must be a folder that no training writes to, got {self.path}, where one "
+                            "is at work; wait for it, or choose another --run") from None  # fmt: skip
+        return lock
+
+    @property
+    def config(self) -> Path:
+        """The whole configuration, JSON."""
+        return self.path / "config.json"
+
+    @property
+    def last(self) -> Path:
+        """Checkpoints to go on from."""
+        return self.path / "checkpoints" / "last"
+
+    @property
+    def best(self) -> Path:
+        """The weights with the best AP on val, as they are evaluated."""
+        return self.path / "checkpoints" / "best"
+
+    @property
+    def history(self) -> Path:
+        """One line an epoch, CSV."""
+        return self.path / "history.csv"
+
+    @property
+    def loss_picture(self) -> Path:
+        """The curves of the history."""
+        return self.path / "loss.png"
+
+    @property
+    def val_picture(self) -> Path:
+        """The last evaluation's detections in the first pictures of val."""
+        return self.path / "val_detections.png"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def evaluation(self) -> Path:
+        """Metrics, COCO JSON, pictures."""
+        return self.path / "evaluation"
+
+    def contents(self) -> list[str]:
+        """The names of what a training has left."""
+        left = (self.history, self.loss_picture, self.val_picture, self.tensorboard, self.best, self.last)
+        return [str(path.relative_to(self.path)) for path in left if path.exists()]
+
+    def begin(self, run: Run, *, command: str) -> bool:
+        """Makes the folder the run's own, or finds that it is already. -> whether it was there before.
+
+        Raises `UserError` naming the first differences where the folder belongs to another configuration.
+        """
+        if not self.config.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            versions = {name: metadata.version(name) for name in LIBRARIES}
+            values = {
+                "format_version": FORMAT_VERSION,
+                **run.identity(),
+                "records": run.records,
+                "command": command,
+                "versions": {"python": platform.python_version(), **versions},
+            }
+            write_whole(self.config, json.dumps(values, indent=1) + "\n")
+            return False
+        differences = list(_differences(self.load().identity(), run.identity()))
+        if differences:
+            raise UserError(f"{self.path} must be a run of this configuration and these records, got: "
+                            f"{'; '.join(differences[:3])}. Choose another --run, or remove it")  # fmt: skip
+        return True
+
+    def load(self) -> Run:
+        """The run that this folder belongs to. Raises `UserError` where there is none."""
+        if not self.config.is_file():
+            raise UserError(f"--run must be the folder of a run, got {self.path} without {self.config.name}; "
+                            "train one with `make train`")  # fmt: skip
+        values = self._read()
+        missing = {"config", "anchors", "class_names", "canvas_size", "records", "records_fingerprint"} - set(values)
+        if missing:
+            raise UserError(
+                f"{self.config} must be a run's configuration, got one without {', '.join(sorted(missing))}"
+            )
+        config = from_dict(Config, values["config"], where=f"{self.config}: config")
+        anchors = anchors_from_dict(values["anchors"], where=f"{self.config}: anchors")
+        names = tuple(values["class_names"])
+        shape = NetworkShape(values["canvas_size"], config.records.anchors.strides, anchors, len(names))
+        return Run(config, names, shape, values["records"], values["records_fingerprint"])
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            values = json.loads(self.config.read_bytes())
+            version = values["format_version"]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{self.config} must be a run's configuration, got something else") from None
+        if version != FORMAT_VERSION:
+            raise UserError(f"{self.config} must be of format version {FORMAT_VERSION}, got {version!r}")
+        return dict(values)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that it is there whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text)
+    os.replace(unfinished, path)
+
+
+def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        for name in wanted:
+            yield from _differences(stored.get(name), wanted[name], f"{where}.{name}" if where else name)
+    elif stored != wanted:
+        yield f"{where} was {stored!r}, now {wanted!r}"

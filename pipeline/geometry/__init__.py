@@ -1,0 +1,1 @@
+"""Geometry: boxes, anchors, matching, targets. NumPy alone."""

@@ -1,0 +1,134 @@
+"""Anchors: one definition for job, trainer, decoder and export. Flattened by map, then row, then column, then box."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config.records_config import AnchorConfig, checksum
+from pipeline.errors import UserError
+from pipeline.geometry.boxes import Array, areas, centroids_to_corners
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A grid of cells; every cell has the same boxes around its centre."""
+
+    size: tuple[int, int]  # rows, columns
+    boxes: tuple[tuple[float, float], ...]  # (height, width) in [0, 1] of the canvas
+
+    @property
+    def anchor_count(self) -> int:
+        """Anchors of this map: rows × columns × boxes a cell."""
+        return self.size[0] * self.size[1] * len(self.boxes)
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """All anchors of a detector, as its feature maps."""
+
+    feature_maps: tuple[FeatureMap, ...]
+
+    def __len__(self) -> int:
+        return sum(m.anchor_count for m in self.feature_maps)
+
+    @cached_property
+    def centroids(self) -> Array:
+        """`[cy, cx, h, w]` in [0, 1], [N, 4] float64."""
+        return np.concatenate([_centroids(m) for m in self.feature_maps])
+
+    @cached_property
+    def corners(self) -> Array:
+        """`[ymin, xmin, ymax, xmax]` in [0, 1] (anchors at the border reach outside), [N, 4] float64, column-major."""
+        return np.asfortranarray(centroids_to_corners(self.centroids))
+
+    @cached_property
+    def areas(self) -> Array:
+        """Areas, [N] float64, in the unit of the canvas's own area."""
+        return areas(self.corners)
+
+    @cached_property
+    def map_starts(self) -> tuple[int, ...]:
+        """The index of each map's first anchor, and the number of anchors at the end."""
+        starts = [0]
+        for feature_map in self.feature_maps:
+            starts.append(starts[-1] + feature_map.anchor_count)
+        return tuple(starts)
+
+    @cached_property
+    def mirrored(self) -> NDArray[np.int64]:
+        """Of each anchor the index of its mirror image, left to right, [N]; it is its own inverse.
+
+        The same map, row and box, and the column as far from the other side. Targets of a mirrored picture are
+        those of the picture, taken in this order, with the sign of their cx offsets changed.
+        """
+        parts = []
+        for start, feature_map in zip(self.map_starts, self.feature_maps, strict=False):
+            indices = start + np.arange(feature_map.anchor_count, dtype=np.int64)
+            parts.append(indices.reshape(*feature_map.size, -1)[:, ::-1].reshape(-1))
+        return np.concatenate(parts)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with any size, box or order."""
+        return checksum(self._maps())[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest's `anchors`: from it alone anyone can rebuild them."""
+        return {"feature_maps": self._maps(), "fingerprint": self.fingerprint}
+
+    def _maps(self) -> list[dict[str, Any]]:
+        return [{"size": list(m.size), "boxes": [list(b) for b in m.boxes]} for m in self.feature_maps]
+
+
+def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
+    """The anchors of a configuration on a square canvas (pixels); a map has ⌈canvas / stride⌉ rows and columns.
+
+    Source: SSD (arXiv 1512.02325) section 2.2 and equation 4; the notebook's `box_tensor` where scales are
+    relative to the cell.
+    """
+    following = [*config.scales[1:], config.scale_after_last]
+    maps = []
+    for stride, scale, next_scale, ratios in zip(
+        config.strides, config.scales, following, config.aspect_ratios, strict=True
+    ):
+        cells = math.ceil(canvas_size / stride)
+        unit = 1.0 / cells if config.relative_to == "cell" else 1.0
+        boxes = [(scale / math.sqrt(a) * unit, scale * math.sqrt(a) * unit) for a in ratios]
+        if config.scale_after_last is not None and next_scale is not None:
+            side = math.sqrt(scale * next_scale) * unit
+            boxes.append((side, side))
+        maps.append(FeatureMap((cells, cells), tuple(boxes)))
+    return Anchors(tuple(maps))
+
+
+def anchors_from_dict(values: Any, *, where: str) -> Anchors:
+    """Rebuilds the anchors of a manifest. Raises `UserError` naming `where` if they contradict their fingerprint."""
+    try:
+        anchors = Anchors(tuple(
+            FeatureMap((int(m["size"][0]), int(m["size"][1])), tuple((float(h), float(w)) for h, w in m["boxes"]))
+            for m in values["feature_maps"]
+        ))  # fmt: skip
+        fingerprint = values["fingerprint"]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{where} must hold feature_maps and fingerprint, got {type(error).__name__}: {error}"
+        ) from None
+    if anchors.fingerprint != fingerprint:
+        raise UserError(f"{where} must have the fingerprint {anchors.fingerprint} of its boxes, got {fingerprint!r}")
+    return anchors
+
+
+def _centroids(feature_map: FeatureMap) -> Array:
+    rows, columns = feature_map.size
+    boxes = np.asarray(feature_map.boxes, np.float64)  # [B, 2]
+    out = np.empty((rows, columns, len(boxes), 4))
+    out[..., 0] = ((np.arange(rows) + 0.5) / rows)[:, None, None]
+    out[..., 1] = ((np.arange(columns) + 0.5) / columns)[None, :, None]
+    out[..., 2:] = boxes
+    return out.reshape(-1, 4)

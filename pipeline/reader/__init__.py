@@ -1,0 +1,1 @@
+"""The reader: which records, in which order, as batches of tensors. TensorFlow."""

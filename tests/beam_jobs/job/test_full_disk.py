@@ -1,0 +1,78 @@
+"""A disk that is full: one line that says so, and nothing that looks whole."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from beam_jobs.job import storage
+from pipeline.errors import UserError
+from tests.beam_jobs.record_job import checksums, complaint, make_set, receipts, run_command
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KiB, where this user may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_a_small_disk(mode: str, small_disk: Path) -> None:
+    records = small_disk / "records"
+    line = complaint(run_command(f"--records={records}", "--limit=40", "--workers=2", f"--running_mode={mode}"))
+    assert line.startswith(f"cannot write {records}") and "no space left; free some space" in line
+    assert not (records / "manifest.json").exists() and len(receipts(records)) < 12
+    assert not list(records.glob(".*"))
+
+
+class Full:
+    """A file that takes only so many bytes."""
+
+    def __init__(self, file: BinaryIO, room: int) -> None:
+        self._file, self._room = file, room
+
+    def __enter__(self) -> Full:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> None:
+        self._room -= len(data)
+        if self._room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._file.write(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("kind", ["tfrecord", "json", "manifest.json"])
+def test_no_room_for_a_file(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = storage.create
+
+    def full(path: str) -> object:
+        name = Path(path).name.rpartition(".")[0]
+        is_it = name == kind or name.endswith(f"-of-00002.{kind}")
+        return Full(create(path), 100) if is_it else create(path)
+
+    monkeypatch.setattr(storage, "create", full)
+    with pytest.raises(UserError, match=rf"cannot write {tmp_path}.*: no space left"):
+        make_set(tmp_path)
+    assert not (tmp_path / "manifest.json").exists() and not list(tmp_path.glob(".*"))
+    monkeypatch.undo()
+    make_set(tmp_path)
+    expected = tmp_path / "expected"
+    make_set(expected)
+    assert checksums(expected).items() <= checksums(tmp_path).items()

@@ -1,0 +1,176 @@
+"""What stands in a record set: the right pictures in the right shards, with targets as brute force finds them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beam_jobs.job.finish import library_versions
+from beam_jobs.sources.cifar10 import Cifar10
+from beam_jobs.sources.digits import Digits
+from pipeline.config.records_config import SPLITS, RecordsConfig
+from pipeline.records.keys import hash63
+from pipeline.records.manifest import load_manifest
+from pipeline.records.record import Record
+from pipeline.views.collage import resize
+from tests import cifar10_files, reference
+from tests.beam_jobs.record_job import CIFAR10, DIGITS, make_set, read_shards
+
+Located = tuple[str, int, Record]  # split, shard, record
+
+
+@pytest.fixture(scope="module")
+def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of 72 small pictures; its folder lies beside their source."""
+    place = tmp_path_factory.mktemp("cifar10")
+    source = Cifar10.prepare(str(cifar10_files.write_cifar10(place)))
+    make_set(place / "records", CIFAR10, source=source)
+    return place / "records"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of digits, one or two a picture."""
+    records = tmp_path_factory.mktemp("digits")
+    make_set(records)
+    return records
+
+
+@pytest.fixture(params=["cifar10", "digits"])
+def located(request: pytest.FixtureRequest) -> list[Located]:
+    """All records of either set."""
+    return list(read_shards(request.getfixturevalue(request.param)))
+
+
+def test_keys_are_unique_and_lie_where_their_hash_says(located: list[Located]) -> None:
+    keys = [record.key for _, _, record in located]
+    assert len(set(keys)) == len(keys) > 70
+    shards: dict[tuple[str, int], list[int]] = {}
+    for split, shard, record in located:
+        assert record.key.startswith(f"{split}/{record.source_id}/")
+        assert hash63(record.key) % DIGITS.shards.of(split) == shard
+        shards.setdefault((split, shard), []).append(hash63(record.key))
+    assert all(orders == sorted(orders) for orders in shards.values())
+
+
+def test_every_picture_is_there_once_or_in_its_copies(cifar10: Path) -> None:
+    seen = Counter(record.source_id for _, _, record in read_shards(cifar10))
+    splits = {record.source_id: split for split, _, record in read_shards(cifar10)}
+    assert len(seen) == 72
+    assert all(count == (2 if splits[source_id] == "train" else 1) for source_id, count in seen.items())
+
+
+def test_val_is_a_tenth_of_train_and_shares_no_picture_with_it(tmp_path: Path) -> None:
+    source = Cifar10.prepare(str(cifar10_files.write_cifar10(tmp_path, count=60)))
+    make_set(tmp_path / "records", CIFAR10, source=source)
+    ids: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for split, _, record in read_shards(tmp_path / "records"):
+        ids[split].add(record.source_id)
+    assert not ids["train"] & ids["val"]
+    assert len(ids["train"]) + len(ids["val"]) == 300 and len(ids["test"]) == 60
+    assert 15 <= len(ids["val"]) <= 48  # 30 on average, with a deviation of 5
+    assert all(source_id.startswith("test_batch") for source_id in ids["test"])
+
+
+def test_an_empty_shard_has_its_file_and_its_receipt(tmp_path: Path) -> None:
+    make_set(tmp_path, replace(DIGITS, limit=1))
+    manifest = load_manifest(str(tmp_path))
+    empty = [s for shards in manifest.shards.values() for s in shards if s.examples == 0]
+    assert empty and sum(manifest.examples(split) for split in SPLITS) <= 3
+    for shard in empty:
+        assert (tmp_path / shard.name).read_bytes() == b""
+        assert (tmp_path / "receipts" / shard.name).with_suffix(".json").is_file()
+
+
+@pytest.mark.parametrize(("name", "config"), [("cifar10", CIFAR10), ("digits", DIGITS)])
+def test_targets_are_those_of_the_slow_reference(
+    name: str, config: RecordsConfig, request: pytest.FixtureRequest
+) -> None:
+    records = [record for _, _, record in read_shards(request.getfixturevalue(name))]
+    anchors = reference.anchors(config.anchors, config.canvas.size)
+    corners = [reference.corners(anchor) for anchor in anchors]
+    for record in records[::6]:
+        boxes = record.boxes.astype(np.float64).tolist()
+        overlaps = [[reference.iou(box, corner) for corner in corners] for box in boxes]
+        expected = reference.assign(overlaps, config.matching.positive_iou, config.matching.neutral_iou)
+        targets = record.targets
+        assert targets.anchors.tolist() == sorted(expected.ground_truth_of)
+        assert targets.ignored.tolist() == sorted(expected.ignored)
+        for anchor, label, offsets in zip(targets.anchors.tolist(), targets.classes, targets.offsets, strict=True):
+            ground_truth = expected.ground_truth_of[anchor]
+            assert label == record.labels[ground_truth]
+            wanted = reference.offsets(boxes[ground_truth], anchors[anchor])
+            np.testing.assert_allclose(offsets, wanted, rtol=0, atol=1e-6)
+
+
+def test_the_picture_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
+    names = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
+    mirrored = []
+    for _, _, record in read_shards(cifar10):
+        name, _, row = record.source_id.rpartition("-")
+        labels, pixels = cifar10_files.rows(names.index(name), 12)
+        original = pixels[int(row)]
+        box = np.rint(record.boxes[0] * 96).astype(int)
+        shown = record.picture()[box[0] : box[2], box[1] : box[3]]
+        mirrored.append(bool((shown == original[:, ::-1]).all()))
+        assert mirrored[-1] or (shown == original).all(), record.key
+        assert record.picture().sum() == shown.sum()  # black around it
+        assert record.labels.tolist() == [labels[int(row)]]
+    assert 0.25 < np.mean(mirrored) < 0.75
+
+
+def test_a_digit_is_drawn_in_its_own_size_and_its_companions_come_from_its_split(digits: Path) -> None:
+    source = Digits.prepare(None)
+    pictures = {item.source_id: (source.read(item.reference), item.label) for item in source.items()}
+    counts: Counter[int] = Counter()
+    for _, _, record in read_shards(digits):
+        counts[len(record.labels)] += 1
+        picture, label = pictures[record.source_id]
+        box = np.rint(record.boxes[0] * 64).astype(int)
+        shown = record.picture()[box[0] : box[2], box[1] : box[3]]
+        np.testing.assert_array_equal(shown, resize(picture, box[2] - box[0], box[3] - box[1]))
+        assert record.labels[0] == label
+        assert all(16 <= side <= 28 for side in (record.boxes[:, 2:] - record.boxes[:, :2]).ravel() * 64)
+    assert set(counts) == {1, 2}
+
+
+@pytest.mark.parametrize("name", ["cifar10", "digits"])
+def test_the_manifest_counts_what_is_there(name: str, request: pytest.FixtureRequest) -> None:
+    manifest = load_manifest(str(request.getfixturevalue(name)))
+    of_split: dict[str, list[Record]] = {split: [] for split in SPLITS}
+    for split, _, record in read_shards(request.getfixturevalue(name)):
+        of_split[split].append(record)
+    for split, records in of_split.items():
+        said = manifest.statistics[split]
+        labels = Counter(int(label) for record in records for label in record.labels)
+        assert said["examples"] == manifest.examples(split) == len(records)
+        assert said["boxes"] == sum(said["boxes_per_class"]) == sum(said["best_iou_histogram"]) == labels.total()
+        assert said["boxes_per_class"] == [labels[c] for c in range(10)]
+        assert said["positives"] == sum(said["positives_per_map"]) == sum(len(r.targets.anchors) for r in records)
+        assert said["ignored"] == sum(len(r.targets.ignored) for r in records)
+        for k, count in enumerate(said["positives_per_map"]):
+            low, high = manifest.anchors.map_starts[k : k + 2]
+            assert count == sum(int(((r.targets.anchors >= low) & (r.targets.anchors < high)).sum()) for r in records)
+        assert sum(said["best_iou_histogram"][10:]) == said["boxes_of_positive_iou"]  # bins from an IoU of 0.5
+        assert said["boxes_without_anchor"] == 0
+    everything = [r for records in of_split.values() for r in records]
+    assert manifest.rejected["pictures"] == manifest.rejected["boxes"] == 0
+    assert manifest.rejected["pictures_seen"] == len(everything)
+    assert manifest.rejected["boxes_seen"] == sum(len(r.labels) for r in everything)
+    assert library_versions().items() <= manifest.versions.items()
+
+
+def test_the_manifest_says_by_itself_how_to_read_the_set(cifar10: Path) -> None:
+    values = json.loads((cifar10 / "manifest.json").read_text())
+    assert values["class_names"] == list(cifar10_files.NAMES)
+    assert values["matching"] == {"positive_iou": 0.5, "neutral_iou": 0.4}
+    assert [m["size"] for m in values["anchors"]["feature_maps"]] == [[n, n] for n in (12, 6, 3, 2, 1, 1)]
+    assert [len(m["boxes"]) for m in values["anchors"]["feature_maps"]] == [4, 6, 6, 6, 4, 4]
+    assert values["config"]["canvas"]["size"] == 96 and values["config"]["copies"] == 2
+    names = {shard["name"] for shards in values["shards"].values() for shard in shards}
+    assert names == {path.name for path in cifar10.glob("*.tfrecord")}

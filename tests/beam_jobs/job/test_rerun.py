@@ -1,0 +1,173 @@
+"""A second run: what holds is kept, what does not is made again, and a new set replaces the old one whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.job.record_folder import OWNER, RecordFolder, own_folder
+from pipeline.errors import UserError
+from pipeline.records.manifest import Manifest, load_manifest
+from tests.beam_jobs.record_job import DIGITS, checksums, make_set, output, receipts, run_command
+
+SHARDS = 7  # of the small set
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished set; tests work on copies."""
+    records = tmp_path_factory.mktemp("made")
+    make_set(records)
+    return records
+
+
+@pytest.fixture
+def records(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(made, tmp_path / "records"))
+
+
+def first_shard(records: Path) -> Path:
+    return sorted(records.glob("train-*.tfrecord"))[0]
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def test_nothing_to_do(records: Path) -> None:
+    before = checksums(records)
+    assert make_set(records) == SHARDS
+    assert checksums(records) == before
+
+
+def test_the_command_says_what_it_kept(tmp_path: Path) -> None:
+    flags = [f"--records={tmp_path}", "--limit=4", "--running_mode=in_memory"]
+    assert "kept" not in output(run_command(*flags))
+    before = checksums(tmp_path)
+    assert "12 of 12 shards were there already, with receipts that hold; kept" in output(run_command(*flags))
+    assert checksums(tmp_path) == before
+
+
+def damage_shard(records: Path) -> None:
+    flip_a_bit(first_shard(records))
+
+
+def truncate_shard(records: Path) -> None:
+    first_shard(records).write_bytes(first_shard(records).read_bytes()[:-1])
+
+
+def lose_shard(records: Path) -> None:
+    first_shard(records).unlink()
+
+
+def damage_receipt(records: Path) -> None:
+    flip_a_bit(receipts(records)[0])
+
+
+def lose_receipt(records: Path) -> None:
+    receipts(records)[0].unlink()
+
+
+def empty_receipt(records: Path) -> None:
+    receipts(records)[0].write_bytes(b"")
+
+
+def foreign_receipt(records: Path) -> None:
+    values = json.loads(receipts(records)[0].read_text())
+    receipts(records)[0].write_text(json.dumps({**values, "shard": {**values["shard"], "examples": 1}}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_shard, truncate_shard, lose_shard, damage_receipt, lose_receipt, empty_receipt, foreign_receipt],
+)
+def test_what_is_damaged_is_made_again(damage: Callable[[Path], None], records: Path, made: Path) -> None:
+    damage(records)
+    assert checksums(records) != checksums(made)
+    assert make_set(records) == SHARDS - 1
+    assert checksums(records) == checksums(made)
+
+
+def test_a_lost_manifest_costs_no_shard(records: Path, made: Path) -> None:
+    (records / "manifest.json").unlink()
+    assert make_set(records) == SHARDS
+    assert checksums(records) == checksums(made)
+
+
+def test_the_old_set_is_whole_until_the_new_manifest_is_there(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = load_manifest(str(records))
+    old_files = checksums(records)
+
+    def look(folder: RecordFolder, manifest: Manifest) -> None:
+        assert load_manifest(str(records)) == old
+        assert old_files.items() <= checksums(records).items()
+        write_manifest(folder, manifest)
+
+    write_manifest = RecordFolder.write_manifest
+    monkeypatch.setattr(RecordFolder, "write_manifest", look)
+    assert make_set(records, replace(DIGITS, seed=1)) == 0
+    new = load_manifest(str(records))
+    named = {shard.name for shards in new.shards.values() for shard in shards}
+    assert new.fingerprint != old.fingerprint
+    assert {path.name for path in records.iterdir()} == {*named, "manifest.json", "rejected.jsonl", "receipts"}
+    assert len(receipts(records)) == SHARDS and all(new.fingerprint in path.name for path in receipts(records))
+
+
+def test_files_of_others_stay(records: Path) -> None:
+    (records / "notes.txt").write_text("mine")
+    (records / "train.tfrecord").write_text("mine too")
+    make_set(records, replace(DIGITS, seed=1))
+    assert (records / "notes.txt").read_text() == "mine" and (records / "train.tfrecord").exists()
+
+
+def test_what_a_dead_job_left_is_swept_away(records: Path, made: Path) -> None:
+    left = records / ".attempt-0123456789ab"
+    left.mkdir()
+    (left / "train-x.tfrecord.1").write_bytes(b"half a shard")
+    (records / ".lock").write_bytes(b"")
+    make_set(records)
+    assert checksums(records) == checksums(made)
+    assert not left.exists()
+
+
+def test_an_attempt_that_outlived_its_job_commits_nothing(records: Path, made: Path) -> None:
+    name = first_shard(records).name
+    with own_folder(str(records), load_manifest(str(records)).fingerprint) as dead:
+        temporary = dead.temporary(name)
+        Path(temporary).write_bytes(b"from the past")
+        shutil.copytree(records / dead.attempt, made.parent / "kept")  # as if the job was killed here
+    shutil.move(str(made.parent / "kept"), records / dead.attempt)
+    with own_folder(str(records), dead.fingerprint) as alive:
+        assert alive.is_current() and not dead.is_current()
+        with pytest.raises(UserError, match="this attempt outlived its job"):
+            dead.commit(temporary, name)
+        with pytest.raises(OSError):
+            dead.write_receipt(alive.receipt(name))  # type: ignore[arg-type]
+    assert checksums(records) == checksums(made)
+
+
+def test_an_attempt_that_ends_between_look_and_rename_commits_nothing(
+    records: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_folder(str(records), "0" * 16) as dead:
+        temporary = dead.temporary("x")
+        Path(temporary).write_bytes(b"from the past")
+    monkeypatch.setattr(RecordFolder, "is_current", lambda self: True)
+    with pytest.raises(OSError):
+        dead.commit(temporary, first_shard(records).name)
+    assert checksums(records) == checksums(made)
+
+
+def test_the_owner_says_who_it_is(tmp_path: Path) -> None:
+    with own_folder(str(tmp_path), "f" * 16) as folder:
+        owner = json.loads((tmp_path / folder.attempt / OWNER).read_text())
+        assert owner["fingerprint"] == "f" * 16
+    assert not list(tmp_path.iterdir())  # not even an empty folder of receipts

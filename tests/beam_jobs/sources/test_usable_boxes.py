@@ -1,0 +1,50 @@
+"""Which boxes of a source can be used, and what is said of the others."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from beam_jobs.sources.source import SourceBox
+from beam_jobs.sources.usable_boxes import usable_boxes
+
+SHAPE = (100, 200)
+CLASSES = ("cat", "dog")
+
+
+def test_good_boxes_keep_their_order_and_get_labels() -> None:
+    corners, labels, reasons = usable_boxes(
+        (SourceBox(1, 2, 30, 40, "dog"), SourceBox(0, 0, 100, 200, "cat")), SHAPE, CLASSES
+    )
+    assert corners.tolist() == [[1, 2, 30, 40], [0, 0, 100, 200]]
+    assert labels.tolist() == [1, 0]
+    assert reasons == []
+
+
+def test_a_rounded_box_is_cut_at_the_border() -> None:
+    corners, _, reasons = usable_boxes((SourceBox(-0.5, -1, 100.7, 201, "cat"),), SHAPE, CLASSES)
+    assert corners.tolist() == [[0, 0, 100, 200]]
+    assert reasons == []
+
+
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        (SourceBox(5, 5, 5, 9, "cat"), "box 0 must have an area, got [5, 5, 5, 9]"),
+        (SourceBox(5, 9, 7, 5, "cat"), "box 0 must have an area"),
+        (SourceBox(0, 0, math.nan, 5, "cat"), "box 0 must have finite sides"),
+        (SourceBox(0, 0, math.inf, 5, "cat"), "box 0 must have finite sides"),
+        (SourceBox(0, 0, "7", 5, "cat"), "box 0 must have finite sides"),  # type: ignore[arg-type]
+        (SourceBox(0, 0, 10**400, 5, "cat"), "box 0 must have finite sides"),
+        (SourceBox(0, 0, 5, 5, "cow"), "box 0 must be of a known class, got 'cow'"),
+        (SourceBox(-2, 0, 5, 5, "cat"), "box 0 must lie inside 100 x 200 pixels"),
+        (SourceBox(0, 0, 5, 202, "cat"), "box 0 must lie inside 100 x 200 pixels"),
+        (SourceBox(-1, 0, -0.5, 5, "cat"), "box 0 must have an area inside 100 x 200 pixels"),
+    ],
+)
+def test_a_bad_box_is_left_out_with_its_reason(box: SourceBox, reason: str) -> None:
+    corners, labels, reasons = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
+    assert (corners.tolist(), labels.tolist()) == ([[1, 2, 30, 40]], [1])
+    assert len(reasons) == 1
+    assert reasons[0].startswith(reason)

@@ -1,0 +1,67 @@
+"""COCO JSON and figures on hand-made pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model.detection.coco import METRICS, CocoResults, DetectedPicture
+
+BOX = np.array([[0.25, 0.5, 0.5, 0.75]], np.float32)  # rows 50 to 100, columns 100 to 150 of 200 pixels
+
+
+def shown(
+    key: str, boxes: np.ndarray, labels: list[int], detected: np.ndarray, classes: list[int], scores: list[float]
+) -> DetectedPicture:
+    return DetectedPicture(
+        key=key,
+        picture=np.zeros((200, 200, 3), np.uint8),
+        boxes=boxes.astype(np.float32).reshape(-1, 4),
+        labels=np.array(labels, np.int64),
+        detected_boxes=detected.astype(np.float32).reshape(-1, 4),
+        detected_classes=np.array(classes, np.int32),
+        scores=np.array(scores, np.float32),
+    )
+
+
+def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> None:
+    results = CocoResults(("cat", "dog"), 200, keep=1)
+    results.add(shown("test/a/0", BOX, [1], BOX, [0], [0.5]))
+    results.add(shown("test/b/0", np.zeros((0, 4)), [], np.zeros((0, 4)), [], []))
+    truth = results.ground_truth
+    assert truth["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    assert [(i["id"], i["file_name"], i["height"], i["width"]) for i in truth["images"]] == [
+        (1, "test/a/0", 200, 200), (2, "test/b/0", 200, 200),
+    ]  # fmt: skip
+    assert truth["annotations"] == [
+        {"id": 1, "image_id": 1, "category_id": 2, "bbox": [100.0, 50.0, 50.0, 50.0], "area": 2500.0, "iscrowd": 0}
+    ]
+    assert results.detections == [{"image_id": 1, "category_id": 1, "bbox": [100.0, 50.0, 50.0, 50.0], "score": 0.5}]
+    assert [picture.key for picture in results.pictures] == ["test/a/0"]
+
+
+def test_perfect_detections_score_one() -> None:
+    results = CocoResults(("cat", "dog"), 200)
+    for k in range(3):
+        results.add(shown(str(k), BOX, [k % 2], BOX, [k % 2], [0.9]))
+    metrics = results.metrics()
+    assert tuple(metrics) == METRICS
+    assert metrics["AP"] == pytest.approx(1.0) and metrics["AR1"] == pytest.approx(1.0)
+    assert metrics["AP_medium"] == pytest.approx(1.0) and metrics["AP_small"] == metrics["AP_large"] == -1.0
+
+
+def test_every_picture_counts_with_and_without_detections() -> None:
+    results = CocoResults(("cat",), 200)
+    results.add(shown("found", BOX, [0], BOX, [0], [0.9]))
+    results.add(shown("missed", BOX, [0], np.zeros((0, 4)), [], []))
+    assert results.metrics()["AR100"] == pytest.approx(0.5)
+    results.add(shown("empty", np.zeros((0, 4)), [], BOX, [0], [0.95]))
+    assert results.metrics()["AP50"] == pytest.approx(0.25, abs=0.01)  # half the recall, half the precision
+
+
+def test_no_detections_at_all_are_zeros() -> None:
+    results = CocoResults(("cat",), 200)
+    results.add(shown("missed", BOX, [0], np.zeros((0, 4)), [], []))
+    expected = dict.fromkeys(METRICS, 0.0)
+    expected.update({name: -1.0 for name in METRICS if name.endswith(("_small", "_large"))})
+    assert results.metrics() == expected

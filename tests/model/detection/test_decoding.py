@@ -1,0 +1,102 @@
+"""Decoding in the graph against a plain greedy NMS in NumPy, on the same predictions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model.detection.decoding import Detections, decode, predicted_corners
+from pipeline.config.presets import IMPROVED_DECODE
+from pipeline.config.run_config import DecodeConfig
+from pipeline.geometry.targets import offsets_to_corners
+from tests.model import tiny
+
+N = len(tiny.ANCHORS)
+CLASSES = 3
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    height = min(a[2], b[2]) - max(a[0], b[0])
+    width = min(a[3], b[3]) - max(a[1], b[1])
+    overlap = max(height, np.float32(0)) * max(width, np.float32(0))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap
+    return overlap / union if union > 0 else 0.0
+
+
+def greedy(boxes: np.ndarray, scores: np.ndarray, config: DecodeConfig) -> list[tuple[float, int, int]]:
+    """(score, class, anchor) of one picture, best first."""
+    found = []
+    for label in range(scores.shape[1]):
+        ranked = sorted(range(len(scores)), key=lambda n: (-scores[n, label], n))[: config.max_candidates]
+        kept: list[int] = []
+        for n in (n for n in ranked if scores[n, label] > config.min_score):
+            if all(iou(boxes[n], boxes[other]) <= config.nms_iou for other in kept):
+                kept.append(n)
+        found += [(scores[n, label], label, n) for n in kept]
+    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))[: config.max_detections]
+
+
+def check(logits: np.ndarray, offsets: np.ndarray, config: DecodeConfig) -> Detections:
+    predictions = {"logits": tf.constant(logits), "offsets": tf.constant(offsets)}
+    found = tf.function(lambda p: decode(p, tiny.ANCHORS, config))(predictions)
+    boxes = predicted_corners(predictions["offsets"], tiny.ANCHORS).numpy()
+    scores = tf.nn.softmax(predictions["logits"]).numpy()[..., :-1]
+    for b in range(len(logits)):
+        expected = greedy(boxes[b], scores[b], config)
+        count = int(found.counts[b])
+        assert count == len(expected)
+        np.testing.assert_array_equal(found.scores[b, :count], [one[0] for one in expected])
+        np.testing.assert_array_equal(found.classes[b, :count], [one[1] for one in expected])
+        clipped = np.clip([boxes[b, one[2]] for one in expected], 0, 1).reshape(-1, 4)
+        np.testing.assert_array_equal(found.boxes[b, :count], clipped)
+        assert not found.scores[b, count:].numpy().any() and not found.boxes[b, count:].numpy().any()
+    return found
+
+
+@pytest.mark.parametrize("config", [
+    IMPROVED_DECODE,
+    DecodeConfig(max_candidates=None),
+    DecodeConfig(max_candidates=20, max_detections=15, nms_iou=0.3, min_score=0.2),
+])  # fmt: skip
+def test_decoding_equals_greedy_nms(config: DecodeConfig) -> None:
+    bits = np.random.default_rng(0)
+    logits = bits.normal(0, 1.5, (2, N, CLASSES + 1)).astype(np.float32)
+    check(logits, bits.normal(0, 0.3, (2, N, 4)).astype(np.float32), config)
+
+
+@pytest.mark.parametrize("candidates", [None, 100])
+def test_near_uniform_and_equal_scores_are_settled_by_class_and_anchor(candidates: int | None) -> None:
+    bits = np.random.default_rng(1)
+    logits = np.zeros((2, N, CLASSES + 1), np.float32)
+    logits[1] += bits.normal(0, 1e-6, logits[1].shape).astype(np.float32)
+    found = check(logits, np.zeros((2, N, 4), np.float32), replace(IMPROVED_DECODE, max_candidates=candidates))
+    assert found.counts.numpy().min() > 50
+
+
+def test_a_score_must_be_above_the_threshold() -> None:
+    scores = np.full((1, N, CLASSES + 1), 1e-6, np.float32)
+    scores[..., -1] = 1.0
+    logits = np.log(scores)
+    logits[0, 5] = [0.0, 0.0, -80.0, -80.0]  # exactly one half for each of two classes
+    offsets = np.zeros((1, N, 4), np.float32)
+    assert int(check(logits, offsets, DecodeConfig(min_score=0.5)).counts[0]) == 0
+    assert int(check(logits, offsets, DecodeConfig(min_score=0.499)).counts[0]) == 2
+
+
+def test_nothing_found_is_an_empty_list() -> None:
+    logits = np.zeros((1, N, CLASSES + 1), np.float32)
+    logits[..., -1] = 20.0
+    found = check(logits, np.zeros((1, N, 4), np.float32), IMPROVED_DECODE)
+    assert int(found.counts[0]) == 0
+
+
+def test_boxes_are_those_of_the_targets_and_wild_ones_stay_finite() -> None:
+    bits = np.random.default_rng(2)
+    offsets = bits.normal(0, 0.5, (1, N, 4)).astype(np.float32)
+    expected = offsets_to_corners(offsets[0], tiny.ANCHORS.centroids)
+    np.testing.assert_allclose(predicted_corners(offsets, tiny.ANCHORS)[0], expected, rtol=1e-5, atol=1e-6)
+    wild = predicted_corners(tf.fill([1, N, 4], 1e4), tiny.ANCHORS)
+    assert np.isfinite(wild).all()

@@ -1,0 +1,123 @@
+"""The network: sizes, parameters, and outputs in the order of the anchors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model.network.mobilenet_v2 import OneCellConv2D, scaled_channels
+from model.network.ssd import NetworkShape, build_network
+from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MODEL, IMPROVED_ANCHORS, IMPROVED_MODEL
+from pipeline.errors import UserError
+from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
+from tests.model import tiny
+
+STRIDES = IMPROVED_ANCHORS.strides
+
+
+def test_the_baseline_has_the_parameters_of_the_notebook() -> None:
+    anchors = make_anchors(BASELINE_ANCHORS, 224)
+    network = build_network(BASELINE_MODEL, NetworkShape(224, BASELINE_ANCHORS.strides, anchors, 10))
+    assert network.count_params() == 3_004_928
+    assert sum(weight.shape.num_elements() for weight in network.non_trainable_weights) == 9_408
+    assert network.output_shape == {"logits": (None, 798, 11), "offsets": (None, 798, 4)}
+
+
+@pytest.mark.parametrize(("size", "count"), [(224, 4722), (112, 1206), (64, 390)])
+def test_the_improved_network_fits_its_anchors_at_every_size(size: int, count: int) -> None:
+    anchors = make_anchors(IMPROVED_ANCHORS, size)
+    network = build_network(replace(IMPROVED_MODEL, width_multiplier=0.25), NetworkShape(size, STRIDES, anchors, 3))
+    assert network.output_shape == {"logits": (None, count, 4), "offsets": (None, count, 4)}
+
+
+def test_outputs_are_ordered_by_map_row_column_and_box() -> None:
+    network = build_network(tiny.MODEL, NetworkShape(64, STRIDES, tiny.ANCHORS, tiny.CLASS_COUNT))
+    heads = {
+        "logits": [network.get_layer(f"scores_{k}").output for k in range(6)],
+        "offsets": [network.get_layer(f"shifts_{k}").output for k in range(6)],
+    }
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    outputs, maps = tf.keras.Model(network.input, [network.output, heads])(image)
+    for name, values in (("logits", tiny.CLASS_COUNT + 1), ("offsets", 4)):
+        index = 0
+        for feature_map, head in zip(tiny.ANCHORS.feature_maps, maps[name], strict=True):
+            for row in range(feature_map.size[0]):
+                for column in range(feature_map.size[1]):
+                    for box in range(len(feature_map.boxes)):
+                        expected = head[0, row, column, box * values : (box + 1) * values]
+                        np.testing.assert_array_equal(outputs[name][0, index], expected)
+                        index += 1
+        assert index == len(tiny.ANCHORS)
+
+
+def test_the_first_predictions_are_the_prior_and_no_offsets() -> None:
+    network = build_network(tiny.MODEL, NetworkShape(64, STRIDES, tiny.ANCHORS, tiny.CLASS_COUNT))
+    outputs = network(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
+    scores = tf.nn.softmax(outputs["logits"]).numpy()
+    np.testing.assert_allclose(scores[..., -1], 0.75, atol=0.1)
+    np.testing.assert_allclose(scores[..., :-1], 0.25 / tiny.CLASS_COUNT, atol=0.05)
+    np.testing.assert_allclose(outputs["offsets"], 0.0, atol=0.5)
+
+
+def test_pixels_are_scaled_to_minus_one_and_one() -> None:
+    network = build_network(tiny.MODEL, NetworkShape(64, STRIDES, tiny.ANCHORS, 3))
+    scaled = tf.keras.Model(network.input, network.get_layer("rescaling").output)
+    image = np.zeros((1, 64, 64, 3), np.uint8)
+    image[0, 0] = 255
+    assert scaled(image).numpy().min() == -1.0 and scaled(image).numpy().max() == 1.0
+
+
+def test_regularised_are_all_convolution_kernels_and_nothing_else() -> None:
+    network = build_network(tiny.MODEL, NetworkShape(64, STRIDES, tiny.ANCHORS, 3))
+    kernels = [w.numpy() for w in network.trainable_weights if "kernel" in w.name]
+    expected = sum(4e-5 * float((kernel.astype(np.float64) ** 2).sum()) for kernel in kernels)
+    assert len(kernels) == len(network.losses)
+    assert float(tf.add_n(network.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_anchors_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UserError, match=r"anchors.strides must be among 2, 4, 8, .*, got 12"):
+        build_network(tiny.MODEL, NetworkShape(64, (12, *STRIDES[1:]), tiny.ANCHORS, 3))
+    maps = tiny.ANCHORS.feature_maps
+    other = Anchors((FeatureMap((7, 7), maps[0].boxes), *maps[1:]))
+    with pytest.raises(UserError, match=r"stride 8 must lie on 8 x 8 cells, .* got 7 x 7"):
+        build_network(tiny.MODEL, NetworkShape(64, STRIDES, other, 3))
+
+
+@pytest.mark.parametrize(("channels", "width", "scaled"), [(32, 1.0, 32), (24, 0.5, 16), (16, 0.25, 8), (24, 0.35, 8)])
+def test_scaled_channels(channels: int, width: float, scaled: int) -> None:
+    assert scaled_channels(channels, width) == scaled
+
+
+def test_a_convolution_over_one_cell_is_that_of_keras() -> None:
+    network = build_network(tiny.MODEL, NetworkShape(64, STRIDES, tiny.ANCHORS, tiny.CLASS_COUNT))
+    names = [layer.name for layer in network.layers if isinstance(layer, OneCellConv2D)]
+    assert names == ["extra_2_b", "extra_3_b"]  # 64 pixels: strides 128 and 256 follow on one cell
+    cell = tf.constant(np.random.default_rng(0).normal(size=(4, 1, 1, 8)), tf.float32)
+    ours, keras = (kind(16, 3, strides=2, padding="same") for kind in (OneCellConv2D, tf.keras.layers.Conv2D))
+    ours.build(cell.shape)
+    keras.build(cell.shape)
+    keras.set_weights(ours.get_weights())
+    np.testing.assert_allclose(ours(cell), keras(cell), rtol=1e-6, atol=1e-6)
+
+
+def test_its_gradient_in_bfloat16_is_nothing_beside_the_middle() -> None:
+    layer = OneCellConv2D(64, 3, strides=2, padding="same", dtype="mixed_bfloat16")
+    cell = tf.constant(np.random.default_rng(0).normal(size=(4, 1, 1, 32)), tf.bfloat16)
+    layer.build(cell.shape)
+
+    @tf.function
+    def gradient() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(tf.cast(layer(cell), tf.float32))
+        return tape.gradient(total, layer.kernel)
+
+    for _ in range(20):  # the fault showed in one of three
+        tf.fill([4, 3, 3, 32, 64], np.float32("nan"))  # leaves its memory to the next
+        found = gradient().numpy()
+        assert found[1, 1].any()
+        found[1, 1] = 0.0
+        assert not found.any()

@@ -1,0 +1,25 @@
+"""What stands beside the drawing: names of runs, names of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.pictures.figures import png_path, short_names
+from pipeline.errors import UserError
+
+
+def test_runs_are_told_apart() -> None:
+    names = short_names(["runs/a", "other/a", "runs/b", "runs/b"])
+    assert names == {"runs/a": "runs/a", "other/a": "other/a", "runs/b": "b"}
+
+
+def test_an_output_is_a_png_file(tmp_path: Path) -> None:
+    assert png_path("out/a.png") == Path("out/a.png")
+    with pytest.raises(UserError, match=r"--output must be the name of a file that ends in .png, got a.jpg"):
+        png_path("a.jpg")
+    folder = tmp_path / "x.png"
+    folder.mkdir()
+    with pytest.raises(UserError, match=r"x\.png, a folder"):
+        png_path(str(folder))

@@ -1,0 +1,169 @@
+"""Configuration: checked when made, the same after a trip through JSON, and the same fingerprint for equal ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
+from pipeline.config.records_config import (
+    LATER,
+    AnchorConfig,
+    CanvasConfig,
+    MatchingConfig,
+    RecordsConfig,
+    ShardCounts,
+    canonical_json,
+    checksum,
+    from_dict,
+    to_dict,
+)
+from pipeline.config.run_config import AugmentConfig, LossConfig
+from pipeline.errors import UserError
+
+BASELINE = RecordsConfig(
+    source="cifar10",
+    anchors=BASELINE_ANCHORS,
+    matching=BASELINE_MATCHING,
+    canvas=CanvasConfig(size=224, object_size=(64, 64)),
+    shards=ShardCounts(train=16, val=2, test=4),
+)
+IMPROVED = dataclasses.replace(BASELINE, anchors=IMPROVED_ANCHORS, matching=IMPROVED_MATCHING, limit=100)
+
+
+@pytest.mark.parametrize("config", [BASELINE, IMPROVED], ids=["baseline", "improved"])
+def test_a_configuration_survives_json(config: RecordsConfig) -> None:
+    values = json.loads(json.dumps(to_dict(config)))
+    again = from_dict(RecordsConfig, values, where="manifest")
+    assert again == config
+    assert to_dict(again) == values
+    assert hash(again) == hash(config)
+
+
+def test_equal_configurations_have_equal_checksums() -> None:
+    """0 and 0.0 are equal settings; a fingerprint must not tell them apart, nor change on the way through JSON."""
+    whole = dataclasses.replace(BASELINE, canvas=dataclasses.replace(BASELINE.canvas, max_overlap=0), val_fraction=0)
+    real = dataclasses.replace(BASELINE, canvas=dataclasses.replace(BASELINE.canvas, max_overlap=0.0), val_fraction=0.0)
+    assert whole == real
+    again = from_dict(RecordsConfig, to_dict(whole), where="manifest")
+    assert checksum(to_dict(whole)) == checksum(to_dict(real)) == checksum(to_dict(again))
+
+
+def test_any_setting_changes_the_checksum() -> None:
+    others = [
+        dataclasses.replace(BASELINE, seed=1),
+        dataclasses.replace(BASELINE, copies=2),
+        dataclasses.replace(BASELINE, matching=MatchingConfig(0.3, 0.4)),
+        dataclasses.replace(BASELINE, canvas=dataclasses.replace(BASELINE.canvas, flip=True)),
+        IMPROVED,
+    ]
+    assert len({checksum(to_dict(c)) for c in [BASELINE, *others]}) == 6
+
+
+def test_canonical_json_does_not_depend_on_order() -> None:
+    assert canonical_json({"b": [1, 2.5], "a": "ü"}) == '{"a":"\\u00fc","b":[1,2.5]}'
+    assert checksum({"a": 1, "b": 2}) == checksum({"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("seed",), "0", "manifest.seed must be of type int, got '0'"),
+        (("seed",), True, "manifest.seed must be of type int, got True"),
+        (("seed",), 1.5, "manifest.seed must be of type int, got 1.5"),
+        (("limit",), "all", "manifest.limit must be of type int, got 'all'"),
+        (("source",), None, "manifest.source must be of type str, got None"),
+        (("canvas", "flip"), 1, "manifest.canvas.flip must be of type bool, got 1"),
+        (("canvas", "object_size"), [64], r"manifest.canvas.object_size must be a list of 2, got \[64\]"),
+        (("canvas", "object_size"), 64, "manifest.canvas.object_size must be a list, got 64"),
+        (("anchors", "scales"), ["0.9"], "manifest.anchors.scales must be of type float, got '0.9'"),
+        (("matching",), [], r"manifest.matching must have the fields .*, got \[\]"),
+        (("matching", "more"), 1, "manifest.matching must have the fields neutral_iou, positive_iou, got more"),
+        (("matching", "positive_iou"), 0, r"matching.positive_iou must be in \(0, 1\], got 0.0"),
+    ],
+)
+def test_values_of_another_type_are_named(path: tuple[str, ...], value: object, message: str) -> None:
+    values: Any = to_dict(BASELINE)
+    inner = values
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+    with pytest.raises(UserError, match=f"^{message}"):
+        from_dict(RecordsConfig, values, where="manifest")
+
+
+def test_a_missing_field_is_named() -> None:
+    values = to_dict(BASELINE)
+    del values["seed"]
+    with pytest.raises(UserError, match=r"^manifest must have the fields .*seed.*; it was written by another version"):
+        from_dict(RecordsConfig, values, where="manifest")
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A setting that was always there, and one that came later."""
+
+    old: int = 1
+    new: int = field(default=2, metadata=LATER)
+
+
+def test_only_a_field_that_came_later_may_be_missing() -> None:
+    assert from_dict(Grown, {"old": 5}, where="run") == Grown(old=5, new=2)
+    assert from_dict(Grown, {"old": 5, "new": 6}, where="run") == Grown(old=5, new=6)
+    assert to_dict(Grown()) == {"old": 1, "new": 2}
+    for values in ({"new": 6}, {"old": 5, "newer": 6}):
+        with pytest.raises(UserError, match=r"^run must have the fields new, old, got "):
+            from_dict(Grown, values, where="run")
+
+
+ANCHORS: dict[str, Any] = {
+    "strides": (8,), "scales": (0.5,), "aspect_ratios": ((1.0,),), "relative_to": "image",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "named"),
+    [
+        (AnchorConfig, {**ANCHORS, "strides": ()}, "anchors.strides"),
+        (AnchorConfig, {**ANCHORS, "strides": (0,)}, "anchors.strides"),
+        (AnchorConfig, {**ANCHORS, "scales": (0.5, 0.6)}, "anchors.scales"),
+        (AnchorConfig, {**ANCHORS, "scales": (0.0,)}, "anchors.scales"),
+        (AnchorConfig, {**ANCHORS, "scales": (float("nan"),)}, "anchors.scales"),
+        (AnchorConfig, {**ANCHORS, "aspect_ratios": ()}, "anchors.aspect_ratios"),
+        (AnchorConfig, {**ANCHORS, "aspect_ratios": ((),)}, "anchors.aspect_ratios"),
+        (AnchorConfig, {**ANCHORS, "aspect_ratios": ((-1.0,),)}, "anchors.aspect_ratios"),
+        (AnchorConfig, {**ANCHORS, "relative_to": "map"}, "anchors.relative_to"),
+        (AnchorConfig, {**ANCHORS, "scale_after_last": 0.0}, "anchors.scale_after_last"),
+        (MatchingConfig, {"positive_iou": 0.0, "neutral_iou": 0.5}, "matching.positive_iou"),
+        (MatchingConfig, {"positive_iou": 0.5, "neutral_iou": 1.1}, "matching.neutral_iou"),
+        (CanvasConfig, {"size": 0, "object_size": (1, 1)}, "canvas.size"),
+        (CanvasConfig, {"size": 64, "object_size": (65, 65)}, "canvas.object_size"),
+        (CanvasConfig, {"size": 64, "object_size": (40, 20)}, "canvas.object_size"),
+        (CanvasConfig, {"size": 64, "object_size": (20, 40), "objects": (0, 1)}, "canvas.objects"),
+        (CanvasConfig, {"size": 64, "object_size": (20, 40), "max_overlap": 1.5}, "canvas.max_overlap"),
+        (ShardCounts, {"train": 1, "val": 0, "test": 1}, "records.shards.val"),
+        (ShardCounts, {"train": 100_000, "val": 1, "test": 1}, "records.shards.train"),
+        (LossConfig, {"label_smoothing": 1.0}, "loss.label_smoothing"),
+        (LossConfig, {"label_smoothing": -0.1}, "loss.label_smoothing"),
+        (AugmentConfig, {"colour": 1.0}, "augment.colour"),
+        (AugmentConfig, {"colour": -0.1}, "augment.colour"),
+        (AugmentConfig, {"cutouts": -1}, "augment.cutouts"),
+        (AugmentConfig, {"cutout_side": 0.0}, "augment.cutout_side"),
+        (AugmentConfig, {"cutout_side": 1.0}, "augment.cutout_side"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(kind: type, settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=f"^{named} must be [^\n]*, got [^\n]*$"):
+        kind(**settings)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"copies": 0}, {"val_fraction": 1.0}, {"picture_format": "gif"}, {"limit": 0}], ids=str
+)
+def test_a_record_setting_out_of_range_is_named(setting: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"{next(iter(setting))} must be [^\n]*, got [^\n]*$"):
+        dataclasses.replace(BASELINE, **setting)

@@ -1,0 +1,214 @@
+"""The reader: dense targets, painted canvases, orders that can be found again, errors that name the shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config.records_config import ShardCounts
+from pipeline.errors import UserError
+from pipeline.reader.dataset import (
+    Reader,
+    evaluation_batches,
+    keys_of_step,
+    named_read_errors,
+    steps_per_pass,
+    training_batches,
+)
+from pipeline.reader.parsing import IGNORED
+from pipeline.records.manifest import Manifest
+from pipeline.records.record import Record
+from tests.record_sets import TINY, make_records, with_format, write_record_set
+
+
+def batches(dataset: tf.data.Dataset, count: int) -> list[Any]:
+    return list(dataset.take(count).as_numpy_iterator())
+
+
+def same(some: Iterable[Any], others: Iterable[Any]) -> bool:
+    pairs = zip(tf.nest.flatten(list(some)), tf.nest.flatten(list(others)), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def dense(record: Record, manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """One record's targets, one anchor after the other."""
+    classes = np.full(len(manifest.anchors), manifest.background, np.int32)
+    offsets = np.zeros((len(manifest.anchors), 4), np.float32)
+    for k, anchor in enumerate(record.targets.anchors):
+        classes[anchor] = record.targets.classes[k]
+        offsets[anchor] = record.targets.offsets[k]
+    for anchor in record.targets.ignored:
+        classes[anchor] = IGNORED
+    return classes, offsets
+
+
+def test_training_batches_hold_each_record_once_with_its_canvas_and_dense_targets(tmp_path: Path) -> None:
+    records = {"train": make_records(TINY, "train", 12), "val": [], "test": []}
+    manifest = write_record_set(tmp_path, records=records)
+    expected = {r.picture().tobytes(): dense(r, manifest) for r in records["train"]}
+    assert len(expected) == 12
+    for images, targets in batches(training_batches(manifest, batch=4, seed=0), 3):
+        assert images.dtype == np.uint8 and targets["classes"].dtype == np.int32
+        for image, classes, offsets in zip(images, targets["classes"], targets["offsets"], strict=True):
+            expected_classes, expected_offsets = expected.pop(image.tobytes())
+            np.testing.assert_array_equal(classes, expected_classes)
+            np.testing.assert_array_equal(offsets, expected_offsets)
+    assert not expected
+    assert any((dense(r, manifest)[0] == IGNORED).any() for r in records["train"])
+
+
+@pytest.mark.parametrize("picture_format", ["png", "jpeg"])
+def test_encoded_pictures_read_like_the_image_library_does(tmp_path: Path, picture_format: str) -> None:
+    config = with_format(TINY, picture_format)
+    records = make_records(config, "test", 5)
+    manifest = write_record_set(tmp_path, config=config, records={"train": [], "val": [], "test": records})
+    found: dict[str, np.ndarray] = {}
+    for images, truth in evaluation_batches(manifest, "test", batch=2).as_numpy_iterator():
+        found.update(zip([key.decode() for key in truth["keys"]], images, strict=True))
+    for record in records:
+        np.testing.assert_array_equal(found[record.key], record.picture())
+
+
+def test_evaluation_keeps_the_order_of_the_files_and_the_last_partial_batch(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, test=10)
+    records = {r.key: r for r in make_records(TINY, "test", 10)}
+    keys, sizes = [], []
+    for images, truth in evaluation_batches(manifest, "test", batch=4):
+        sizes.append(len(images))
+        for k, key in enumerate(truth["keys"].numpy()):
+            record = records[key.decode()]
+            keys.append(record.key)
+            np.testing.assert_array_equal(truth["boxes"][k].numpy(), record.boxes)
+            np.testing.assert_array_equal(truth["labels"][k].numpy(), record.labels)
+    assert sizes == [4, 4, 2]
+    assert keys == [f"test/test-{i}/0" for i in (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)]
+    limited = evaluation_batches(manifest, "test", batch=4, limit=5)
+    assert [len(images) for images, _ in limited] == [4, 1]
+
+
+def test_an_order_depends_on_seed_and_pass_alone(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=24)
+    once, again = (batches(training_batches(manifest, batch=8, seed=1), 6) for _ in range(2))
+    assert same(once, again)
+    assert not same(once[:3], once[3:])  # the second pass has another order
+    assert not same(once, batches(training_batches(manifest, batch=8, seed=2), 6))
+    tf.random.set_seed(3)
+    assert same(once, batches(training_batches(manifest, batch=8, seed=1), 6))
+    serial = training_batches(manifest, batch=8, seed=1, parallel_calls=1)
+    assert same(once, batches(serial, 6))
+
+
+@pytest.mark.parametrize("start_step", [1, 2, 3, 7])
+def test_a_stream_begins_at_any_step(tmp_path: Path, start_step: int) -> None:
+    manifest = write_record_set(tmp_path, train=26)  # 3 batches of 8 a pass, 2 records left over
+    assert steps_per_pass(manifest, 8) == 3
+    whole = batches(training_batches(manifest, batch=8, seed=5), 10)
+    assert same(
+        whole[start_step:],
+        batches(training_batches(manifest, batch=8, seed=5, start_step=start_step), 10 - start_step),
+    )
+
+
+def test_records_left_over_in_one_pass_come_in_another(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=10)
+    seen = {
+        image.tobytes() for images, _ in batches(training_batches(manifest, batch=8, seed=0), 8) for image in images
+    }
+    assert len(seen) == 10
+
+
+def test_readers_share_the_shards_and_no_record_is_read_by_two(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=25)  # shards of 9, 8 and 8 records
+    assert steps_per_pass(manifest, 6, readers=3) == 4
+    pictures = {r.picture().tobytes(): r.key for r in make_records(TINY, "train", 25)}
+    seen = []
+    for index in range(3):
+        reader = Reader(index, 3)
+        parts = batches(training_batches(manifest, batch=6, seed=1, reader=reader), 8)
+        own = [[pictures[image.tobytes()] for image in images] for images, _ in parts]
+        assert all(len(keys) == 2 for keys in own)
+        assert len({key for keys in own[:4] for key in keys}) == 8  # one pass: nothing twice
+        seen.append({key for keys in own for key in keys})
+        later = training_batches(manifest, batch=6, seed=1, start_step=5, reader=reader)
+        assert same(parts[5:], batches(later, 3))
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+
+
+def test_more_readers_than_shards_say_how_many_shards_are_needed(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=8)
+    with pytest.raises(UserError, match=r"must have at least 4 training shards, one for each worker, got 3"):
+        training_batches(manifest, batch=4, seed=0, reader=Reader(0, 4))
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+def test_the_keys_of_a_step_are_those_of_its_pictures(tmp_path: Path, readers: int) -> None:
+    manifest = write_record_set(tmp_path, train=26)
+    pictures = {r.picture().tobytes(): r.key for r in make_records(TINY, "train", 26)}
+    for step in (0, 2, 7):
+        parts = [
+            training_batches(manifest, batch=8, seed=5, start_step=step, reader=Reader(index, readers)).take(1)
+            for index in range(readers)
+        ]
+        expected = [pictures[image.tobytes()] for part in parts for images, _ in part for image in images.numpy()]
+        assert keys_of_step(manifest, batch=8, seed=5, step=step, readers=readers) == expected
+
+
+def test_a_picture_without_objects_is_all_background(tmp_path: Path) -> None:
+    record = make_records(TINY, "train", 1)[0]
+    none = np.zeros(0, np.int64)
+    targets = replace(record.targets, anchors=none, classes=none, offsets=np.zeros((0, 4), np.float32), ignored=none)
+    empty = replace(record, boxes=np.zeros((0, 4), np.float32), labels=none, targets=targets)
+    manifest = write_record_set(tmp_path, records={"train": [empty], "val": [], "test": [empty]})
+    ((_, dense_targets),) = batches(training_batches(manifest, batch=1, seed=0), 1)
+    assert (dense_targets["classes"] == manifest.background).all() and not dense_targets["offsets"].any()
+    ((_, truth),) = list(evaluation_batches(manifest, "test", batch=3))
+    assert truth["boxes"].shape.as_list() == [1, None, 4] and truth["labels"].row_lengths().numpy().tolist() == [0]
+
+
+def test_too_few_records_for_a_batch_say_so(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=5)
+    with pytest.raises(UserError, match=r"--batch must be at most the 5 training records of .*, got 8"):
+        training_batches(manifest, batch=8, seed=0)
+
+
+def test_a_flipped_bit_names_the_shard(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path)
+    path = tmp_path / manifest.shards["train"][1].name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=path.name), named_read_errors(manifest, "train"):
+        batches(training_batches(manifest, batch=4, seed=0), 6)
+
+
+def test_a_shard_that_goes_away_is_named(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path)
+    path = tmp_path / manifest.shards["test"][1].name
+    path.unlink()
+    with pytest.raises(UserError, match=path.name), named_read_errors(manifest, "test"):
+        batches(evaluation_batches(manifest, "test", batch=4), 6)
+
+
+def test_records_that_contradict_the_manifest_are_refused(tmp_path: Path) -> None:
+    config = replace(TINY, shards=ShardCounts(train=1, val=1, test=1))
+    good = make_records(config, "train", 4)
+    targets = replace(good[2].targets, ignored=np.array([100_000], np.int64))
+    window = replace(good[2].window, xmin=63)
+    short = good[2].encoded[:-3]
+    for number, bad in enumerate(
+        [replace(good[2], targets=targets), replace(good[2], window=window), replace(good[2], encoded=short)]
+    ):
+        manifest = write_record_set(
+            tmp_path / str(number), config=config, records={"train": [*good, bad], "val": [], "test": []}
+        )
+        with (
+            pytest.raises(UserError, match=r"every train record must parse.*record must hold"),
+            named_read_errors(manifest, "train"),
+        ):
+            batches(training_batches(manifest, batch=5, seed=0), 1)

@@ -1,0 +1,44 @@
+"""Keys: unique names, hashes that never change, and the choices made by them."""
+
+from __future__ import annotations
+
+from pipeline.records.keys import chosen, hash63, record_key, shard_name
+
+
+def test_a_key_names_split_source_and_copy() -> None:
+    assert record_key("train", "00042", 3) == "train/00042/3"
+
+
+def test_hashes_are_pinned() -> None:
+    assert hash63("") == 8238016292129134938
+    assert hash63("train/00042/0") == 5949519296265962714
+    assert hash63("Ünïcode") == 5955810495204970772
+
+
+def test_hashes_fit_beams_signed_64_bit_numbers() -> None:
+    hashes = [hash63(str(i)) for i in range(2000)]
+    assert min(hashes) >= 0 and max(hashes) < 2**63
+    assert max(hashes) > 2**62  # all 63 bits are used
+    assert len(set(hashes)) == 2000
+
+
+def test_a_choice_takes_about_its_fraction_and_does_not_change_with_more_ids() -> None:
+    ids = [f"{i:05d}" for i in range(20_000)]
+    val = [i for i in ids if chosen(i, 0.1, "val")]
+    assert abs(len(val) - 2000) < 5 * (20_000 * 0.1 * 0.9) ** 0.5
+    assert set(val) <= {i for i in ids if chosen(i, 0.2, "val")}
+
+
+def test_choices_for_two_purposes_are_independent() -> None:
+    ids = [f"{i:05d}" for i in range(20_000)]
+    both = sum(chosen(i, 0.5, "val") and chosen(i, 0.5, "another") for i in ids)
+    assert abs(both - 5000) < 400
+
+
+def test_fractions_0_and_1_take_none_and_all() -> None:
+    assert not any(chosen(str(i), 0.0, "val") for i in range(100))
+    assert all(chosen(str(i), 1.0, "val") for i in range(100))
+
+
+def test_a_shard_is_named_by_split_fingerprint_and_number() -> None:
+    assert shard_name("train", "0123abcd", 0, 16) == "train-0123abcd-00000-of-00016.tfrecord"
