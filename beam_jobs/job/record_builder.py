@@ -53,7 +53,9 @@ class ExampleMaker:
             item = self._companion(entry, bits)
             return self._source.read(item.reference), label_of(item)
 
-        canvas = make_canvas(self._config.canvas, picture, label_of(entry), bits, companion)
+        canvas = make_canvas(
+            self._config.canvas, picture, label_of(entry), bits, companion, evaluation=entry.split != "train"
+        )
         return self._made(entry, canvas.window, canvas.pixels, canvas.boxes, canvas.labels)
 
     def _fitted(self, entry: Entry, picture: Picture, bits: RandomBits) -> Made:
@@ -112,7 +114,8 @@ class ExampleMaker:
             reference = self._companion(entry, bits).reference if number else entry.reference
             return self._source.shape(reference), None
 
-        return boxes_of([p.rectangle for p in place_objects(config, draw, bits)], config.size)
+        placed = place_objects(config, draw, bits, evaluation=entry.split != "train")
+        return boxes_of([p.rectangle for p in placed], config.size)
 
     def _companion(self, entry: Entry, bits: RandomBits) -> Item:
         """One more object for a canvas, drawn from the items of the example's own split."""

@@ -54,6 +54,8 @@ def make_canvas(
     label: int,
     bits: RandomBits,
     companion: Callable[[RandomBits], tuple[Picture, int]] | None = None,
+    *,
+    evaluation: bool = False,
 ) -> Canvas:
     """Places a source picture, and as many companions as `config.objects` asks for, on a canvas.
 
@@ -63,6 +65,7 @@ def make_canvas(
         label: its class.
         bits: the example's own random bits.
         companion: draws one more picture and its label; needed where `config.objects` allows several.
+        evaluation: whether the canvas belongs to val or test; see `place_objects`.
 
     Returns:
         The canvas, its objects placed by `place_objects`. Later pictures lie over earlier ones.
@@ -76,7 +79,7 @@ def make_canvas(
         other, its_label = companion(bits)
         return (other.shape[0], other.shape[1]), (other, its_label)
 
-    placed = place_objects(config, draw, bits)
+    placed = place_objects(config, draw, bits, evaluation=evaluation)
     rectangles = [p.rectangle for p in placed]
     patches = []
     for p in placed:

@@ -69,7 +69,11 @@ def place_rectangle(
 
 
 def place_objects(
-    config: CanvasConfig, draw: Callable[[int, RandomBits], tuple[Shape, T]], bits: RandomBits
+    config: CanvasConfig,
+    draw: Callable[[int, RandomBits], tuple[Shape, T]],
+    bits: RandomBits,
+    *,
+    evaluation: bool = False,
 ) -> list[Placed[T]]:
     """Places as many objects as `config.objects` asks for, one after the other.
 
@@ -77,19 +81,21 @@ def place_objects(
         config: sizes and ranges.
         draw: gives the shape of object number n (from 0) and the object, from the bits if it is drawn.
         bits: the example's own random bits.
+        evaluation: whether the canvas belongs to val or test. Such a canvas is the same whatever training does.
 
     Returns:
         The objects in the order in which they are painted. One for which no place is found within the overlap
-        limit is left out, so there are between 1 and the number drawn. Each is flipped with probability one half
-        where `config.flip` is set.
+        limit is left out, so there are between 1 and the number drawn. In training, where `config.flip` is set, each
+        is flipped with probability one half.
     """
     placed: list[Placed[T]] = []
     for number in range(bits.between(*config.objects)):
         shape, what = draw(number, bits)
-        flipped = config.flip and bits.below(2) == 1
+        # Evaluation draws the flip and leaves it, so that `config.flip` does not move what is drawn next.
+        drawn = (config.flip or evaluation) and bits.below(2) == 1
         rectangle = place_rectangle(config, shape, [p.rectangle for p in placed], bits)
         if rectangle is not None:
-            placed.append(Placed(rectangle, flipped, what))
+            placed.append(Placed(rectangle, drawn and not evaluation, what))
     return placed
 
 
