@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.jars import JarSet, cache_folder, check_jars
+from cluster.jars import JarSet, check_jars, jars_folder
 
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
@@ -24,9 +24,9 @@ def fetch(jars: JarSet) -> list[Path]:
     locked = jars.locked()
     if not jars.cached.exists():
         say(f"fetching the {len(locked)} jars of {jars.pom} ...")
-        cache_folder().mkdir(parents=True, exist_ok=True)
+        jars_folder().mkdir(parents=True, exist_ok=True)
         # Beside its place: the whole set takes it by one rename.
-        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="fetching-") as folder:
+        with tempfile.TemporaryDirectory(dir=jars_folder(), prefix="fetching-") as folder:
             download(jars, Path(folder) / "jars")
             check_jars(Path(folder) / "jars", locked, "nothing of the set is used")
             if not jars.cached.exists():  # another command may have been faster

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from pipeline.records.manifest import file_sha256
+from pipeline.files import cache_folder, file_sha256
 
 _MAVEN = Path(__file__).with_name("maven")
 
@@ -33,7 +32,7 @@ class JarSet:
     @property
     def cached(self) -> Path:
         """The cache's folder of these jars: there and whole, or not there. Another lock has another folder."""
-        return cache_folder() / f"{self.folder.name}-{file_sha256(self.lock)[:12]}"
+        return jars_folder() / f"{self.folder.name}-{file_sha256(self.lock)[:12]}"
 
     def locked(self) -> dict[str, str]:
         """The SHA-256 of each jar, by file name. Raises `ClusterError` naming a line of the lock that is not one."""
@@ -50,9 +49,9 @@ FLINK_JARS = JarSet(_MAVEN / "flink")  # of the JobManager and the TaskManagers
 JOB_SERVER_JARS = JarSet(_MAVEN / "job-server")  # of Beam's job server, which brings its jobs' jars to Flink
 
 
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/prematch/jars`, by default below ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prematch" / "jars"
+def jars_folder() -> Path:
+    """Where sets of jars are kept: `jars` in the cache folder."""
+    return cache_folder() / "jars"
 
 
 def check_jars(folder: Path, locked: Mapping[str, str], way_out: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cluster.errors import run_command
 from cluster.fetch_jars import download
 from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, JarSet
-from pipeline.records.manifest import file_sha256
+from pipeline.files import file_sha256
 
 
 def write_lock(jars: JarSet) -> None:

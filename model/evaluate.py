@@ -16,9 +16,10 @@ from model.detection.coco import METRICS
 from model.detection.evaluator import Evaluator
 from model.pictures.figures import draw_detections
 from model.training.checkpoints import restore_best
-from model.training.run_folder import RunFolder, write_whole
+from model.training.run_folder import RunFolder
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, run_command
+from pipeline.files import write_whole
 from pipeline.records.manifest import check_shards, load_manifest
 
 PICTURES = 12  # of detections.png
@@ -68,12 +69,12 @@ def main() -> None:
 
     place = folder.evaluation
     place.mkdir(parents=True, exist_ok=True)
-    write_whole(place / "ground_truth.json", json.dumps(results.ground_truth))
-    write_whole(place / "detections.json", json.dumps(results.detections))
+    write_whole(place / "ground_truth.json", json.dumps(results.ground_truth).encode())
+    write_whole(place / "detections.json", json.dumps(results.detections).encode())
     draw_detections(results.pictures, run.class_names, place / "detections.png")
     described = {"split": FLAGS.split, "images": examples, "weights": weights, "records": manifest.folder,
                  "records_fingerprint": manifest.fingerprint}  # fmt: skip
-    write_whole(place / "metrics.json", json.dumps({**metrics, **described}, indent=1) + "\n")
+    write_whole(place / "metrics.json", (json.dumps({**metrics, **described}, indent=1) + "\n").encode())
 
     for name in METRICS:
         print(f"{name:10} {'no such objects' if metrics[name] < 0 else format(metrics[name], '.4f')}")

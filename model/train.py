@@ -5,6 +5,7 @@ python -m model.train --config=cifar10_improved --records=records/cifar10_improv
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -197,7 +198,7 @@ def main() -> None:
           )  # fmt: skip
     print(f"run: {folder.path} ({', '.join(folder.contents())})")
     print(f"next: make evaluate RUN={shlex.quote(str(folder.path))} RECORDS={shlex.quote(manifest.folder)}")
-    lock.close()
+    os.close(lock)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config.records_config import SPLITS
+from pipeline.files import file_sha256
 from pipeline.geometry.targets import encode_targets
 from pipeline.records.keys import chosen, hash63
-from pipeline.records.manifest import Manifest, Shard, file_sha256
+from pipeline.records.manifest import Manifest, Shard
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
 

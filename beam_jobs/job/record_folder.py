@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from beam_jobs.job import storage
 from beam_jobs.job.receipt import Receipt, holds, parse_receipt, receipt_name, rejected_text
 from pipeline.errors import UserError, disk_error
+from pipeline.files import lock_file
 from pipeline.records.keys import shard_name
 from pipeline.records.manifest import MANIFEST, REJECTED, Manifest
 
@@ -139,15 +140,7 @@ def _lock(path: str) -> int | None:
         if alive:
             raise UserError(f"{path} must have no job at work, got {alive[0]}; if that job is dead, delete {alive[0]}")
         return None
-    name = storage.join(path, LOCK)
-    while True:
-        lock = os.open(name, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise UserError(f"{path} must have no other job at work, got one that still runs; "
-                            "wait for it, or give another RECORDS") from None  # fmt: skip
-        if os.path.exists(name) and os.path.samestat(os.fstat(lock), os.stat(name)):
-            return lock
-        os.close(lock)  # the job before us removed it between our open and our lock
+    lock = lock_file(Path(path) / LOCK)
+    if lock is None:
+        raise UserError(f"another job is at work on {path}; wait for it to end, or give another RECORDS")
+    return lock

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline import files
 from pipeline.errors import UserError, disk_error
 
 BYTES = "application/octet-stream"
@@ -99,12 +100,12 @@ def write_whole(path: str, data: bytes, temporary: str) -> None:
     Raises `UserError` for a full or read-only disk.
     """
     try:
-        with create(temporary) as file:
-            file.write(data)
-            file.flush()
-            if is_local(temporary):
-                os.fsync(file.fileno())
-        rename(temporary, path)
+        if is_local(path):
+            files.write_whole(Path(path), data, part=Path(temporary))
+        else:
+            with create(temporary) as file:
+                file.write(data)
+            rename(temporary, path)
     except OSError as error:
         error.filename = error.filename or path  # a failed write does not say where it was
         raise disk_error(error) or error from None

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.sources.cifar10_pickle import load_batch, load_pickle
-from beam_jobs.sources.download import cache_folder, fetch, unpack
+from beam_jobs.sources.download import fetch, unpack
 from beam_jobs.sources.source import BadPicture, Item
 from pipeline.errors import UserError
-from pipeline.records.manifest import file_sha256
+from pipeline.files import cache_folder, file_sha256
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 

@@ -16,18 +16,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.errors import UserError, disk_error
-from pipeline.records.manifest import file_sha256
+from pipeline.files import file_sha256
 
 TIMEOUT_SECONDS = 30
 ABANDONED_SECONDS = 3600  # without a byte more, a part belongs to no one
 _BLOCK = 1 << 20
-
-
-def cache_folder() -> Path:
-    """Where data sets are kept: $PREMATCH_CACHE, or prematch in $XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("PREMATCH_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prematch"
 
 
 def fetch(url: str, target: Path, *, sha256: str, way_out: str) -> Path:

@@ -16,9 +16,10 @@ from model.distribution.workers import Worker
 from model.pictures.figures import draw_detections, draw_loss_curve
 from model.training.checkpoints import BestCheckpoint, LastCheckpoints, Progress
 from model.training.detector import LOSS_PARTS, Detector
-from model.training.run_folder import RunFolder, write_whole
+from model.training.run_folder import RunFolder
 from pipeline.config.run_config import TrainingConfig
 from pipeline.errors import UserError
+from pipeline.files import write_whole
 from pipeline.reader.dataset import keys_of_step
 from pipeline.records.manifest import Manifest
 
@@ -152,7 +153,7 @@ class WriteHistory(tf.keras.callbacks.Callback):
         writer = csv.DictWriter(text, self.COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        write_whole(self.folder.history, text.getvalue())
+        write_whole(self.folder.history, text.getvalue().encode())
         draw_loss_curve(self.rows, self.folder.loss_picture)
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from model.network.ssd import NetworkShape
 from pipeline.config.records_config import from_dict, to_dict
 from pipeline.config.run_config import Config
 from pipeline.errors import UserError
+from pipeline.files import lock_file, write_whole
 from pipeline.geometry.anchors import anchors_from_dict, make_anchors
 from pipeline.records.manifest import Manifest
 
@@ -72,19 +71,15 @@ class RunFolder:
 
     path: Path
 
-    def hold(self) -> IO[str]:
-        """Makes the folder one training's alone, as long as the file that is returned is open.
+    def hold(self) -> int:
+        """Makes the folder, and takes it for one training: until the handle that is returned is closed.
 
-        Raises `UserError` where another training holds it.
+        Raises `UserError` if another training has it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = (self.path / ".lock").open("a")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise UserError(f"--run must be a folder that no training writes to, got {self.path}, where one "
-                            "is at work; wait for it, or choose another --run") from None  # fmt: skip
+        lock = lock_file(self.path / ".lock")
+        if lock is None:
+            raise UserError(f"another training is at work on {self.path}; wait for it to end, or choose another --run")
         return lock
 
     @property
@@ -147,7 +142,7 @@ class RunFolder:
                 "command": command,
                 "versions": {"python": platform.python_version(), **versions},
             }
-            write_whole(self.config, json.dumps(values, indent=1) + "\n")
+            write_whole(self.config, (json.dumps(values, indent=1) + "\n").encode())
             return False
         differences = list(_differences(self.load().identity(), run.identity()))
         if differences:
@@ -181,13 +176,6 @@ class RunFolder:
         if version != FORMAT_VERSION:
             raise UserError(f"{self.config} must be of format version {FORMAT_VERSION}, got {version!r}")
         return dict(values)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it is there whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

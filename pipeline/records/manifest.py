@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from pipeline.config.records_config import MatchingConfig, RecordsConfig, checksum, from_dict, to_dict
 from pipeline.errors import UserError
+from pipeline.files import file_sha256
 from pipeline.geometry.anchors import Anchors, anchors_from_dict
 
 FORMAT_VERSION = 1
@@ -144,12 +144,3 @@ def check_shards(manifest: Manifest, split: str, progress: Callable[[Shard], Non
             raise UserError(f"{path} must have the SHA-256 {shard.sha256}, got another: it was altered; {WAY_OUT}")
         if progress is not None:
             progress(shard)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a local file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

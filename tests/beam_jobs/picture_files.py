@@ -13,7 +13,7 @@ from PIL import Image
 
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
 from beam_jobs.sources.source import Item, SourceBox
-from pipeline.records.manifest import file_sha256
+from pipeline.files import file_sha256
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 

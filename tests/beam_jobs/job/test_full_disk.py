@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,14 +61,22 @@ class Full:
 
 @pytest.mark.parametrize("kind", ["tfrecord", "json", "manifest.json"])
 def test_no_room_for_a_file(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    create = storage.create
+    create, fsync = storage.create, os.fsync
 
-    def full(path: str) -> object:
+    def is_it(path: str) -> bool:
         name = Path(path).name.rpartition(".")[0]
-        is_it = name == kind or name.endswith(f"-of-00002.{kind}")
-        return Full(create(path), 100) if is_it else create(path)
+        return name == kind or name.endswith(f"-of-00002.{kind}")
 
-    monkeypatch.setattr(storage, "create", full)
+    def small(path: str) -> object:
+        return Full(create(path), 100) if is_it(path) else create(path)
+
+    def full(handle: int) -> None:
+        if is_it(os.readlink(f"/proc/self/fd/{handle}")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr(storage, "create", small)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match=rf"cannot write {tmp_path}.*: no space left"):
         make_set(tmp_path)
     assert not (tmp_path / "manifest.json").exists() and not list(tmp_path.glob(".*"))

@@ -20,7 +20,7 @@ from beam_jobs.sources import cifar10
 from beam_jobs.sources.cifar10 import FOLDER, META, TEST, TRAIN, Cifar10
 from beam_jobs.sources.download import fetch, unpack
 from pipeline.errors import UserError
-from pipeline.records.manifest import file_sha256
+from pipeline.files import file_sha256
 from tests.beam_jobs.record_job import checksums
 from tests.cifar10_files import write_archive, write_cifar10
 

@@ -79,7 +79,7 @@ def test_a_second_training_in_the_same_folder_is_refused(tmp_path: Path) -> None
             time.sleep(0.05)
         first.send_signal(signal.SIGSTOP)
         printed = run_command(*train(records, run), status=1)
-        assert f"--run must be a folder that no training writes to, got {run}" in printed
+        assert f"another training is at work on {run}" in printed
     finally:
         first.kill()
         first.wait()

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.config.records_config import checksum
 from pipeline.errors import UserError
+from pipeline.files import file_sha256
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.manifest import (
     FORMAT_VERSION,
@@ -18,7 +19,6 @@ from pipeline.records.manifest import (
     Manifest,
     Shard,
     check_shards,
-    file_sha256,
     load_manifest,
 )
 from tests.pipeline.config.test_records_config import BASELINE

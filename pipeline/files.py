@@ -1,0 +1,111 @@
+"""Files on local disks: written whole or not at all, hashed, locked; and the folder of what is downloaded."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+import uuid
+from pathlib import Path
+from typing import BinaryIO
+
+_BLOCK = 1 << 20
+
+
+def write_whole(path: Path, data: bytes, *, part: Path | None = None) -> None:
+    """Writes a file so that, whenever the machine stops, it is there whole or not at all.
+
+    The bytes go to a temporary file, reach the disk, and then take the name.
+
+    Args:
+        path: the file. One that is there is replaced.
+        data: its bytes.
+        part: the temporary file, which must not be there; default: a hidden one beside `path`.
+
+    Raises `OSError` that names the file.
+    """
+    part = part or path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    file = part.open("xb")
+    try:
+        with file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        error.filename = str(path)  # a failed write does not say where it was
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder have reached the disk: a rename alone may be lost with the power."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a regular file for reading bytes. Raises `OSError` for anything else.
+
+    A FIFO would make `open` wait for whoever writes to it, and a device may never end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        kind = "a folder" if stat.S_ISDIR(mode) else "a FIFO, a socket or a device"
+        raise OSError(f"{os.fspath(path)} must be a regular file, got {kind}")
+    return os.fdopen(handle, "rb")
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a regular file. Raises `OSError` like `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a regular file, in hex. Raises `OSError` like `open_regular`."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def lock_file(path: Path) -> int | None:
+    """Takes the lock of a file, which is made if need be. The kernel drops it when the process ends, however it ends.
+
+    Returns:
+        A handle that keeps the lock until it is closed, or None if another process has the lock.
+    """
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+        os.close(handle)  # whoever had the lock deleted the file between our open and our lock
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $PREMATCH_CACHE, or `prematch` in $XDG_CACHE_HOME or ~/.cache.
+
+    Raises `OSError` if none of them is set and the user has no home folder.
+    """
+    if own := os.environ.get("PREMATCH_CACHE"):
+        return Path(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "prematch"
+    try:
+        return Path.home() / ".cache" / "prematch"
+    except RuntimeError:
+        raise OSError("no home folder is known for this user; say with PREMATCH_CACHE where downloads go") from None
