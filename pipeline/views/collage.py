@@ -1,4 +1,4 @@
-"""Canvas: source pictures, resized and perhaps flipped, placed on a black square. What it paints, it also says."""
+"""Collages: source pictures, resized and perhaps flipped, on a black square; and the ground truth that results."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Canvas:
 
 
 def paint(height: int, width: int, window: Rectangle, pixels: Picture) -> Picture:
-    """A black picture of the given size, pixels, with the window painted. -> [height, width, 3]."""
+    """A black picture of height x width pixels with the window painted in. -> [height, width, 3]."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[window.ymin : window.ymin + window.height, window.xmin : window.xmin + window.width] = pixels
     return picture
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:
-    """Bilinear, in OpenCV's bit-exact form: the same pixels on every processor. -> [height, width, 3]."""
+    """Bilinear resize. OpenCV's bit-exact form gives the same pixels on every CPU. -> [height, width, 3]."""
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
 
 
@@ -57,18 +57,18 @@ def make_canvas(
     *,
     evaluation: bool = False,
 ) -> Canvas:
-    """Places a source picture, and as many companions as `config.objects` asks for, on a canvas.
+    """Places a source picture on a canvas, with as many companions as `config.objects` asks for.
 
     Args:
         config: sizes and ranges.
-        picture: [h, w, 3] uint8 RGB, always placed first.
+        picture: [h, w, 3] uint8 RGB; it is placed first.
         label: its class.
-        bits: the example's own random bits.
-        companion: draws one more picture and its label; needed where `config.objects` allows several.
+        bits: the record's own random bits.
+        companion: draws one more picture and its label; needed if `config.objects` allows several.
         evaluation: whether the canvas belongs to val or test; see `place_objects`.
 
     Returns:
-        The canvas, its objects placed by `place_objects`. Later pictures lie over earlier ones.
+        The canvas, with objects placed by `place_objects`. Later pictures cover earlier ones.
     """
 
     def draw(number: int, bits: RandomBits) -> tuple[Shape, tuple[Picture, int]]:

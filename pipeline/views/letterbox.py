@@ -1,4 +1,4 @@
-"""Fitting: a picture with boxes of its own, scaled to the canvas with its shape kept, at the upper left."""
+"""Letterbox: a picture with boxes of its own, scaled to fit the canvas, aspect ratio kept, at the upper left."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pipeline.views.placement import Rectangle, scaled_shape
 
 @dataclass(frozen=True)
 class Transform:
-    """Pixels of the source to pixels of the canvas: `y · scale_y + offset_y`, `x · scale_x + offset_x`.
+    """From pixels of the source to pixels of the canvas: `y · scale_y + offset_y`, `x · scale_x + offset_x`.
 
-    A picture that was flipped left-right has a negative `scale_x`.
+    `scale_x` is negative if the picture was flipped left to right.
     """
 
     scale_y: float
@@ -27,7 +27,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class FittedPicture:
-    """A picture on its canvas, and its boxes there."""
+    """A picture as it lies on the canvas, with its boxes."""
 
     window: Rectangle
     pixels: Picture  # [window.height, window.width, 3]
@@ -36,13 +36,13 @@ class FittedPicture:
 
 
 def fit_picture(picture: Picture, corners: Array, *, size: int, flipped: bool) -> FittedPicture:
-    """Scales a picture so that its longer side is the canvas's, and its boxes with it.
+    """Scales a picture and its boxes until the longer side is the canvas's.
 
     Args:
         picture: [h, w, 3] uint8 RGB.
         corners: boxes in pixels of the picture, [G, 4].
         size: of the square canvas, pixels.
-        flipped: left-right, before it is scaled.
+        flipped: left to right, before scaling.
     """
     height, width = picture.shape[:2]
     boxes, window, transform = fit_boxes(corners, (height, width), size=size, flipped=flipped)

@@ -1,4 +1,4 @@
-"""Placement: where the objects of a canvas go, from random bits alone. No pixels."""
+"""Where the objects of a collage go: drawn from random bits, without looking at a pixel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLACEMENT_TRIES = 50
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Whole pixels of the canvas; `ymin` and `xmin` inside."""
+    """Whole pixels: rows `ymin` to `ymin + height - 1`, columns `xmin` to `xmin + width - 1`."""
 
     ymin: int
     xmin: int
@@ -33,7 +33,7 @@ class Placed(Generic[T]):
     """An object and its place."""
 
     rectangle: Rectangle
-    flipped: bool  # left-right, before it was placed
+    flipped: bool  # left to right
     what: T
 
 
@@ -45,7 +45,7 @@ def overlap_share(a: Rectangle, b: Rectangle) -> float:
 
 
 def scaled_shape(shape: Shape, side: int) -> Shape:
-    """The shape of a picture whose longer side is scaled to `side` pixels: rounded, halves up, at least 1."""
+    """The shape of a picture once its longer side is `side` pixels: rounded, halves up, at least 1 x 1."""
     longer = max(shape)
     height, width = (max(1, (2 * side * n + longer) // (2 * longer)) for n in shape)
     return height, width
@@ -54,9 +54,10 @@ def scaled_shape(shape: Shape, side: int) -> Shape:
 def place_rectangle(
     config: CanvasConfig, shape: tuple[int, int], placed: list[Rectangle], bits: RandomBits
 ) -> Rectangle | None:
-    """A free place for a picture of `shape` (height, width; only the ratio counts), or None if none is found.
+    """Looks for a free place for a picture of `shape`: height and width, of which only the ratio matters.
 
-    Its longer side is drawn from `object_size`, its corner from [0, canvas − side), as in the notebook.
+    The longer side is drawn from `object_size`, the corner from [0, canvas − side). Returns None if no place within
+    the overlap limit turns up in `PLACEMENT_TRIES` draws.
     """
     side = bits.between(*config.object_size)
     height, width = scaled_shape(shape, side)
@@ -75,23 +76,22 @@ def place_objects(
     *,
     evaluation: bool = False,
 ) -> list[Placed[T]]:
-    """Places as many objects as `config.objects` asks for, one after the other.
+    """Places as many objects as `config.objects` asks for, one by one.
 
     Args:
         config: sizes and ranges.
-        draw: gives the shape of object number n (from 0) and the object, from the bits if it is drawn.
-        bits: the example's own random bits.
-        evaluation: whether the canvas belongs to val or test. Such a canvas is the same whatever training does.
+        draw: the shape of object number n, counted from 0, and the object itself; may draw from the bits.
+        bits: the record's own random bits.
+        evaluation: whether the canvas belongs to val or test. Settings of training do not change such a canvas.
 
     Returns:
-        The objects in the order in which they are painted. One for which no place is found within the overlap
-        limit is left out, so there are between 1 and the number drawn. In training, where `config.flip` is set, each
-        is flipped with probability one half.
+        The objects in painting order. Objects that find no place are left out, but the first always finds one. For
+        training, if `config.flip` is set, each is flipped with probability one half.
     """
     placed: list[Placed[T]] = []
     for number in range(bits.between(*config.objects)):
         shape, what = draw(number, bits)
-        # Evaluation draws the flip and leaves it, so that `config.flip` does not move what is drawn next.
+        # Evaluation draws this bit too, but never flips: `config.flip` must not change what is drawn next.
         drawn = (config.flip or evaluation) and bits.below(2) == 1
         rectangle = place_rectangle(config, shape, [p.rectangle for p in placed], bits)
         if rectangle is not None:

@@ -72,3 +72,23 @@ def test_between_includes_both_ends() -> None:
 def test_first_draws_of_many_keys_are_even() -> None:
     counts = np.bincount([RandomBits(0, f"train/{i:05d}/0").below(10) for i in range(5000)], minlength=10)
     assert ((counts - 500) ** 2 / 500).sum() < 27.9  # chi-squared, 9 degrees of freedom, p = 0.001
+
+
+def test_below_each_takes_the_high_half_of_the_next_draws() -> None:
+    limits = np.array([[1, 10], [1000, 2**31 - 1], [7, 7], [3, 65536]])
+    draws = [RandomBits(0, "a")._raw(8).tolist(), RandomBits(0, "a").below_each(limits).ravel().tolist()]
+    assert draws[1] == [
+        (draw >> 32) * limit >> 32 for draw, limit in zip(draws[0], limits.ravel().tolist(), strict=True)
+    ]
+
+
+def test_below_each_leaves_the_stream_where_its_draws_end() -> None:
+    bits, apart = RandomBits(0, "a"), RandomBits(0, "a")
+    first = bits.below_each(np.full(6, 100)), bits.below_each(np.full(4, 100))
+    whole = apart.below_each(np.full(12, 100))
+    np.testing.assert_array_equal(np.concatenate([first[0], first[1]]), whole[[0, 1, 2, 3, 4, 5, 8, 9, 10, 11]])
+
+
+def test_below_each_is_even() -> None:
+    counts = np.bincount(RandomBits(0, "even").below_each(np.full(5000, 10)), minlength=10)
+    assert ((counts - 500) ** 2 / 500).sum() < 27.9  # chi-squared, 9 degrees of freedom, p = 0.001

@@ -1,0 +1,92 @@
+"""A view: which part of a picture is shown, where that part lies on the canvas, and where its boxes lie then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.geometry.boxes import Array
+from pipeline.views.placement import Rectangle, Shape
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of a picture that is shown, scaled to fill its place on the canvas. Both are whole pixels."""
+
+    shown: Rectangle  # pixels of the picture
+    place: Rectangle  # pixels of the canvas
+    mirrored: bool  # left to right, within its place
+
+
+def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool) -> View:
+    """Shows a window of a picture as large as the canvas allows, at the canvas's upper left.
+
+    Args:
+        window: pixels of the picture. It may reach outside of it: there the canvas keeps its fill colour.
+        shape: height and width of the picture, pixels.
+        size: of the square canvas, pixels. The longer side of the window becomes this long.
+        mirrored: left to right, the part that lies outside included.
+
+    Returns:
+        The view. Its place is rounded to whole pixels, halves up, and is at least one pixel wide and high.
+
+    Raises:
+        ValueError: if the window holds no pixel of the picture.
+    """
+    ymin, xmin = max(window.ymin, 0), max(window.xmin, 0)
+    ymax, xmax = min(window.ymin + window.height, shape[0]), min(window.xmin + window.width, shape[1])
+    if ymax <= ymin or xmax <= xmin:
+        raise ValueError(f"window must hold a pixel of a picture of {shape[0]} x {shape[1]}, got {window}")
+    # Mirrored, what lies right of the picture lies left of it.
+    left = window.xmin + window.width - xmax if mirrored else xmin - window.xmin
+    top = ymin - window.ymin
+    longer = max(window.height, window.width)
+    place_top, place_bottom = _scaled_edges(top, top + ymax - ymin, size, longer)
+    place_left, place_right = _scaled_edges(left, left + xmax - xmin, size, longer)
+    return View(
+        shown=Rectangle(ymin, xmin, ymax - ymin, xmax - xmin),
+        place=Rectangle(place_top, place_left, place_bottom - place_top, place_right - place_left),
+        mirrored=mirrored,
+    )
+
+
+def boxes_in_view(view: View, corners: Array, *, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The boxes of a picture as they lie on the canvas.
+
+    A box is kept if its centre is shown and something of it is left (SSD, arXiv 1512.02325, section 2.2, data
+    augmentation). It is cut where the shown part ends.
+
+    Args:
+        view: of the picture.
+        corners: boxes in pixels of the picture, [G, 4].
+        size: of the square canvas, pixels.
+
+    Returns:
+        Corners in [0, 1] of the canvas, [K, 4] float32, as a record stores them; which boxes they are, [K] ascending.
+    """
+    corners = np.asarray(corners, np.float64).reshape(-1, 4)
+    shown, place = view.shown, view.place
+    low = np.array([shown.ymin, shown.xmin], np.float64)
+    high = np.array([shown.ymin + shown.height, shown.xmin + shown.width], np.float64)
+    centers = (corners[:, :2] + corners[:, 2:]) / 2
+    inside = ((centers >= low) & (centers < high)).all(axis=1)
+    scale = np.array([place.height / shown.height, place.width / shown.width])
+    starts = (np.clip(corners[:, :2], low, high) - low) * scale
+    ends = (np.clip(corners[:, 2:], low, high) - low) * scale
+    if view.mirrored:
+        starts[:, 1], ends[:, 1] = place.width - ends[:, 1], place.width - starts[:, 1].copy()
+    origin = np.array([place.ymin, place.xmin], np.float64)
+    boxes = (np.concatenate([starts + origin, ends + origin], axis=1) / size).astype(np.float32)
+    kept = np.flatnonzero(inside & (boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    return boxes[kept], kept
+
+
+def _scaled_edges(low: int, high: int, size: int, longer: int) -> tuple[int, int]:
+    """Both edges of an interval times size / longer, rounded halves up, at least one apart and below `size`."""
+    first, last = ((2 * edge * size + longer) // (2 * longer) for edge in (low, high))
+    if last > first:
+        return first, last
+    first = min(first, size - 1)
+    return first, first + 1
