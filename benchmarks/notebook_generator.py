@@ -92,6 +92,7 @@ class NotebookGenerator:
         kinds = self.classes + 1
         encoded = self.template(len(truths))
         one_hot = np.eye(kinds)
+        ignore_iou = self.matching.ignore_iou or self.matching.positive_iou  # from there on every anchor is matched
         for i, truth in enumerate(truths):
             if len(truth) == 0:
                 continue
@@ -109,8 +110,8 @@ class NotebookGenerator:
             encoded[i, matches, -8:-4] = corners[matched_truths]
             similarities[:, matches] = 0
 
-            neutral = np.nonzero(np.amax(similarities, axis=0) >= self.matching.neutral_iou)[0]
-            encoded[i, neutral, self.classes] = 0
+            ignored = np.nonzero(np.amax(similarities, axis=0) >= ignore_iou)[0]
+            encoded[i, ignored, self.classes] = 0
 
         encoded[:, :, :-4] = corners_to_centroids(encoded[:, :, :-4])
         encoded = corners_to_centroids(encoded)

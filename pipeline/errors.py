@@ -14,6 +14,12 @@ class UserError(Exception):
     """A problem that the user can mend. The message is one line: what is wrong, where, and the way out."""
 
 
+def require(condition: bool, name: str, must_be: str, got: object) -> None:
+    """Raises `UserError` "<name> must be <must_be>, got <got>" unless the condition holds."""
+    if not condition:
+        raise UserError(f"{name} must be {must_be}, got {got!r}")
+
+
 def disk_error(error: OSError) -> UserError | None:
     """A `UserError` for a full or read-only disk, None for any other operating-system error."""
     reasons = {errno.ENOSPC: "no space left", errno.EDQUOT: "disk quota exceeded", errno.EROFS: "read-only file system",

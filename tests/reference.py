@@ -58,7 +58,7 @@ def iou(a: Box, b: Box) -> float:
     return intersection / union
 
 
-def assign(overlaps: Sequence[Sequence[float]], positive_iou: float, neutral_iou: float) -> Assignment:
+def assign(overlaps: Sequence[Sequence[float]], positive_iou: float, ignore_iou: float | None) -> Assignment:
     """Both passes of matching, from the IoU of every ground truth (rows) with every anchor (columns)."""
     table = [[round(value, 9) for value in row] for row in overlaps]
     anchor_count = len(table[0]) if table else 0
@@ -84,7 +84,7 @@ def assign(overlaps: Sequence[Sequence[float]], positive_iou: float, neutral_iou
                 best_value, best_g = table[g][a], g
         if best_g >= 0 and best_value >= positive_iou:
             ground_truth_of[a] = best_g
-        elif best_g >= 0 and best_value >= neutral_iou:
+        elif best_g >= 0 and ignore_iou is not None and best_value >= ignore_iou:
             ignored.add(a)
     return Assignment(ground_truth_of, ignored)
 

@@ -16,7 +16,8 @@ from beam_jobs.job.receipt import Receipt, rejected_lines, rejected_text
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.shard_statistics import add_up
 from beam_jobs.sources.source import Source
-from pipeline.config.records_config import SPLITS, RecordsConfig, checksum, to_dict
+from pipeline.config.plain import checksum, to_dict
+from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manifest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from beam_jobs.job import storage
-from pipeline.config.records_config import canonical_json, checksum
+from pipeline.config.plain import canonical_json, checksum
 from pipeline.records.manifest import Shard
 
 

@@ -1,4 +1,4 @@
-"""Positive from IoU 0.4 and neutral from 0.3, in place of 0.5 and 0.4: more anchors an object."""
+"""Positive from IoU 0.4 and ignored from 0.3 instead of 0.5 and 0.4: more anchors match each object."""
 
 from dataclasses import replace
 
@@ -8,5 +8,5 @@ from pipeline.config.records_config import MatchingConfig
 CONFIG = replace(
     REFERENCE,
     name="ablations.low_thresholds",
-    records=replace(REFERENCE.records, matching=MatchingConfig(positive_iou=0.4, neutral_iou=0.3)),
+    records=replace(REFERENCE.records, matching=MatchingConfig(positive_iou=0.4, ignore_iou=0.3)),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from model.network.ssd import NetworkShape
-from pipeline.config.records_config import from_dict, to_dict
+from pipeline.config.plain import from_dict, to_dict
 from pipeline.config.run_config import Config
 from pipeline.errors import UserError
 from pipeline.files import lock_file, write_whole

@@ -1,1 +1,1 @@
-"""Configuration: what decides the bytes of a record set, and what decides a run. Plain data."""
+"""Configuration of record sets and runs: frozen dataclasses that are stored as JSON."""

@@ -1,10 +1,12 @@
-"""Configuration of a run: model, loss, decoding, training. Plain data; the trainer gives it its meaning."""
+"""Configuration of a run: model, loss, decoding, training and augmentation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.config.records_config import LATER, RecordsConfig, require
+from pipeline.config.plain import LATER
+from pipeline.config.records_config import RecordsConfig
+from pipeline.errors import require
 
 BOX_LOSSES = ("huber", "squared", "giou", "tfa:giou")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -12,14 +14,14 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """MobileNetV2-SSD. The heads come from the manifest's anchors, not from here."""
+    """MobileNetV2-SSD. Its heads are not configured here: they follow from the manifest's anchors."""
 
     width_multiplier: float = 1.0
     batch_norm_momentum: float = 0.99
     batch_norm_in_extra_layers: bool = True
     head_bias: bool = True
-    weight_decay: float = 4e-5  # L2 on convolution kernels, as MobileNetV2's
-    synchronized_batch_norm: bool = False  # statistics of the global batch, in place of each replica's share
+    weight_decay: float = 4e-5  # L2 on convolution kernels; the value is MobileNetV2's
+    synchronized_batch_norm: bool = False  # statistics over the global batch instead of each replica's part
 
     def __post_init__(self) -> None:
         require(self.width_multiplier > 0, "model.width_multiplier", "positive", self.width_multiplier)
@@ -29,14 +31,14 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Cross entropy on positives and mined negatives, plus the offsets' error on positives, over the positives."""
+    """Cross entropy on positives and mined negatives, plus the error of the positives' boxes, per positive."""
 
-    offsets: str = "huber"  # of offsets: "huber" (δ = 1), "squared"; of boxes: "giou", "tfa:giou"
+    offsets: str = "huber"  # on offsets: "huber" (δ = 1) or "squared"; on boxes: "giou" or "tfa:giou"
     offsets_weight: float = 1.0
-    mining: str = "image"  # "image": hardest of each picture; "batch": hardest of each replica's batch
+    mining: str = "image"  # the hardest negatives of each picture ("image") or of each replica's batch ("batch")
     negatives_per_positive: float = 3.0
-    min_negatives: int = 8  # of each picture, with mining by image
-    label_smoothing: float = field(default=0.0, metadata=LATER)  # share of each target spread over all classes
+    min_negatives: int = 8  # of each picture; with mining by image
+    label_smoothing: float = field(default=0.0, metadata=LATER)  # share of each target that is spread over all classes
 
     def __post_init__(self) -> None:
         require(self.offsets in BOX_LOSSES, "loss.offsets", f"one of {', '.join(BOX_LOSSES)}", self.offsets)
@@ -49,12 +51,12 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Learning rate: "exponential", base · decay^(epoch − 1) by epochs from 1; or "cosine" to 0 after a warm-up."""
+    """The learning rate: "exponential", base · decay^(epoch − 1) with epochs from 1, or "cosine", after a warm-up."""
 
     kind: str
     base: float
-    decay: float = 0.98  # of "exponential", each epoch
-    warmup_steps: int = 0  # of "cosine", linear from 0
+    decay: float = 0.98  # for "exponential", per epoch
+    warmup_steps: int = 0  # for "cosine": linear from 0 up to `base`, then down to 0 at the end of training
 
     def __post_init__(self) -> None:
         require(self.kind in ("exponential", "cosine"), "schedule.kind", '"exponential" or "cosine"', self.kind)
@@ -65,12 +67,12 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class DecodeConfig:
-    """From predictions to detections: score threshold, greedy NMS by class, the best of all classes."""
+    """From predictions to detections: score threshold, greedy NMS in each class, then the best of all classes."""
 
     min_score: float = 0.01
     nms_iou: float = 0.45
     max_detections: int = 200
-    max_candidates: int | None = 400  # of each class, before NMS; None keeps every one, as the notebook does
+    max_candidates: int | None = 400  # for each class, before NMS; None: all, as `baseline` has it
 
     def __post_init__(self) -> None:
         require(0 <= self.min_score < 1, "decode.min_score", "in [0, 1)", self.min_score)
@@ -82,20 +84,20 @@ class DecodeConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long, how fast, and what is watched."""
+    """Batches, epochs, learning rate, evaluation during training, and the arithmetic."""
 
     schedule: ScheduleConfig
     optimizer: str = "adam"
-    batch: int = 32  # global: shared out among the replicas
+    batch: int = 32  # pictures in a global batch, divided among the replicas
     epochs: int = 50
     epoch_steps: int | None = None  # None: one pass over the training records
-    average_decay: float | None = 0.999  # of the averaged weights that are evaluated; None: no averages
+    average_decay: float | None = 0.999  # of the averaged weights, which are evaluated; None: the raw weights are
     evaluate_every: int = 1  # epochs
-    evaluate_examples: int | None = None  # of val, during training; None: all
+    evaluate_examples: int | None = None  # the first of val; None: all
     seed: int = 0
-    precision: str = "float32"  # of the network's arithmetic; weights and losses are always float32
+    precision: str = "float32"  # of the network's arithmetic; weights and losses stay float32
     xla: bool = False  # compile the step with XLA
-    deterministic: bool = False  # the same bits in every run on the same devices, at some cost
+    deterministic: bool = False  # the same bits in every run on the same devices; slower
 
     def __post_init__(self) -> None:
         known = self.precision in PRECISIONS
@@ -112,12 +114,12 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes of training pictures that leave the matched anchors what they are. All off by default."""
+    """Random changes of training pictures that need no new matching. All are off by default."""
 
-    flip: bool = False  # the whole canvas, left-right, with probability one half
-    colour: float = 0.0  # contrast, saturation and each channel's gain are from 1 - colour to 1 + colour; black stays
-    cutouts: int = 0  # black squares on each picture
-    cutout_side: float = 0.125  # of such a square, as a share of the canvas
+    flip: bool = False  # mirror the whole canvas left to right with probability one half
+    colour: float = 0.0  # contrast, saturation and channel gains are drawn from 1 ± colour; black stays black
+    cutouts: int = 0  # black squares on each canvas
+    cutout_side: float = 0.125  # as a share of the canvas
 
     def __post_init__(self) -> None:
         require(0 <= self.colour < 1, "augment.colour", "in [0, 1)", self.colour)
@@ -127,7 +129,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """One entry of `configs/`: a record set, and a run on it."""
+    """What a file of `configs/` defines: a record set and a run on it."""
 
     name: str
     records: RecordsConfig

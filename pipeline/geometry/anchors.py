@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import AnchorConfig, checksum
+from pipeline.config.plain import checksum
+from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import UserError
 from pipeline.geometry.boxes import Array, areas, centroids_to_corners
 

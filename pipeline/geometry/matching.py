@@ -64,7 +64,7 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
 
     Args:
         iou: [G, N] float64, ground truths by anchors.
-        config: thresholds; an unmatched anchor of at least `neutral_iou` with any ground truth is ignored.
+        config: thresholds; an unmatched anchor of at least `ignore_iou` with any ground truth is ignored, if it is set.
 
     Source: SSD (arXiv 1512.02325) section 2.2, "Matching strategy"; the notebook's `match_multi`.
     """
@@ -81,7 +81,8 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
     has_own = np.flatnonzero(own_anchor >= 0)
     owner[own_anchor[has_own]] = has_own
     best[own_anchor[has_own]] = np.inf  # matched whatever the threshold
-    near = np.flatnonzero(best >= min(config.positive_iou, config.neutral_iou))  # few: neither wholly background
+    lowest = config.positive_iou if config.ignore_iou is None else min(config.positive_iou, config.ignore_iou)
+    near = np.flatnonzero(best >= lowest)  # few: neither wholly background
     matched = best[near] >= config.positive_iou
     anchors = near[matched]
     return Matches(anchors, owner[anchors], near[~matched], rounded.max(axis=1))

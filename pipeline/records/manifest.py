@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.records_config import MatchingConfig, RecordsConfig, checksum, from_dict, to_dict
+from pipeline.config.plain import checksum, from_dict, to_dict
+from pipeline.config.records_config import MatchingConfig, RecordsConfig
 from pipeline.errors import UserError
 from pipeline.files import file_sha256
 from pipeline.geometry.anchors import Anchors, anchors_from_dict

@@ -28,7 +28,7 @@ CANVAS_DECIDES = {"size", "object_size", "objects", "max_overlap"}
 RECORDS_DECIDE = {"source", "seed", "val_fraction", "limit"}
 OTHERS: dict[str, Any] = {
     "anchors": presets.BASELINE_ANCHORS,
-    "matching": MatchingConfig(positive_iou=0.3, neutral_iou=0.2),
+    "matching": MatchingConfig(positive_iou=0.3, ignore_iou=0.2),
     "canvas": replace(CANVAS, flip=True),
     "shards": ShardCounts(train=3, val=2, test=2),
     "copies": 3,

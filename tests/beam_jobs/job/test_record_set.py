@@ -97,7 +97,7 @@ def test_targets_are_those_of_the_slow_reference(
     for record in records[::6]:
         boxes = record.boxes.astype(np.float64).tolist()
         overlaps = [[reference.iou(box, corner) for corner in corners] for box in boxes]
-        expected = reference.assign(overlaps, config.matching.positive_iou, config.matching.neutral_iou)
+        expected = reference.assign(overlaps, config.matching.positive_iou, config.matching.ignore_iou)
         targets = record.targets
         assert targets.anchors.tolist() == sorted(expected.ground_truth_of)
         assert targets.ignored.tolist() == sorted(expected.ignored)
@@ -168,7 +168,7 @@ def test_the_manifest_counts_what_is_there(name: str, request: pytest.FixtureReq
 def test_the_manifest_says_by_itself_how_to_read_the_set(cifar10: Path) -> None:
     values = json.loads((cifar10 / "manifest.json").read_text())
     assert values["class_names"] == list(cifar10_files.NAMES)
-    assert values["matching"] == {"positive_iou": 0.5, "neutral_iou": 0.4}
+    assert values["matching"] == {"positive_iou": 0.5, "ignore_iou": 0.4}
     assert [m["size"] for m in values["anchors"]["feature_maps"]] == [[n, n] for n in (12, 6, 3, 2, 1, 1)]
     assert [len(m["boxes"]) for m in values["anchors"]["feature_maps"]] == [4, 6, 6, 6, 4, 4]
     assert values["config"]["canvas"]["size"] == 96 and values["config"]["copies"] == 2

@@ -9,19 +9,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.config.plain import LATER, canonical_json, checksum, from_dict, to_dict
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import (
-    LATER,
-    AnchorConfig,
-    CanvasConfig,
-    MatchingConfig,
-    RecordsConfig,
-    ShardCounts,
-    canonical_json,
-    checksum,
-    from_dict,
-    to_dict,
-)
+from pipeline.config.records_config import AnchorConfig, CanvasConfig, MatchingConfig, RecordsConfig, ShardCounts
 from pipeline.config.run_config import AugmentConfig, LossConfig
 from pipeline.errors import UserError
 
@@ -82,7 +72,7 @@ def test_canonical_json_does_not_depend_on_order() -> None:
         (("canvas", "object_size"), 64, "manifest.canvas.object_size must be a list, got 64"),
         (("anchors", "scales"), ["0.9"], "manifest.anchors.scales must be of type float, got '0.9'"),
         (("matching",), [], r"manifest.matching must have the fields .*, got \[\]"),
-        (("matching", "more"), 1, "manifest.matching must have the fields neutral_iou, positive_iou, got more"),
+        (("matching", "more"), 1, "manifest.matching must have the fields .*, got ignore_iou, more"),
         (("matching", "positive_iou"), 0, r"matching.positive_iou must be in \(0, 1\], got 0.0"),
     ],
 )
@@ -138,8 +128,8 @@ ANCHORS: dict[str, Any] = {
         (AnchorConfig, {**ANCHORS, "aspect_ratios": ((-1.0,),)}, "anchors.aspect_ratios"),
         (AnchorConfig, {**ANCHORS, "relative_to": "map"}, "anchors.relative_to"),
         (AnchorConfig, {**ANCHORS, "scale_after_last": 0.0}, "anchors.scale_after_last"),
-        (MatchingConfig, {"positive_iou": 0.0, "neutral_iou": 0.5}, "matching.positive_iou"),
-        (MatchingConfig, {"positive_iou": 0.5, "neutral_iou": 1.1}, "matching.neutral_iou"),
+        (MatchingConfig, {"positive_iou": 0.0, "ignore_iou": 0.5}, "matching.positive_iou"),
+        (MatchingConfig, {"positive_iou": 0.5, "ignore_iou": 1.1}, "matching.ignore_iou"),
         (CanvasConfig, {"size": 0, "object_size": (1, 1)}, "canvas.size"),
         (CanvasConfig, {"size": 64, "object_size": (65, 65)}, "canvas.object_size"),
         (CanvasConfig, {"size": 64, "object_size": (40, 20)}, "canvas.object_size"),

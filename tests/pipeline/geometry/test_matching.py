@@ -13,7 +13,7 @@ from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import Matches, match, match_bipartite
 from tests import reference
 
-HALF = MatchingConfig(positive_iou=0.5, neutral_iou=0.4)
+HALF = MatchingConfig(positive_iou=0.5, ignore_iou=0.4)
 PRESETS = pytest.mark.parametrize(
     ("anchor_config", "matching"),
     [(BASELINE_ANCHORS, BASELINE_MATCHING), (IMPROVED_ANCHORS, IMPROVED_MATCHING)],
@@ -30,7 +30,7 @@ def pairs(matches: Matches) -> list[tuple[int, int]]:
 
 
 def assert_as_reference(overlaps: Array, config: MatchingConfig) -> None:
-    expected = reference.assign(overlaps.tolist(), config.positive_iou, config.neutral_iou)
+    expected = reference.assign(overlaps.tolist(), config.positive_iou, config.ignore_iou)
     matches = match(overlaps, config)
     assert pairs(matches) == sorted(expected.ground_truth_of.items())
     assert matches.ignored.tolist() == sorted(expected.ignored)
@@ -81,13 +81,16 @@ def test_an_anchor_won_in_the_first_pass_keeps_its_ground_truth_though_another_o
     assert pairs(match(crowded, HALF)) == [(0, 0), (1, 1)]
 
 
-def test_ignored_anchors_are_unmatched_and_overlap_from_neutral() -> None:
+def test_ignored_anchors_are_unmatched_and_overlap_from_the_ignore_threshold() -> None:
     matches = match(table([[0.39, 0.4, 0.49, 0.5, 0.9]]), HALF)
     assert matches.anchors.tolist() == [3, 4] and matches.ignored.tolist() == [1, 2]
 
 
-def test_neutral_above_positive_ignores_nothing() -> None:
-    assert match(table([[0.29, 0.3, 0.5, 0.9]]), BASELINE_MATCHING).ignored.tolist() == []
+@pytest.mark.parametrize("ignore_iou", [None, 0.5])
+def test_no_ignore_threshold_or_one_above_positive_ignores_nothing(ignore_iou: float | None) -> None:
+    config = MatchingConfig(positive_iou=0.3, ignore_iou=ignore_iou)
+    matches = match(table([[0.29, 0.3, 0.5, 0.9]]), config)
+    assert matches.anchors.tolist() == [1, 2, 3] and matches.ignored.tolist() == []
 
 
 def test_the_last_bits_of_a_division_decide_nothing() -> None:
@@ -126,8 +129,8 @@ def test_both_passes_are_the_references_with_many_ties() -> None:
         shape = int(random.integers(1, 7)), int(random.integers(1, 15))
         overlaps = random.integers(0, 11, shape) / 10.0
         overlaps[random.random(shape) < 0.3] = 0.0
-        positive, neutral = random.choice([0.1, 0.3, 0.5, 0.8, 1.0], 2)
-        assert_as_reference(overlaps, MatchingConfig(float(positive), float(neutral)))
+        positive, ignore = random.choice([0.1, 0.3, 0.5, 0.8, 1.0], 2)
+        assert_as_reference(overlaps, MatchingConfig(float(positive), float(ignore)))
 
 
 def test_both_passes_are_the_references_in_any_memory_order() -> None:

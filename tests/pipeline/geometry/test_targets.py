@@ -41,7 +41,7 @@ def assert_as_reference(
 ) -> None:
     centroids = anchors.centroids.tolist()
     overlaps = [[reference.iou(b, reference.corners(c)) for c in centroids] for b in boxes.astype(np.float64).tolist()]
-    expected = reference.assign(overlaps, matching.positive_iou, matching.neutral_iou)
+    expected = reference.assign(overlaps, matching.positive_iou, matching.ignore_iou)
     assert targets.anchors.tolist() == sorted(expected.ground_truth_of)
     assert targets.ignored.tolist() == sorted(expected.ignored)
     owners = [expected.ground_truth_of[a] for a in sorted(expected.ground_truth_of)]
@@ -150,7 +150,7 @@ def test_objects_that_touch_do_not_disturb_each_other() -> None:
     """Far enough apart in IoU that each has the targets it has alone."""
     anchors = make_anchors(IMPROVED_ANCHORS, CANVAS)
     left, right = corners_of([(40, 30, 64, 64)]), corners_of([(40, 94, 64, 64)])
-    matching = MatchingConfig(positive_iou=0.6, neutral_iou=0.6)
+    matching = MatchingConfig(positive_iou=0.6, ignore_iou=0.6)
     both, _ = encode_targets(np.concatenate([left, right]), np.array([1, 2]), anchors=anchors, matching=matching)
     for label, box in ((1, left), (2, right)):
         alone, _ = encode_targets(box, np.array([label]), anchors=anchors, matching=matching)

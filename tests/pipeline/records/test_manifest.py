@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.records_config import checksum
+from pipeline.config.plain import checksum
 from pipeline.errors import UserError
 from pipeline.files import file_sha256
 from pipeline.geometry.anchors import make_anchors
@@ -77,7 +77,7 @@ def test_the_manifest_says_what_others_need_to_rebuild_anchors(folder: Path) -> 
     values = json.loads((folder / MANIFEST).read_text())
     assert values["format_version"] == FORMAT_VERSION
     assert [m["size"] for m in values["anchors"]["feature_maps"]] == [[n, n] for n in (14, 7, 4, 2, 1)]
-    assert values["matching"] == {"positive_iou": 0.3, "neutral_iou": 0.5}
+    assert values["matching"] == {"positive_iou": 0.3, "ignore_iou": None}
     assert list(values)[-1] == "checksum"
 
 
