@@ -1,4 +1,4 @@
-"""Runs: one small file each, found by its name; those of a folder by folder.name."""
+"""Configurations, one small file each. `--config` takes the file's name, or folder.name for one in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def config_names() -> list[str]:
 
 
 def load_config(name: str) -> Config:
-    """The configuration of that name. Raises `UserError` where there is none, or its file is wrong."""
+    """The configuration of that name. Raises `UserError` if there is none or its file is wrong."""
     if name not in config_names():
         raise UserError(f"--config must be one of {', '.join(config_names())}, got {name!r}")
     where = f"configs/{name.replace('.', '/')}.py"

@@ -1,7 +1,10 @@
-"""CIFAR-10 on 224-pixel canvases, 64-pixel objects: `improved`.
+"""`improved` on CIFAR-10: 224-pixel canvases, one 64-pixel object on each, batch 32, 50 epochs.
 
 make records CONFIG=cifar10_improved
 make train CONFIG=cifar10_improved STRATEGY=mirrored
+
+Hardware: one or more GPUs; 50 epochs are about 70,000 steps. The records of all 60,000 pictures took 25 seconds on 2 cores
+of an AMD EPYC (797 MB, 2026-11-22). Training is not measured.
 """
 
 from pipeline.config import presets

@@ -1,7 +1,11 @@
-"""CIFAR-10 on 112-pixel canvases, 32-pixel objects: `improved`, 96,000 pictures seen (3,000 steps of 32).
+"""`improved` on CIFAR-10 at half size, for a CPU: 112-pixel canvases, one 32-pixel object on each, 3,000 steps of 32.
 
 make records CONFIG=cifar10_small
 make train CONFIG=cifar10_small
+make evaluate RUN=runs/cifar10_small RECORDS=records/cifar10_small LIMIT=1000
+
+Hardware and time: 2 cores of an AMD EPYC, no GPU: 50 minutes, on a machine that was busy with other work.
+Score: AP 0.540, AP50 0.608 on the first 1,000 test pictures (CIFAR-10, JPEG copy, 2026-11-22).
 """
 
 from dataclasses import replace
@@ -21,7 +25,7 @@ CONFIG = Config(
         copies=2,
     ),
     model=presets.IMPROVED_MODEL,
-    # Offsets have no variances: SSD's 0.1 and 0.2 amount to weights of 10 and 5.
+    # Offsets are not divided by variances here; SSD's 0.1 and 0.2 have the effect of weights of 10 and 5.
     loss=replace(presets.IMPROVED_LOSS, offsets_weight=5.0),
     decode=presets.IMPROVED_DECODE,
     training=replace(

@@ -1,7 +1,11 @@
-"""CIFAR-10 on 112-pixel canvases, 32-pixel objects: `baseline`, 96,000 pictures seen (3,000 steps of 32).
+"""`baseline` on CIFAR-10 at half size, to compare with `cifar10_small`: the same canvases, batch and number of steps.
 
 make records CONFIG=cifar10_small_baseline
 make train CONFIG=cifar10_small_baseline
+make evaluate RUN=runs/cifar10_small_baseline RECORDS=records/cifar10_small_baseline LIMIT=1000
+
+Hardware and time: 2 cores of an AMD EPYC, no GPU: 55 minutes, on a machine that was busy with other work.
+Score: AP 0.00001, AP50 0.00008 on the first 1,000 test pictures (CIFAR-10, JPEG copy, 2026-11-22).
 """
 
 from dataclasses import replace

@@ -1,4 +1,9 @@
-"""The notebook's anchors: five maps, three boxes a cell, scales by cell; positive from IoU 0.3."""
+"""`baseline`'s anchors: five maps, three boxes in each cell, scales relative to the cell; positive from IoU 0.3.
+
+make ablations ONLY=baseline_anchors DATA_DIR=...
+
+Score: AP 0.2208, -0.1584 against `reference`.
+"""
 
 from dataclasses import replace
 

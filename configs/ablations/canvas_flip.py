@@ -1,4 +1,9 @@
-"""Whole canvases flipped left to right at random as they are read, beside the pictures flipped in the records."""
+"""Whole canvases mirrored at random while training reads them, besides the pictures mirrored in the records.
+
+make ablations ONLY=canvas_flip DATA_DIR=...
+
+Score: AP 0.3805, +0.0013 against `reference`.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,9 @@
-"""Contrast, saturation and each channel's gain changed at random, by up to 0.3 each, as pictures are read."""
+"""Contrast, saturation and channel gains changed at random by up to 0.3 while training reads the records.
+
+make ablations ONLY=colour DATA_DIR=...
+
+Score: AP 0.3545, -0.0247 against `reference`.
+"""
 
 from dataclasses import replace
 

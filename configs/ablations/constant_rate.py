@@ -1,4 +1,9 @@
-"""The notebook's learning rate, 0.001 through its first epoch, in place of warm-up and cosine."""
+"""`baseline`'s learning rate, 0.001 throughout the first epoch, instead of warm-up and cosine.
+
+make ablations ONLY=constant_rate DATA_DIR=...
+
+Score: AP 0.4135, +0.0343 against `reference`.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,9 @@
-"""Eight black squares of 16 pixels at random on each canvas: an eighth of an object is hidden, on average."""
+"""Eight black squares of 16 pixels at random places on each canvas; on average they hide an eighth of an object.
+
+make ablations ONLY=cutout DATA_DIR=...
+
+Score: AP 0.3552, -0.0240 against `reference`.
+"""
 
 from dataclasses import replace
 

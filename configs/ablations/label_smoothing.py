@@ -1,4 +1,9 @@
-"""Classes wanted with 0.9 and a tenth spread over all of them, in place of certainty."""
+"""Label smoothing of 0.1 instead of none.
+
+make ablations ONLY=label_smoothing DATA_DIR=...
+
+Score: AP 0.3785, -0.0007 against `reference`.
+"""
 
 from dataclasses import replace
 

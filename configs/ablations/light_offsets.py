@@ -1,4 +1,9 @@
-"""Offsets that weigh 1 in the loss, as in the notebook, in place of 5."""
+"""The offsets' error weighs 1 in the loss, as in `baseline`, instead of 5.
+
+make ablations ONLY=light_offsets DATA_DIR=...
+
+Score: AP 0.4031, +0.0239 against `reference`.
+"""
 
 from dataclasses import replace
 

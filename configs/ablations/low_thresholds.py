@@ -1,4 +1,9 @@
-"""Positive from IoU 0.4 and ignored from 0.3 instead of 0.5 and 0.4: more anchors match each object."""
+"""Positive from IoU 0.4 and ignored from 0.3 instead of 0.5 and 0.4: more anchors match each object.
+
+make ablations ONLY=low_thresholds DATA_DIR=...
+
+Score: AP 0.3724, -0.0068 against `reference`.
+"""
 
 from dataclasses import replace
 

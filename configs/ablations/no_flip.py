@@ -1,4 +1,7 @@
-"""Pictures as they are, none flipped left to right."""
+"""Pictures as they are, none mirrored.
+
+make ablations ONLY=no_flip DATA_DIR=...
+"""
 
 from dataclasses import replace
 

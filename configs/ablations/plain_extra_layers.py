@@ -1,4 +1,9 @@
-"""No batch norm in the layers after MobileNetV2, as in the notebook."""
+"""No batch norm in the layers after MobileNetV2, as in `baseline`.
+
+make ablations ONLY=plain_extra_layers DATA_DIR=...
+
+Score: AP 0.3848, +0.0056 against `reference`.
+"""
 
 from dataclasses import replace
 

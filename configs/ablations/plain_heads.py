@@ -1,4 +1,9 @@
-"""Heads without bias and with Keras's own first kernels, as in the notebook."""
+"""Heads without bias and with Keras's default kernel initializer, as in `baseline`.
+
+make ablations ONLY=plain_heads DATA_DIR=...
+
+Score: AP 0.1030, -0.2762 against `reference`.
+"""
 
 from dataclasses import replace
 

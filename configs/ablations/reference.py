@@ -1,4 +1,9 @@
-"""`cifar10_small` in 1,000 steps of 32, evaluated on all of val at the end: what the changes are held against."""
+"""`cifar10_small` in 1,000 steps of 32, evaluated on all of val at the end: what the others are compared with.
+
+make ablations ONLY=reference DATA_DIR=...
+
+Score: AP 0.3792.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,9 @@
-"""The finest map has boxes of the objects' own size, 32 of 112 pixels, and the next one a little more."""
+"""The finest map has boxes of the objects' own size, 32 of 112 pixels; the next map's are a little larger.
+
+make ablations ONLY=scales_of_objects DATA_DIR=...
+
+Score: AP 0.3949, +0.0157 against `reference`.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,9 @@
-"""The notebook's squared error of the offsets, in place of Huber."""
+"""The squared error of the offsets, as in `baseline`, instead of Huber.
+
+make ablations ONLY=squared_offsets DATA_DIR=...
+
+Score: AP 0.3488, -0.0304 against `reference`.
+"""
 
 from dataclasses import replace
 
