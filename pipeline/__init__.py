@@ -1,1 +1,1 @@
-"""What the records job and the trainer share: geometry, configuration, the record format, the reader."""
+"""What the records job and the trainer share: configuration, geometry, views, the record format and the reader."""

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and how commands show them: one line, no traceback."""
+"""Errors that the user can fix, and the one line in which commands show them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from collections.abc import Callable
 
 from absl import app, flags
 
+_CANNOT_WRITE = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "disk quota exceeded",
+    errno.EROFS: "read-only file system",
+}
+
 
 class UserError(Exception):
-    """A problem that the user can mend. The message is one line: what is wrong, where, and the way out."""
+    """A problem that the user can fix. The message is one line: what is wrong, where, and what to do."""
 
 
 def require(condition: bool, name: str, must_be: str, got: object) -> None:
@@ -21,19 +27,18 @@ def require(condition: bool, name: str, must_be: str, got: object) -> None:
 
 
 def disk_error(error: OSError) -> UserError | None:
-    """A `UserError` for a full or read-only disk, None for any other operating-system error."""
-    reasons = {errno.ENOSPC: "no space left", errno.EDQUOT: "disk quota exceeded", errno.EROFS: "read-only file system",
-               errno.EACCES: "permission denied"}  # fmt: skip
-    if error.errno not in reasons:
-        return None
+    """The `UserError` for a full disk, a read-only one or missing permissions; None for any other `OSError`."""
     where = f" {error.filename}" if error.filename else ""
-    if error.errno == errno.EACCES:  # met while reading, too
+    if error.errno == errno.EACCES:  # of reading as well as of writing
         return UserError(f"cannot use{where}: permission denied; change its permissions or choose another folder")
-    return UserError(f"cannot write{where}: {reasons[error.errno]}; free some space or choose another folder")
+    if error.errno in _CANNOT_WRITE:
+        reason = _CANNOT_WRITE[error.errno]
+        return UserError(f"cannot write{where}: {reason}; free some space or choose another folder")
+    return None
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Runs an absl command; a `UserError` becomes one line on standard error and exit status 1."""
+    """Runs an absl command. A `UserError` becomes one line on standard error and exit status 1."""
 
     def guarded(argv: list[str]) -> int:
         try:
@@ -56,12 +61,12 @@ def run_command(main: Callable[[], None]) -> None:
         return 1
 
     def parse(argv: list[str]) -> list[str]:
-        """The flags, as absl does; its errors in the form of ours."""
+        """Parses the flags as absl does, but shows errors the way we do."""
         try:
             return app.parse_flags_with_usage(argv) if _asks_for_help(argv) else flags.FLAGS(argv, known_only=False)
         except flags.Error as error:
-            message = re.sub(r"flag --(\w+)=None: Flag --\1 must have a value other than None\.", r"--\1 must be given",
-                             " ".join(str(error).split()))  # fmt: skip
+            missing = r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
+            message = re.sub(missing, r"--\1 must be given", " ".join(str(error).split()))
             print(f"error: {message}; see --help", file=sys.stderr, flush=True)
             sys.exit(1)
 

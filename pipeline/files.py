@@ -1,4 +1,4 @@
-"""Files on local disks: written whole or not at all, hashed, locked; and the folder of what is downloaded."""
+"""Local files: written whole or not at all, hashed, locked; and the folder that downloads are kept in."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def write_whole(path: Path, data: bytes, *, part: Path | None = None) -> None:
     The bytes go to a temporary file, reach the disk, and then take the name.
 
     Args:
-        path: the file. One that is there is replaced.
+        path: the file. An existing one is replaced.
         data: its bytes.
-        part: the temporary file, which must not be there; default: a hidden one beside `path`.
+        part: the temporary file, which must not exist yet; default: a hidden one beside `path`.
 
-    Raises `OSError` that names the file.
+    Raises `OSError` with the file's name.
     """
     part = part or path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     file = part.open("xb")
@@ -36,12 +36,12 @@ def write_whole(path: Path, data: bytes, *, part: Path | None = None) -> None:
         sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        error.filename = str(path)  # a failed write does not say where it was
+        error.filename = str(path)  # the error of a failed write has no file name
         raise
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder have reached the disk: a rename alone may be lost with the power."""
+    """Waits until the names in a folder are on the disk: a power failure can undo a rename before that."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -52,7 +52,7 @@ def sync_folder(folder: Path) -> None:
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Opens a regular file for reading bytes. Raises `OSError` for anything else.
 
-    A FIFO would make `open` wait for whoever writes to it, and a device may never end.
+    Opening a FIFO would wait until somebody writes to it, and reading a device may never end.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(handle).st_mode
@@ -79,10 +79,10 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 
 def lock_file(path: Path) -> int | None:
-    """Takes the lock of a file, which is made if need be. The kernel drops it when the process ends, however it ends.
+    """Locks a file, which is created if need be. The kernel drops the lock when the process ends, however it ends.
 
     Returns:
-        A handle that keeps the lock until it is closed, or None if another process has the lock.
+        A file descriptor that holds the lock until it is closed, or None if another process holds it.
     """
     while True:
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -93,13 +93,13 @@ def lock_file(path: Path) -> int | None:
             return None
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             return handle
-        os.close(handle)  # whoever had the lock deleted the file between our open and our lock
+        os.close(handle)  # the previous holder deleted the file between our open and our lock
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $PREMATCH_CACHE, or `prematch` in $XDG_CACHE_HOME or ~/.cache.
+    """Where downloads are kept: $PREMATCH_CACHE, else `prematch` in $XDG_CACHE_HOME or ~/.cache.
 
-    Raises `OSError` if none of them is set and the user has no home folder.
+    Raises `OSError` if neither is set and the user has no home folder.
     """
     if own := os.environ.get("PREMATCH_CACHE"):
         return Path(own)
@@ -108,4 +108,6 @@ def cache_folder() -> Path:
     try:
         return Path.home() / ".cache" / "prematch"
     except RuntimeError:
-        raise OSError("no home folder is known for this user; say with PREMATCH_CACHE where downloads go") from None
+        raise OSError(
+            "this user has no home folder; set PREMATCH_CACHE to the folder where downloads shall go"
+        ) from None

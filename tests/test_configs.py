@@ -40,14 +40,23 @@ def test_a_copy_with_a_name_of_its_own(folder: Path) -> None:
         ("bad_syntax", "CONFIG = (", r"^configs/bad_syntax.py must define a CONFIG, got SyntaxError: .*line 1"),
         ("no_config", "", r"^configs/no_config.py must define a CONFIG, got AttributeError: .*'CONFIG'"),
         ("a_number", "CONFIG = 1", r"^the CONFIG of configs/a_number.py must be a Config, got int"),
-        ("same_name", _COPY.format(name="digits_demo"),
-         r"^the name of configs/same_name.py must be 'same_name', as its file's, got 'digits_demo'"),
-        ("bad_field", _COPY.format(name="bad_field") + "replace(CONFIG.training, epoch=1)",
-         r"^configs/bad_field.py must define a CONFIG, got TypeError: .*'epoch'"),
-        ("bad_value", _COPY.format(name="bad_value") + "replace(CONFIG.training, evaluate_examples=0)",
-         r"^configs/bad_value.py: training.evaluate_examples must be positive or None, got 0"),
+        (
+            "same_name",
+            _COPY.format(name="digits_demo"),
+            r"^the name of configs/same_name.py must be 'same_name', as its file's, got 'digits_demo'",
+        ),
+        (
+            "bad_field",
+            _COPY.format(name="bad_field") + "replace(CONFIG.training, epoch=1)",
+            r"^configs/bad_field.py must define a CONFIG, got TypeError: .*'epoch'",
+        ),
+        (
+            "bad_value",
+            _COPY.format(name="bad_value") + "replace(CONFIG.training, evaluate_examples=0)",
+            r"^configs/bad_value.py: training.evaluate_examples must be positive or None, got 0",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_line(name: str, text: str, message: str, folder: Path) -> None:
     (folder / f"{name}.py").write_text(text)
     with pytest.raises(UserError, match=message) as raised:

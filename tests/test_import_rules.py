@@ -49,7 +49,7 @@ ROOMS = {
     "model": room("model.training", "configs", packages="tensorflow numpy cv2 absl tqdm"),
     "benchmarks": room("beam_jobs", "model", packages="tensorflow numpy cv2 absl tqdm"),
     "cluster": room("beam_jobs", packages="apache_beam grpc"),
-}  # fmt: skip
+}
 HOUSES = {name for name in ROOMS if "." not in name}
 
 

@@ -1,1 +1,1 @@
-"""The reader: which records, in which order, as batches of tensors. TensorFlow."""
+"""The reader: records to batches of tensors. It needs TensorFlow."""

@@ -1,7 +1,7 @@
-"""Records to batches: uint8 canvases and dense targets, parsed and densified by the batch.
+"""Which records a batch holds, and in which order.
 
-Training reads the set again and again. One reading is a pass: its order depends on (seed, pass) alone, so
-that the batch of any step can be found again. Evaluation reads a split once, in the order of the files.
+Training reads the records in passes. The order of a pass depends on (seed, pass) alone, so the batch of any step can
+be read again. Evaluation reads a split once, in the order of its files.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pipeline.errors import UserError
 from pipeline.reader.parsing import BROKEN_RECORD, parse_evaluation_batch, parse_keys, parse_training_batch
 from pipeline.records.manifest import WAY_OUT, Manifest, Shard, check_shards, load_manifest
 
-# AutoGraph would take seconds at every start to convert code that has no use for it.
+# Nothing here needs AutoGraph, and its conversion would take seconds at every start.
 without_autograph = tf.autograph.experimental.do_not_convert
 
-SHUFFLE_BYTES = 128 << 20  # of records that wait in the shuffle buffer, at most
+SHUFFLE_BYTES = 128 << 20  # of records in the shuffle buffer, at most
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One of the processes that train together: it reads every `count`-th shard, and no other."""
+    """What one of the ranks that train together reads: every `count`-th shard, from the one of its index on."""
 
     index: int = 0
     count: int = 1
 
     def shards(self, manifest: Manifest) -> tuple[Shard, ...]:
-        """The training shards that are this reader's."""
+        """The training shards that this rank reads."""
         return manifest.shards["train"][self.index :: self.count]
 
 
@@ -39,27 +39,37 @@ ONLY_READER = Reader()
 
 
 def steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
-    """Whole batches in one pass over the training records: what the reader with the fewest has.
+    """Whole batches in one pass over the training records, for the rank that has the fewest records.
 
     Args:
         manifest: of the record set.
-        batch: pictures in a global batch, an equal part of it from every reader.
-        readers: processes that share the shards.
+        batch: pictures in a global batch; each rank reads an equal part of it.
+        readers: ranks that share the shards.
 
-    Raises:
-        UserError: where there is no whole batch, or a reader would have no shard.
+    Raises `UserError` if there is no whole batch, or fewer shards than ranks.
     """
-    shards, examples = len(manifest.shards["train"]), manifest.examples("train")
+    shards = len(manifest.shards["train"])
     if shards < readers:
-        raise UserError(f"{manifest.folder} must have at least {readers} training shards, one for each worker, "
-                        f"got {shards}; make the records with more shards (records.shards)")  # fmt: skip
+        raise UserError(
+            f"{manifest.folder} must have at least {readers} training shards, one for each worker, got {shards}; "
+            "make the records with more shards (records.shards)"
+        )
     own = batch // readers
     steps = min(sum(s.examples for s in Reader(k, readers).shards(manifest)) // own for k in range(readers))
     if not steps:
-        of = f" of each of {readers} workers" if readers > 1 else ""
-        raise UserError(f"--batch must be at most the {examples} training records of {manifest.folder}{of}, "
-                        f"got {batch}; choose a smaller batch, or make more records")  # fmt: skip
+        raise UserError(_too_few_records(manifest, batch, readers))
     return steps
+
+
+def _too_few_records(manifest: Manifest, batch: int, readers: int) -> str:
+    examples = manifest.examples("train")
+    if not examples:
+        return f"{manifest.folder} has no training records; choose another record set, or make one with more pictures"
+    workers = f", divided among {readers} workers" if readers > 1 else ""
+    return (
+        f"--batch must be at most the {examples} training records of {manifest.folder}{workers}, got {batch}; "
+        "choose a smaller batch, or make more records"
+    )
 
 
 def training_batches(
@@ -71,15 +81,15 @@ def training_batches(
     reader: Reader = ONLY_READER,
     parallel_calls: int = tf.data.AUTOTUNE,
 ) -> tf.data.Dataset:
-    """An endless stream of shuffled training batches that begins at any step.
+    """An endless stream of shuffled training batches, from any step on.
 
     Args:
         manifest: of the record set.
-        batch: pictures in a global batch; what remains of a pass is left for the next.
-        seed: with the number of the pass it decides the order.
-        start_step: batches that were consumed before, by the run that this one continues.
-        reader: which of the processes that share the batch; its batches are its part of the global ones.
-        parallel_calls: batches that are parsed at a time.
+        batch: pictures in a global batch. The last, incomplete batch of a pass is dropped.
+        seed: decides the order of each pass, together with the number of the pass.
+        start_step: the first step, counted from 0; more than 0 when a run is resumed.
+        reader: the rank; its batches are its part of the global batches.
+        parallel_calls: batches parsed at the same time.
 
     Returns:
         Batches of (images, targets): uint8 [B, H, W, 3]; `classes` int32 [B, N], where background is the
@@ -95,7 +105,7 @@ def training_batches(
 
 
 def keys_of_step(manifest: Manifest, *, batch: int, seed: int, step: int, readers: int = 1) -> list[str]:
-    """The keys of the records in the global batch of a step, counted from 0; read once more from the shards."""
+    """The keys of the records in the global batch of a step, counted from 0. Reads them from the shards again."""
     keys = []
     for index in range(readers):
         own = Reader(index, readers)
@@ -107,7 +117,7 @@ def keys_of_step(manifest: Manifest, *, batch: int, seed: int, step: int, reader
 def _serialized_batches(
     manifest: Manifest, *, batch: int, seed: int, start_step: int, reader: Reader
 ) -> tf.data.Dataset:
-    """The records of a reader's part of every global batch, string [B / readers], as `training_batches` orders them."""
+    """A rank's part of every global batch as serialized records, string [B / ranks], in `training_batches`'s order."""
     steps = steps_per_pass(manifest, batch, reader.count)
     own = batch // reader.count
     first_pass, skipped_steps = divmod(start_step, steps)
@@ -122,8 +132,8 @@ def _serialized_batches(
             tf.shape(paths), [seed, number], minval=None, maxval=None, dtype=tf.int64, alg="philox"
         )
         records = tf.data.TFRecordDataset(tf.gather(paths, tf.argsort(ranks, stable=True)))
-        # One more draw from the key: tf.data's shuffle takes a single number for its seed. It would mix in the
-        # process's global seed, which is unset here, in the graph of this function alone.
+        # tf.data's shuffle takes one number as its seed, so draw one from the key. The shuffle would also mix in the
+        # global seed of the process; it is unset here, in the graph of this function alone.
         tf.random.set_seed(None)
         shuffle_seed = tf.random.stateless_uniform(
             [], [seed, -1 - number], minval=None, maxval=None, dtype=tf.int64, alg="philox"
@@ -136,7 +146,7 @@ def _serialized_batches(
 
 
 def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int | None = None) -> tf.data.Dataset:
-    """A split once, in the order of its files; the last batch holds what is left.
+    """All records of a split once, in the order of its files. The last batch may be smaller.
 
     Returns:
         Batches of (images, ground truth): uint8 [B, H, W, 3]; `keys` string [B], `boxes` float32 [B, (G), 4]

@@ -1,4 +1,4 @@
-"""Serialized records to tensors, by the batch: uint8 canvases, dense targets, ground truth, keys."""
+"""Serialized records to batches of tensors: uint8 canvases, dense targets, ground truth and keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from pipeline.records import record
 from pipeline.records.manifest import Manifest
 
-IGNORED = -1  # the dense class of anchors that are neither object nor background
+IGNORED = -1  # the class, in dense targets, of anchors that are neither object nor background
 BROKEN_RECORD = "record must hold"  # how the findings about a record begin
 
 _INTS = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
@@ -33,13 +33,13 @@ _GROUND_TRUTH = {
 
 
 def parse_training_batch(serialized: tf.Tensor, manifest: Manifest) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Canvases and dense targets of serialized records [B], as `training_batches` gives them."""
+    """Parses serialized records, string [B], to what `training_batches` yields."""
     features = tf.io.parse_example(serialized, {**_PICTURE, **_TARGETS})
     return _images(features, manifest), _dense_targets(features, len(manifest.anchors), manifest.background)
 
 
 def parse_evaluation_batch(serialized: tf.Tensor, manifest: Manifest) -> tuple[tf.Tensor, dict[str, Any]]:
-    """Canvases and ground truth of serialized records [B], as `evaluation_batches` gives them."""
+    """Parses serialized records, string [B], to what `evaluation_batches` yields."""
     features = tf.io.parse_example(serialized, {**_PICTURE, **_GROUND_TRUTH})
     boxes = tf.stack([features[side] for side in record.BOX_SIDES], axis=-1)
     return _images(features, manifest), {
@@ -55,7 +55,7 @@ def parse_keys(serialized: tf.Tensor) -> tf.Tensor:
 
 
 def _dense_targets(features: dict[str, Any], anchors: int, background: int) -> dict[str, tf.Tensor]:
-    """Scatters the sparse targets of a batch at once, at index row · N + anchor."""
+    """Scatters the sparse targets of the whole batch at once, to index row · N + anchor."""
     matched, ignored = features[record.TARGET_ANCHOR], features[record.TARGET_IGNORED]
     batch = matched.nrows()
 
@@ -81,9 +81,9 @@ def _dense_targets(features: dict[str, Any], anchors: int, background: int) -> d
 
 
 def _images(features: dict[str, Any], manifest: Manifest) -> tf.Tensor:
-    """Decodes and paints the windows of a batch. -> uint8 [B, H, W, 3].
+    """Decodes the pictures of a batch and places each in its window of a black canvas. -> uint8 [B, H, W, 3].
 
-    One `pad` a picture copies whole rows: three times as fast as one scatter of all the batch's pixels.
+    One `pad` for each picture copies whole rows, and is three times as fast as one scatter of all pixels of the batch.
     """
     size = manifest.canvas_size
     windows = tf.cast(features[record.WINDOW], tf.int32)
@@ -110,16 +110,16 @@ def _images(features: dict[str, Any], manifest: Manifest) -> tf.Tensor:
 
 
 def _decoded(encoded: tf.Tensor, picture_format: str) -> tf.Tensor:
-    """The uint8 values of a picture, in any shape."""
+    """The uint8 values of a picture; its shape depends on the format."""
     if picture_format == "raw":
         return tf.io.decode_raw(encoded, tf.uint8)
     if picture_format == "png":
         return tf.io.decode_png(encoded, channels=3)
-    # The exact transform, as the image library of the records job decodes.
+    # OpenCV, which the records job uses, decodes with the exact transform too.
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _checked(value: tf.Tensor, holds: tf.Tensor, message: str) -> tf.Tensor:
-    """The value, once the condition was found to hold everywhere."""
+    """The value itself. Evaluating it fails with the message unless the condition holds everywhere."""
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(holds), [message])]):
         return tf.identity(value)

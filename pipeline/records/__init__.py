@@ -1,1 +1,1 @@
-"""Records: what one holds, how it is written, and the manifest of a set."""
+"""Records: what a record holds, how it is stored, and the manifest of a record set."""

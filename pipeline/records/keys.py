@@ -1,4 +1,4 @@
-"""Record keys, and the stable hashes that choose split, shard and order from them."""
+"""Record keys, and the stable hashes of them that decide split, shard and order."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import hashlib
 
 
 def record_key(split: str, source_id: str, copy: int) -> str:
-    """The unique key of an example: `<split>/<source id>/<copy>`."""
+    """The unique key of a record: `<split>/<source id>/<copy>`."""
     return f"{split}/{source_id}/{copy}"
 
 
 def hash63(text: str) -> int:
-    """A hash in [0, 2^63): Beam's integer coder takes signed 64-bit numbers."""
+    """A hash in [0, 2^63), so that it fits Beam's coder of signed 64-bit integers."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def chosen(source_id: str, fraction: float, purpose: str) -> bool:
-    """Whether a source id belongs to the given fraction. One id, one answer, for each purpose."""
+    """Whether a source id is in the given fraction. The answer depends on the id and the purpose alone."""
     return hash63(f"{purpose}/{source_id}") < int(fraction * 2**63)
 
 

@@ -1,4 +1,4 @@
-"""Picture codecs of a record: `raw` bytes, `png`, `jpeg`."""
+"""Encodes and decodes the picture of a record: `raw` bytes, `png` or `jpeg`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ JPEG_QUALITY = 95
 
 
 def encode_picture(pixels: NDArray[np.uint8], picture_format: str) -> bytes:
-    """[h, w, 3] uint8 RGB -> bytes: rows of RGB (`raw`), or a PNG or JPEG file."""
+    """[h, w, 3] uint8 RGB -> bytes: rows of RGB pixels (`raw`), or a PNG or JPEG file."""
     if picture_format == "raw":
         return pixels.tobytes()
-    options = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL] if picture_format == "png" else [
-        cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]  # fmt: skip
+    png, jpeg = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    options = png if picture_format == "png" else jpeg
     ok, encoded = cv2.imencode(f".{picture_format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     if not ok:
-        raise ValueError(f"picture of shape {pixels.shape} must be encodable as {picture_format}, got a refusal")
+        raise ValueError(f"OpenCV cannot encode a picture of shape {pixels.shape} as {picture_format}")
     return encoded.tobytes()
 
 

@@ -1,7 +1,7 @@
-"""A record: one picture with its ground truth and its encoded anchor targets, as a `tf.train.Example`.
+"""A record: one picture with its ground truth and its anchor targets, stored as a `tf.train.Example`.
 
-Feature names follow the TF Object Detection API where it has one; labels are 0-based, and the picture is the
-window of the canvas that is not black.
+Feature names follow the TF Object Detection API where it has one. Unlike there, labels are 0-based, and the picture is
+only the window of the canvas that is not black.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Record:
     boxes: NDArray[np.float32]  # [G, 4] corners in [0, 1]
     labels: NDArray[np.int64]  # [G]
     targets: Targets
-    source_size: Shape | None = None  # height and width of the source's picture, where its boxes are its own
-    transform: Transform | None = None  # from there to the canvas
+    source_size: Shape | None = None  # height and width of the source's picture, if the source gives boxes
+    transform: Transform | None = None  # from the source's picture to the canvas
 
     def picture(self) -> Picture:
-        """The whole canvas, [height, width, 3]. Raises `ValueError` if the window does not decode or fit."""
+        """The whole canvas, [height, width, 3] uint8 RGB. Raises `ValueError` if the window does not fit or decode."""
         w = self.window
         if min(w.ymin, w.xmin) < 0 or w.ymin + w.height > self.height or w.xmin + w.width > self.width:
             raise ValueError(f"window must lie inside {self.height} x {self.width} pixels, got {w}")
@@ -63,7 +63,7 @@ class Record:
 
 
 def encode_record(record: Record) -> bytes:
-    """Serializes a record; equal records give equal bytes."""
+    """Serializes a record. Equal records give equal bytes."""
     w, targets = record.window, record.targets
     features: dict[str, Value] = {
         KEY: [record.key.encode()],

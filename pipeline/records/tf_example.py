@@ -1,7 +1,7 @@
-"""The wire format of `tf.train.Example`, written and read without TensorFlow.
+"""Writes and reads `tf.train.Example` without TensorFlow.
 
-An Example is a map from name to a list of bytes, of float32 or of int64. The map is written in the order of the
-names, so equal features give equal bytes.
+An Example maps names to lists of bytes, float32 or int64. The names are written in sorted order, so equal features
+give equal bytes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 
 
 def encode_example(features: dict[str, Value]) -> bytes:
-    """Serializes features: a list of bytes, a float32 array or an int64 array each (flattened in C order)."""
+    """Serializes features. Each is a list of bytes, or a float32 or int64 array, which is flattened in C order."""
     return _delimited(_FEATURES, b"".join([_entry(name, features[name]) for name in sorted(features)]))
 
 
 def decode_example(serialized: bytes) -> dict[str, Value]:
-    """Parses a serialized Example, packed or not. Raises `ValueError` where the bytes are not one."""
+    """Parses a serialized Example, with packed or unpacked numbers. Raises `ValueError` if the bytes are none."""
     try:
         features: dict[str, Value] = {}
         for _, body in _fields(serialized, {1: 2}):
@@ -51,7 +51,7 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-_SMALL = {v: _varint(v) for v in range(1 << 14)}  # nearly every length, anchor and class
+_SMALL = {v: _varint(v) for v in range(1 << 14)}  # covers nearly every length, anchor and class
 
 
 def _delimited(tag: bytes, body: bytes) -> bytes:
@@ -66,7 +66,7 @@ def _name(name: str) -> bytes:
 
 
 def _entry(name: str, value: Value) -> bytes:
-    """An entry of the map: the name, and its list."""
+    """An entry of the map: a name and its list."""
     if isinstance(value, list):
         kind, body = _BYTES, b"".join([_delimited(_ITEM, v) for v in value])
     elif value.dtype == np.float32:
@@ -96,14 +96,14 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         at += 1
         if not byte & 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, at  # ten bytes can say more than 64 bits; protobuf drops the rest
+            return value & 0xFFFFFFFFFFFFFFFF, at  # ten bytes can hold more than 64 bits; protobuf drops the rest
         shift += 7
         if shift > 63:
             raise ValueError("record must be a tf.train.Example, got an endless varint")
 
 
 def _fields(data: bytes, wire_types: dict[int, int]) -> list[tuple[int, bytes]]:
-    """The length-delimited fields of a message, checked against the ones it may have."""
+    """The length-delimited fields of a message. `wire_types` says which numbers it may have, and their wire types."""
     out, at = [], 0
     while at < len(data):
         tag, at = _read_varint(data, at)
@@ -111,7 +111,7 @@ def _fields(data: bytes, wire_types: dict[int, int]) -> list[tuple[int, bytes]]:
             raise ValueError(f"record must be a tf.train.Example, got field {tag >> 3} of wire type {tag & 7}")
         length, at = _read_varint(data, at)
         if at + length > len(data):
-            raise ValueError("record must be a tf.train.Example, got one that ends early")
+            raise ValueError("record must be a tf.train.Example, got one that is cut off")
         out.append((tag >> 3, data[at : at + length]))
         at += length
     return out

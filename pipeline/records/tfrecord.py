@@ -1,4 +1,4 @@
-"""TFRecord framing: length, masked CRC-32C of the length, data, masked CRC-32C of the data."""
+"""TFRecord framing. A frame is: length, masked CRC-32C of the length, data, masked CRC-32C of the data."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ FRAME_BYTES = _HEADER.size + _FOOTER.size
 
 
 class BrokenFrame(ValueError):
-    """A TFRecord file whose frames do not hold. The message names record index and byte offset."""
+    """A broken frame in a TFRecord file. The message names the record's index and byte offset."""
 
 
 def masked_crc(data: bytes) -> int:
-    """TFRecord's masked CRC-32C of the data."""
+    """The masked CRC-32C of the data, as TFRecord defines it."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def frame(data: bytes) -> bytes:
-    """One record as it stands in a TFRecord file."""
+    """The bytes of one record in a TFRecord file."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _FOOTER.pack(masked_crc(length)), data, _FOOTER.pack(masked_crc(data))))
 
 
 def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """The records of an open TFRecord file of `size` bytes. Raises `BrokenFrame` where framing or checksums fail."""
+    """The records of an open TFRecord file of `size` bytes. Raises `BrokenFrame` if a length or a checksum is wrong."""
     index = offset = 0
     while offset < size:
         where = f"record {index} at byte {offset}"
@@ -39,14 +39,14 @@ def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
             raise BrokenFrame(f"{where} must have a header of {_HEADER.size} bytes, got {len(header)}")
         length, length_crc = _HEADER.unpack(header)
         if masked_crc(header[:8]) != length_crc:
-            raise BrokenFrame(f"{where} must have a length that fits its checksum, got another")
+            raise BrokenFrame(f"{where} must have a length that matches its checksum, got another")
         if offset + length + FRAME_BYTES > size:
             raise BrokenFrame(f"{where} must have {length} bytes of data, got the end of the file")
         data, footer = file.read(length), file.read(_FOOTER.size)
         if len(data) < length or len(footer) < _FOOTER.size:
             raise BrokenFrame(f"{where} must have {length} bytes of data, got the end of the file")
         if masked_crc(data) != _FOOTER.unpack(footer)[0]:
-            raise BrokenFrame(f"{where} must have data that fit their checksum, got others")
+            raise BrokenFrame(f"{where} must have data that match their checksum, got others")
         yield data
         index += 1
         offset += length + FRAME_BYTES

@@ -111,8 +111,11 @@ def test_only_a_field_that_came_later_may_be_missing() -> None:
 
 
 ANCHORS: dict[str, Any] = {
-    "strides": (8,), "scales": (0.5,), "aspect_ratios": ((1.0,),), "relative_to": "image",
-}  # fmt: skip
+    "strides": (8,),
+    "scales": (0.5,),
+    "aspect_ratios": ((1.0,),),
+    "relative_to": "image",
+}
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,16 @@ def folder(tmp_path: Path) -> Path:
             made.append(Shard(path.name, number + 1, path.stat().st_size, file_sha256(path)))
         shards[split] = tuple(made)
     manifest = Manifest(
-        folder=str(tmp_path), fingerprint="0123", config=BASELINE, anchors=make_anchors(BASELINE.anchors, 224),
-        class_names=("cat", "dög"), shards=shards, statistics={"train": {"boxes": 3, "share": 0.1}},
-        rejected={"pictures": 0, "sha256": "0"}, versions={"numpy": "2"},
-    )  # fmt: skip
+        folder=str(tmp_path),
+        fingerprint="0123",
+        config=BASELINE,
+        anchors=make_anchors(BASELINE.anchors, 224),
+        class_names=("cat", "dög"),
+        shards=shards,
+        statistics={"train": {"boxes": 3, "share": 0.1}},
+        rejected={"pictures": 0, "sha256": "0"},
+        versions={"numpy": "2"},
+    )
     (tmp_path / MANIFEST).write_text(manifest.to_json())
     return tmp_path
 

@@ -78,9 +78,17 @@ def real_record() -> Record:
     anchors = make_anchors(IMPROVED_ANCHORS, 224)
     targets, _ = encode_targets(canvas.boxes, canvas.labels, anchors=anchors, matching=IMPROVED_MATCHING)
     return Record(
-        "train/00042/0", "00042", 224, 224, encode_picture(canvas.pixels, "raw"), "raw",
-        canvas.window, canvas.boxes, canvas.labels, targets,
-    )  # fmt: skip
+        "train/00042/0",
+        "00042",
+        224,
+        224,
+        encode_picture(canvas.pixels, "raw"),
+        "raw",
+        canvas.window,
+        canvas.boxes,
+        canvas.labels,
+        targets,
+    )
 
 
 @pytest.mark.parametrize("record", [SMALL, NOTHING, real_record()], ids=["small", "no objects", "real"])
@@ -114,9 +122,16 @@ def test_the_picture_is_the_window_on_black() -> None:
 
 @pytest.mark.parametrize(
     "window",
-    [Rectangle(-1, 5, 2, 3), Rectangle(3, -1, 2, 3), Rectangle(63, 5, 2, 3), Rectangle(3, 46, 2, 3),
-     Rectangle(3, 5, -2, -3), Rectangle(3, 5, 3, 2), Rectangle(3, 5, 3, 3)],
-)  # fmt: skip
+    [
+        Rectangle(-1, 5, 2, 3),
+        Rectangle(3, -1, 2, 3),
+        Rectangle(63, 5, 2, 3),
+        Rectangle(3, 46, 2, 3),
+        Rectangle(3, 5, -2, -3),
+        Rectangle(3, 5, 3, 2),
+        Rectangle(3, 5, 3, 3),
+    ],
+)
 def test_a_window_that_does_not_fit_is_refused(window: Rectangle) -> None:
     record = dataclasses.replace(SMALL, window=window)
     if (window.height, window.width) == (3, 2):  # as many pixels, and inside: nobody can tell
