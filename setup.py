@@ -25,6 +25,7 @@ setup(
         f"apache-beam=={BEAM}",
         "absl-py",
         "google-crc32c",
+        "msgspec>=0.20",
         "numpy>=1.26,<3",
         # The pixels of a record set are this library's: one release for every stack and every worker.
         "opencv-python-headless==4.11.0.86",
