@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
+import reprlib
 import sys
 from collections.abc import Callable
 
 from absl import app, flags
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
+_REPR.maxlong = 40
 
 _CANNOT_WRITE = {
     errno.ENOSPC: "no space left",
@@ -23,7 +28,17 @@ class UserError(Exception):
 def require(condition: bool, name: str, must_be: str, got: object) -> None:
     """Raises `UserError` "<name> must be <must_be>, got <got>" unless the condition holds."""
     if not condition:
-        raise UserError(f"{name} must be {must_be}, got {got!r}")
+        raise UserError(f"{name} must be {must_be}, got {shown(got)}")
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: its `repr`, with whatever is long cut short."""
+    return _REPR.repr(value)
+
+
+def require_between(name: str, value: float, least: float, most: float) -> None:
+    """Raises `UserError` "<name> must be from <least> to <most>, got <value>" unless it is; NaN is not."""
+    require(least <= value <= most, name, f"from {least} to {most}", value)
 
 
 def disk_error(error: OSError) -> UserError | None:

@@ -63,9 +63,12 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
-def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a regular file. Raises `OSError` like `open_regular`."""
+def read_regular(path: str | os.PathLike[str], *, limit: int | None = None) -> bytes:
+    """The bytes of a regular file. Raises `OSError` like `open_regular`, and if there are more than `limit`."""
     with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is not None and size > limit:
+            raise OSError(f"{os.fspath(path)} must have at most {limit} bytes, got {size}")
         return file.read()
 
 

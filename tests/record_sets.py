@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pipeline.config.plain import checksum
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.targets import encode_targets
 from pipeline.records.keys import record_key, shard_name
-from pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
+from pipeline.records.manifest import MANIFEST, REJECTED, Manifest, Shard, load_manifest
 from pipeline.records.picture_codec import encode_picture
 from pipeline.records.record import Record, encode_record
+from pipeline.records.statistics import IOU_BINS
 from pipeline.records.tfrecord import frame
 from pipeline.views.collage import Picture, make_canvas
 from pipeline.views.random_bits import RandomBits
@@ -98,12 +102,41 @@ def write_record_set(
         anchors=make_anchors(config.anchors, config.canvas.size),
         class_names=CLASS_NAMES,
         shards=shards,
-        statistics={},
-        rejected={},
+        statistics={split: statistics_of(some, config) for split, some in records.items()},
+        rejected={name: 0 for name in ("pictures", "boxes", "pictures_seen", "boxes_seen")}
+        | {"file": REJECTED, "sha256": hashlib.sha256(b"").hexdigest()},
         versions={},
     )
     (folder / MANIFEST).write_text(manifest.to_json())
     return load_manifest(str(folder))
+
+
+def statistics_of(records: Sequence[Record], config: RecordsConfig) -> dict[str, Any]:
+    """Statistics that fit the records, except that the IoU of all boxes is 0."""
+    anchors = make_anchors(config.anchors, config.canvas.size)
+    labels = np.concatenate([np.zeros(0, np.int64), *(record.labels for record in records)])
+    matched = np.concatenate([np.zeros(0, np.int64), *(record.targets.anchors for record in records)])
+    return {
+        "examples": len(records),
+        "boxes": len(labels),
+        "boxes_per_class": [int((labels == label).sum()) for label in range(len(CLASS_NAMES))],
+        "best_iou_histogram": [len(labels)] + [0] * (IOU_BINS - 1),
+        "boxes_of_positive_iou": 0,
+        "boxes_without_anchor": 0,
+        "positives": len(matched),
+        "positives_per_map": np.histogram(matched, bins=np.asarray(anchors.map_starts))[0].tolist(),
+        "ignored": sum(len(record.targets.ignored) for record in records),
+    }
+
+
+def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the values of a manifest, and its checksum with them."""
+    path = folder / MANIFEST
+    values = json.loads(path.read_text())
+    del values["checksum"]
+    change(values)
+    values["checksum"] = checksum(values)
+    path.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def with_format(config: RecordsConfig, picture_format: str) -> RecordsConfig:

@@ -53,7 +53,7 @@ def test_a_copy_with_a_name_of_its_own(folder: Path) -> None:
         (
             "bad_value",
             _COPY.format(name="bad_value") + "replace(CONFIG.training, evaluate_examples=0)",
-            r"^configs/bad_value.py: training.evaluate_examples must be positive or None, got 0",
+            r"^configs/bad_value.py: training.evaluate_examples must be from 1 to [0-9]+, got 0",
         ),
     ],
 )

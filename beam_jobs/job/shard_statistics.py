@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.matching import Matches
-
-IOU_BINS = 20  # of 0.05; the last one holds an IoU of 1 too
-
+from pipeline.records.statistics import IOU_BINS
 
 _HELD = 256  # examples that wait to be counted: together that is cheap, and memory must not grow with a shard
 

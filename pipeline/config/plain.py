@@ -1,63 +1,74 @@
-"""Configuration dataclasses to plain JSON values and back, and the checksum of such values."""
+"""Dataclasses to plain JSON values and back, with every field checked, and checksums of such values."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import types
-import typing
-from typing import Any, TypeVar
+import re
+from typing import Any, TypeVar, cast
 
-from pipeline.errors import UserError
+import msgspec
+
+from pipeline.errors import UserError, shown
 
 T = TypeVar("T")
 
 # Metadata of a field that files of earlier versions lack. Its default must be what was done before the field existed.
 LATER = {"later": True}
 
+JSON_BYTES = 1 << 27  # of a JSON file, at most: a manifest of 300,000 shards has 60 MB
+
+# What msgspec calls a type, and what we call it.
+_TYPES = {
+    "`array": "`a list",
+    "`object": "`a JSON object",
+    "`int": "`of type int",
+    "`float": "`of type float",
+    "`str": "`of type str",
+    "`bool": "`of type bool",
+    " | null": " or None",
+}
+
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration dataclass as plain JSON values. Equal ones give the same text: a real setting of 0 is 0.0."""
-
-    def plain(values: Any) -> dict[str, Any]:
-        return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(values))))
-
-    return plain(from_dict(type(config), plain(config), where=type(config).__name__))
+    """A dataclass as plain JSON values. Equal ones give the same values: a float that was set to 0 is 0.0."""
+    plain = msgspec.json.decode(msgspec.json.encode(config))
+    return cast(dict[str, Any], msgspec.json.decode(msgspec.json.encode(msgspec.convert(plain, type(config)))))
 
 
-def from_dict(kind: type[T], values: Any, *, where: str) -> T:
-    """The dataclass that `to_dict` wrote down. Only fields that are `LATER` may be missing: they have their defaults.
+def from_dict(kind: type[T], values: Any, *, where: str, text: bool = False) -> T:
+    """The dataclass that plain values describe: the inverse of `to_dict`, for values that anybody may have written.
 
-    Raises `UserError` naming `where` for missing or unknown fields.
+    Args:
+        kind: a dataclass. Its types are checked strictly (a bool is no int, but an int is a float), within the limits
+            that `Annotated[..., msgspec.Meta(...)]` and `__post_init__` set. Only `LATER` fields may be missing.
+        values: what `parse_json` returned.
+        where: the file, for messages.
+        text: whether numbers are given as texts, as in a CSV file.
+
+    Raises `UserError`, one line that names `where` and the field.
     """
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    needed = {name for name, field in fields.items() if not field.metadata.get("later")}
-    if not isinstance(values, dict) or not needed <= set(values) <= set(fields):
-        got = ", ".join(sorted(values)) if isinstance(values, dict) else repr(values)
-        raise UserError(f"{where} must have the fields {', '.join(sorted(fields))}, got {got}; "
-                        "it was written by another version of prematch")  # fmt: skip
-    hints = typing.get_type_hints(kind)
-    return kind(**{name: _value(hints[name], values[name], f"{where}.{name}") for name in fields if name in values})
+    try:
+        made = msgspec.convert(values, kind, strict=not text)
+    except msgspec.ValidationError as error:
+        raise UserError(_reworded(str(error), values, where)) from None
+    except UserError as error:  # from __post_init__
+        raise UserError(f"{where}: {error}") from None
+    _check_names(made, values, where, "")
+    return made
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return from_dict(typing.cast(type, hint), value, where=where)
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):  # X | None
-        return None if value is None else _value(arguments[0], value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise UserError(f"{where} must be a list, got {value!r}")
-        kinds = [arguments[0]] * len(value) if arguments[1:] == (Ellipsis,) else arguments
-        if len(kinds) != len(value):
-            raise UserError(f"{where} must be a list of {len(kinds)}, got {value!r}")
-        return tuple(_value(k, v, where) for k, v in zip(kinds, value, strict=True))
-    accepted = (int, float) if hint is float else hint
-    if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
-        raise UserError(f"{where} must be of type {hint.__name__}, got {value!r}")
-    return float(value) if hint is float else value
+def parse_json(data: bytes, *, where: str) -> Any:
+    """The values of a JSON text, which is UTF-8 without NaN and infinity. Raises `UserError` that names `where`."""
+    if len(data) > JSON_BYTES:
+        raise UserError(f"{where} must have at most {JSON_BYTES} bytes, got {len(data)}")
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise UserError(f"{where} must be JSON of moderate depth, got values nested too deeply") from None
+    except ValueError as error:
+        raise UserError(f"{where} must be JSON, got something else or a part of it ({error})") from None
 
 
 def canonical_json(values: Any) -> str:
@@ -68,3 +79,60 @@ def canonical_json(values: Any) -> str:
 def checksum(values: Any) -> str:
     """SHA-256, in hex, of the canonical JSON of the values."""
     return hashlib.sha256(canonical_json(values).encode()).hexdigest()
+
+
+def check_checksum(values: dict[str, Any], *, where: str) -> None:
+    """Compares the field `checksum` with the checksum of all others. Raises `UserError` that names `where`."""
+    try:
+        expected = checksum({name: value for name, value in values.items() if name != "checksum"})
+    except RecursionError:
+        raise UserError(f"{where} must be JSON of moderate depth, got values nested too deeply") from None
+    if values.get("checksum") != expected:
+        stated = shown(values.get("checksum"))
+        raise UserError(f"{where} must have the checksum {expected}, got {stated}: it was altered")
+
+
+def _check_names(made: Any, values: Any, where: str, path: str) -> None:
+    """Refuses fields that a dataclass does not have, and missing ones that are not `LATER`."""
+    if dataclasses.is_dataclass(made):
+        fields = dataclasses.fields(made)
+        names = {field.name for field in fields}
+        needed = {field.name for field in fields if not field.metadata.get("later")}
+        if missing := needed - set(values):
+            raise UserError(_other_version(where, path, f"the field {min(missing)}, got none"))
+        if unknown := set(values) - names:
+            raise UserError(_other_version(where, path, f"no field {shown(min(unknown))}, got one"))
+        for name in names & set(values):
+            _check_names(getattr(made, name), values[name], where, f"{path}.{name}")
+    elif isinstance(made, tuple):
+        for index, (one, value) in enumerate(zip(made, values, strict=True)):
+            _check_names(one, value, where, f"{path}[{index}]")
+
+
+def _reworded(message: str, values: Any, where: str) -> str:
+    """A message of msgspec, such as "Expected `int`, got `str` - at `$.canvas.size`", the way we put it."""
+    problem, _, path = message.partition(" - at `")
+    path = path.removeprefix("$").removesuffix("`")
+    if missing := re.fullmatch("Object missing required field `(.*)`", problem):
+        return _other_version(where, path, f"the field {missing[1]}, got none")
+    expected = problem.removeprefix("Expected ").split(", got ")[0]
+    for name, ours in _TYPES.items():
+        expected = expected.replace(name, ours)
+    return f"{_place(where, path)} must be {expected.replace('`', '')}, got {shown(_at(values, path))}"
+
+
+def _at(values: Any, path: str) -> Any:
+    """The value at a path such as `.canvas.object_size[1]`; of a path through a map, the map."""
+    for name, index in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path):
+        if index == "...":
+            break
+        values = values[name] if name else values[int(index)]
+    return values
+
+
+def _place(where: str, path: str) -> str:
+    return f"{where}: {path.removeprefix('.')}" if path else where
+
+
+def _other_version(where: str, path: str, must_have: str) -> str:
+    return f"{_place(where, path)} must have {must_have}; it was written by another version of prematch"

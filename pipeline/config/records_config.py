@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.errors import require
+from pipeline.config.field_types import Count, Name
+from pipeline.errors import require, require_between
 
 PICTURE_FORMATS = ("raw", "png", "jpeg")
 SPLITS = ("train", "val", "test")
+
+# Limits that no honest setting comes near. They keep a forged file from asking for memory or time without end.
+MAX_MAPS = 32
+MAX_CANVAS = 16_384  # pixels
+MAX_RATIO = 100.0
+MAX_SCALE = 100.0
+MAX_OBJECTS = 10_000
+MAX_COPIES = 1_000_000
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -27,16 +37,20 @@ class AnchorConfig:
 
     def __post_init__(self) -> None:
         maps = len(self.strides)
-        require(maps > 0, "anchors.strides", "one number for each map, and at least one", self.strides)
-        require(all(s > 0 for s in self.strides), "anchors.strides", "positive", self.strides)
-        require(len(self.scales) == maps, "anchors.scales", f"{maps} numbers, one for each map", self.scales)
-        require(all(s > 0 for s in self.scales), "anchors.scales", "positive", self.scales)
+        require(1 <= maps <= MAX_MAPS, "anchors.strides", f"from 1 to {MAX_MAPS} numbers, one for each map", maps)
+        for stride in self.strides:
+            require_between("anchors.strides", stride, 1, MAX_CANVAS)
+        require(len(self.scales) == maps, "anchors.scales", f"{maps} numbers, one for each map", len(self.scales))
+        for scale in self.scales:
+            require_between("anchors.scales", scale, 1 / MAX_CANVAS, MAX_SCALE)
         ratios = self.aspect_ratios
-        require(len(ratios) == maps, "anchors.aspect_ratios", f"{maps} lists, one for each map", ratios)
-        require(all(r and min(r) > 0 for r in ratios), "anchors.aspect_ratios", "lists of positive numbers", ratios)
+        require(len(ratios) == maps, "anchors.aspect_ratios", f"{maps} lists, one for each map", len(ratios))
+        require(all(ratios), "anchors.aspect_ratios", "lists of at least one number", ratios)
+        for ratio in (ratio for of_map in ratios for ratio in of_map):
+            require_between("anchors.aspect_ratios", ratio, 1 / MAX_RATIO, MAX_RATIO)
         require(self.relative_to in ("cell", "image"), "anchors.relative_to", '"cell" or "image"', self.relative_to)
-        after = self.scale_after_last
-        require(after is None or after > 0, "anchors.scale_after_last", "positive or None", after)
+        if self.scale_after_last is not None:
+            require_between("anchors.scale_after_last", self.scale_after_last, 1 / MAX_CANVAS, MAX_SCALE)
 
 
 @dataclass(frozen=True)
@@ -63,11 +77,14 @@ class CanvasConfig:
     flip: bool = False  # mirror training pictures left to right with probability one half
 
     def __post_init__(self) -> None:
-        require(self.size > 0, "canvas.size", "positive", self.size)
+        require_between("canvas.size", self.size, 1, MAX_CANVAS)
         least, most = self.object_size
         in_order = 0 < least <= most <= self.size
         require(in_order, "canvas.object_size", f"0 < least <= most <= {self.size}", (least, most))
-        require(1 <= self.objects[0] <= self.objects[1], "canvas.objects", "1 <= least <= most", self.objects)
+        fewest, most = self.objects
+        require(
+            1 <= fewest <= most <= MAX_OBJECTS, "canvas.objects", f"1 <= least <= most <= {MAX_OBJECTS}", self.objects
+        )
         require(0 <= self.max_overlap <= 1, "canvas.max_overlap", "in [0, 1]", self.max_overlap)
 
 
@@ -81,7 +98,7 @@ class ShardCounts:
 
     def __post_init__(self) -> None:
         for split in SPLITS:
-            require(0 < self.of(split) <= 99_999, f"records.shards.{split}", "from 1 to 99999", self.of(split))
+            require_between(f"records.shards.{split}", self.of(split), 1, 99_999)
 
     def of(self, split: str) -> int:
         """The number of shards of a split."""
@@ -92,7 +109,7 @@ class ShardCounts:
 class RecordsConfig:
     """Everything that decides the bytes of a record set, except for the source's own data."""
 
-    source: str
+    source: Name
     anchors: AnchorConfig
     matching: MatchingConfig
     canvas: CanvasConfig
@@ -101,10 +118,11 @@ class RecordsConfig:
     seed: int = 0
     val_fraction: float = 0.1  # of the source's training split, chosen by the hash of the source id
     picture_format: str = "raw"
-    limit: int | None = None  # pictures of each split of the source
+    limit: Count | None = None  # pictures of each split of the source
 
     def __post_init__(self) -> None:
-        require(self.copies >= 1, "records.copies", "at least 1", self.copies)
+        require(1 <= self.copies <= MAX_COPIES, "records.copies", f"at least 1 and at most {MAX_COPIES}", self.copies)
+        require_between("records.seed", self.seed, -MAX_SEED, MAX_SEED)
         require(0 <= self.val_fraction < 1, "records.val_fraction", "in [0, 1)", self.val_fraction)
         known = self.picture_format in PICTURE_FORMATS
         require(known, "records.picture_format", f"one of {', '.join(PICTURE_FORMATS)}", self.picture_format)

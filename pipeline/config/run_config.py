@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.config.field_types import MAX_COUNT, Name
 from pipeline.config.plain import LATER
-from pipeline.config.records_config import RecordsConfig
-from pipeline.errors import require
+from pipeline.config.records_config import MAX_SEED, RecordsConfig
+from pipeline.errors import require, require_between
 
 BOX_LOSSES = ("huber", "squared", "giou", "tfa:giou")
 PRECISIONS = ("float32", "bfloat16", "float16")
+
+# Limits that no honest setting comes near. They keep a forged file from asking for memory or time without end.
+MAX_WIDTH = 8.0
+MAX_WEIGHT = 1e6  # of a part of the loss
+MAX_BATCH = 1_000_000
+MAX_EPOCHS = 1_000_000
+MAX_STEPS = 10**9
+MAX_RATE = 1e6
+MAX_DETECTIONS = 100_000
+MAX_CUTOUTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -24,9 +35,9 @@ class ModelConfig:
     synchronized_batch_norm: bool = False  # statistics over the global batch instead of each replica's part
 
     def __post_init__(self) -> None:
-        require(self.width_multiplier > 0, "model.width_multiplier", "positive", self.width_multiplier)
+        require_between("model.width_multiplier", self.width_multiplier, 0.01, MAX_WIDTH)
         require(0 < self.batch_norm_momentum < 1, "model.batch_norm_momentum", "in (0, 1)", self.batch_norm_momentum)
-        require(self.weight_decay >= 0, "model.weight_decay", "at least 0", self.weight_decay)
+        require_between("model.weight_decay", self.weight_decay, 0, MAX_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -42,10 +53,11 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         require(self.offsets in BOX_LOSSES, "loss.offsets", f"one of {', '.join(BOX_LOSSES)}", self.offsets)
-        require(self.offsets_weight >= 0, "loss.offsets_weight", "at least 0", self.offsets_weight)
+        require_between("loss.offsets_weight", self.offsets_weight, 0, MAX_WEIGHT)
         require(self.mining in ("image", "batch"), "loss.mining", '"image" or "batch"', self.mining)
-        require(self.negatives_per_positive > 0, "loss.negatives_per_positive", "positive", self.negatives_per_positive)
-        require(self.min_negatives >= 0, "loss.min_negatives", "at least 0", self.min_negatives)
+        negatives = self.negatives_per_positive
+        require(0 < negatives <= MAX_WEIGHT, "loss.negatives_per_positive", f"in (0, {MAX_WEIGHT}]", negatives)
+        require_between("loss.min_negatives", self.min_negatives, 0, MAX_STEPS)
         require(0 <= self.label_smoothing < 1, "loss.label_smoothing", "in [0, 1)", self.label_smoothing)
 
 
@@ -60,9 +72,9 @@ class ScheduleConfig:
 
     def __post_init__(self) -> None:
         require(self.kind in ("exponential", "cosine"), "schedule.kind", '"exponential" or "cosine"', self.kind)
-        require(self.base > 0, "schedule.base", "positive", self.base)
-        require(self.decay > 0, "schedule.decay", "positive", self.decay)
-        require(self.warmup_steps >= 0, "schedule.warmup_steps", "at least 0", self.warmup_steps)
+        require(0 < self.base <= MAX_RATE, "schedule.base", f"in (0, {MAX_RATE}]", self.base)
+        require(0 < self.decay <= MAX_RATE, "schedule.decay", f"in (0, {MAX_RATE}]", self.decay)
+        require_between("schedule.warmup_steps", self.warmup_steps, 0, MAX_STEPS)
 
 
 @dataclass(frozen=True)
@@ -77,9 +89,9 @@ class DecodeConfig:
     def __post_init__(self) -> None:
         require(0 <= self.min_score < 1, "decode.min_score", "in [0, 1)", self.min_score)
         require(0 < self.nms_iou <= 1, "decode.nms_iou", "in (0, 1]", self.nms_iou)
-        require(self.max_detections > 0, "decode.max_detections", "positive", self.max_detections)
-        candidates = self.max_candidates
-        require(candidates is None or candidates > 0, "decode.max_candidates", "positive or None", candidates)
+        require_between("decode.max_detections", self.max_detections, 1, MAX_DETECTIONS)
+        if self.max_candidates is not None:
+            require_between("decode.max_candidates", self.max_candidates, 1, MAX_DETECTIONS)
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class TrainingConfig:
     """Batches, epochs, learning rate, evaluation during training, and the arithmetic."""
 
     schedule: ScheduleConfig
-    optimizer: str = "adam"
+    optimizer: Name = "adam"
     batch: int = 32  # pictures in a global batch, divided among the replicas
     epochs: int = 50
     epoch_steps: int | None = None  # None: one pass over the training records
@@ -102,14 +114,16 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         known = self.precision in PRECISIONS
         require(known, "training.precision", f"one of {', '.join(PRECISIONS)}", self.precision)
-        require(self.batch > 0, "batch", "positive", self.batch)
-        require(self.epochs > 0, "epochs", "positive", self.epochs)
-        require(self.epoch_steps is None or self.epoch_steps > 0, "training.epoch_steps", "positive", self.epoch_steps)
+        require_between("batch", self.batch, 1, MAX_BATCH)
+        require_between("epochs", self.epochs, 1, MAX_EPOCHS)
+        if self.epoch_steps is not None:
+            require_between("training.epoch_steps", self.epoch_steps, 1, MAX_STEPS)
         decay = self.average_decay
         require(decay is None or 0 < decay < 1, "training.average_decay", "in (0, 1) or None", decay)
-        require(self.evaluate_every > 0, "training.evaluate_every", "positive", self.evaluate_every)
-        examples = self.evaluate_examples
-        require(examples is None or examples > 0, "training.evaluate_examples", "positive or None", examples)
+        require_between("training.evaluate_every", self.evaluate_every, 1, MAX_EPOCHS)
+        if self.evaluate_examples is not None:
+            require_between("training.evaluate_examples", self.evaluate_examples, 1, MAX_COUNT)
+        require_between("training.seed", self.seed, -MAX_SEED, MAX_SEED)
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.colour < 1, "augment.colour", "in [0, 1)", self.colour)
-        require(self.cutouts >= 0, "augment.cutouts", "at least 0", self.cutouts)
+        require_between("augment.cutouts", self.cutouts, 0, MAX_CUTOUTS)
         require(0 < self.cutout_side < 1, "augment.cutout_side", "in (0, 1)", self.cutout_side)
 
 
@@ -131,7 +145,7 @@ class AugmentConfig:
 class Config:
     """What a file of `configs/` defines: a record set and a run on it."""
 
-    name: str
+    name: Name
     records: RecordsConfig
     model: ModelConfig
     loss: LossConfig

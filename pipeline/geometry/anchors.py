@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.plain import checksum
+from pipeline.config.plain import checksum, from_dict
 from pipeline.config.records_config import AnchorConfig
-from pipeline.errors import UserError
+from pipeline.errors import require
 from pipeline.geometry.boxes import Array, areas, centroids_to_corners
+
+# Far more than any detector has, and little enough for memory.
+MAX_CELLS = 4096  # rows or columns of a map
+MAX_BOXES = 1000  # of a cell
+MAX_SIDE = 1000.0  # of a box, in sides of the canvas
+MAX_ANCHORS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,14 @@ class FeatureMap:
 
     size: tuple[int, int]  # rows, columns
     boxes: tuple[tuple[float, float], ...]  # (height, width) in [0, 1] of the canvas
+
+    def __post_init__(self) -> None:
+        sides = f"two numbers from 1 to {MAX_CELLS}"
+        require(all(1 <= side <= MAX_CELLS for side in self.size), "feature_maps.size", sides, self.size)
+        count = len(self.boxes)
+        require(1 <= count <= MAX_BOXES, "feature_maps.boxes", f"from 1 to {MAX_BOXES} boxes", count)
+        for box in self.boxes:
+            require(all(0 < side <= MAX_SIDE for side in box), "feature_maps.boxes", f"in (0, {MAX_SIDE}]", box)
 
     @property
     def anchor_count(self) -> int:
@@ -34,6 +48,10 @@ class Anchors:
     """All anchors of a detector, as its feature maps."""
 
     feature_maps: tuple[FeatureMap, ...]
+
+    def __post_init__(self) -> None:
+        require(len(self.feature_maps) > 0, "feature_maps", "at least one map", 0)
+        require(len(self) <= MAX_ANCHORS, "feature_maps", f"maps of at most {MAX_ANCHORS} anchors", len(self))
 
     def __len__(self) -> int:
         return sum(m.anchor_count for m in self.feature_maps)
@@ -87,6 +105,23 @@ class Anchors:
         return [{"size": list(m.size), "boxes": [list(b) for b in m.boxes]} for m in self.feature_maps]
 
 
+@dataclass(frozen=True)
+class StoredAnchors:
+    """Anchors as the manifest holds them."""
+
+    feature_maps: tuple[FeatureMap, ...]
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        own = self.anchors.fingerprint
+        require(self.fingerprint == own, "fingerprint", f"{own}, the fingerprint of its boxes", self.fingerprint)
+
+    @property
+    def anchors(self) -> Anchors:
+        """The anchors themselves."""
+        return Anchors(self.feature_maps)
+
+
 def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
     """The anchors of a configuration on a square canvas (pixels); a map has ⌈canvas / stride⌉ rows and columns.
 
@@ -110,19 +145,7 @@ def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
 
 def anchors_from_dict(values: Any, *, where: str) -> Anchors:
     """Rebuilds the anchors of a manifest. Raises `UserError` naming `where` if they contradict their fingerprint."""
-    try:
-        anchors = Anchors(tuple(
-            FeatureMap((int(m["size"][0]), int(m["size"][1])), tuple((float(h), float(w)) for h, w in m["boxes"]))
-            for m in values["feature_maps"]
-        ))  # fmt: skip
-        fingerprint = values["fingerprint"]
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{where} must hold feature_maps and fingerprint, got {type(error).__name__}: {error}"
-        ) from None
-    if anchors.fingerprint != fingerprint:
-        raise UserError(f"{where} must have the fingerprint {anchors.fingerprint} of its boxes, got {fingerprint!r}")
-    return anchors
+    return from_dict(StoredAnchors, values, where=where).anchors
 
 
 def _centroids(feature_map: FeatureMap) -> Array:

@@ -1,38 +1,52 @@
-"""manifest.json: what makes a record set exist. Written last, by rename, and checked before anything is read."""
+"""manifest.json: what makes a record set exist. It is written last, and checked before anything else is read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pipeline.config.plain import checksum, from_dict, to_dict
-from pipeline.config.records_config import MatchingConfig, RecordsConfig
-from pipeline.errors import UserError
-from pipeline.files import file_sha256
-from pipeline.geometry.anchors import Anchors, anchors_from_dict
+from msgspec import Meta
+
+from pipeline.config.field_types import Count, FileName, Fingerprint, Name, Sha256, Text
+from pipeline.config.plain import JSON_BYTES, check_checksum, checksum, from_dict, parse_json, to_dict
+from pipeline.config.records_config import SPLITS, MatchingConfig, RecordsConfig
+from pipeline.errors import UserError, require, shown
+from pipeline.files import file_sha256, read_regular
+from pipeline.geometry.anchors import Anchors, StoredAnchors, make_anchors
+from pipeline.records.keys import shard_name
+from pipeline.records.statistics import Statistics, check_statistics
+from pipeline.records.tfrecord import FRAME_BYTES
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
 WAY_OUT = "run its `make records` command again"
 
+MAX_CLASSES = 10_000
+
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of records, as the manifest names it."""
+    """A file of records, as the manifest describes it."""
 
-    name: str
-    examples: int
-    bytes: int
-    sha256: str
+    name: FileName
+    examples: Count
+    bytes: Count
+    sha256: Sha256
+
+    def __post_init__(self) -> None:
+        most = self.bytes // FRAME_BYTES
+        require(
+            self.examples <= most, f"examples of {self.name}", f"at most {most} in {self.bytes} bytes", self.examples
+        )
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole record set: its folder, what it was made from, and its shards by split."""
+    """A whole record set: its folder, what it was made from, and its shards."""
 
     folder: str
     fingerprint: str  # of configuration, source and libraries
@@ -40,9 +54,9 @@ class Manifest:
     anchors: Anchors
     class_names: tuple[str, ...]
     shards: dict[str, tuple[Shard, ...]]  # by split
-    statistics: dict[str, Any]  # by split
-    rejected: dict[str, Any]  # counts, and the checksum of rejected.jsonl
-    versions: dict[str, str]
+    statistics: dict[str, Any]  # by split, each as `Statistics` has it
+    rejected: dict[str, Any]  # as `Rejected` has it
+    versions: dict[str, str]  # of libraries
 
     @property
     def matching(self) -> MatchingConfig:
@@ -51,7 +65,7 @@ class Manifest:
 
     @property
     def canvas_size(self) -> int:
-        """Height and width of the pictures, pixels."""
+        """Height and width of the canvases, pixels."""
         return self.config.canvas.size
 
     @property
@@ -60,11 +74,11 @@ class Manifest:
         return len(self.class_names)
 
     def examples(self, split: str) -> int:
-        """Records of a split."""
+        """The number of records in a split."""
         return sum(shard.examples for shard in self.shards[split])
 
     def to_json(self) -> str:
-        """The text of manifest.json, with the checksum of all the rest as its last word."""
+        """The text of manifest.json. Its last field is the checksum of all others."""
         values: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "fingerprint": self.fingerprint,
@@ -81,64 +95,125 @@ class Manifest:
         return json.dumps(values, indent=1) + "\n"
 
 
-def parse_manifest(text: str | bytes, *, folder: str) -> Manifest:
-    """Reads the text of a manifest. Raises `UserError` where it is altered, half-written or of another format."""
+@dataclass(frozen=True)
+class Rejected:
+    """How many pictures and boxes were rejected, and the file that lists them."""
+
+    pictures: Count
+    boxes: Count
+    pictures_seen: Count
+    boxes_seen: Count
+    file: FileName
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class SplitShards:
+    """The shards of each split."""
+
+    train: tuple[Shard, ...]
+    val: tuple[Shard, ...]
+    test: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class SplitStatistics:
+    """The statistics of each split."""
+
+    train: Statistics
+    val: Statistics
+    test: Statistics
+
+
+@dataclass(frozen=True)
+class StoredManifest:
+    """The fields of manifest.json."""
+
+    format_version: int
+    fingerprint: Fingerprint
+    config: RecordsConfig
+    anchors: StoredAnchors
+    matching: MatchingConfig
+    class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
+    shards: SplitShards
+    statistics: SplitStatistics
+    rejected: Rejected
+    versions: dict[Text, Text]
+    checksum: Sha256
+
+    def __post_init__(self) -> None:
+        """What is said twice must agree: a reader may use either."""
+        config, maps = self.config, self.anchors.feature_maps
+        own = make_anchors(config.anchors, config.canvas.size).feature_maps
+        require(maps == own, "anchors.feature_maps", "those of config.anchors", f"{len(maps)} others")
+        require(self.matching == config.matching, "matching", f"{config.matching}, as in config", self.matching)
+        for split in SPLITS:
+            shards, statistics = getattr(self.shards, split), getattr(self.statistics, split)
+            count = config.shards.of(split)
+            require(len(shards) == count, f"shards.{split}", f"{count} shards, as in config", len(shards))
+            for number, shard in enumerate(shards):
+                name = shard_name(split, self.fingerprint, number, count)
+                require(shard.name == name, f"shards.{split}[{number}].name", name, shard.name)
+            where, total = f"statistics.{split}", sum(shard.examples for shard in shards)
+            check_statistics(statistics, classes=len(self.class_names), maps=len(maps), name=where)
+            require(statistics.examples == total, f"{where}.examples", f"{total}, as in shards", statistics.examples)
+
+
+def parse_manifest(text: bytes, *, folder: str) -> Manifest:
+    """Reads the text of a manifest. Raises `UserError` if it is altered, incomplete or of another format."""
     where = f"{folder}/{MANIFEST}"
     try:
-        values = json.loads(text)
+        values = parse_json(text, where=where)
+        if not isinstance(values, dict) or "format_version" not in values:
+            raise UserError(f"{where} must be a prematch manifest, got something else")
         version = values["format_version"]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{where} must be a prematch manifest, got something else or a part of one; {WAY_OUT}"
-        ) from None
-    if version != FORMAT_VERSION:
-        raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {version!r}; "
-                        f"{WAY_OUT} with this prematch, or use the one that wrote it")  # fmt: skip
-    stated = values.pop("checksum", None)
-    if stated != checksum(values):
-        raise UserError(f"{where} must have the checksum {checksum(values)}, got {stated!r}: it was altered; {WAY_OUT}")
-    try:
-        anchors = anchors_from_dict(values["anchors"], where=f"{where}: anchors")
-        config = from_dict(RecordsConfig, values["config"], where=f"{where}: config")
-        return Manifest(
-            folder=folder,
-            fingerprint=values["fingerprint"],
-            config=config,
-            anchors=anchors,
-            class_names=tuple(values["class_names"]),
-            shards={split: tuple(Shard(**s) for s in shards) for split, shards in values["shards"].items()},
-            statistics=values["statistics"],
-            rejected=values["rejected"],
-            versions=values["versions"],
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{where} must hold all parts of a manifest, got {type(error).__name__}: {error}; "
-                        f"{WAY_OUT}") from None  # fmt: skip
+        if version != FORMAT_VERSION:
+            got = shown(version)
+            raise UserError(
+                f"{where} must be of format version {FORMAT_VERSION}, got {got}; it was written by another prematch"
+            )
+        check_checksum(values, where=where)
+        stored = from_dict(StoredManifest, values, where=where)
+    except UserError as error:
+        raise UserError(f"{error}; {WAY_OUT}") from None
+    return Manifest(
+        folder=folder,
+        fingerprint=stored.fingerprint,
+        config=stored.config,
+        anchors=stored.anchors.anchors,
+        class_names=stored.class_names,
+        shards={split: getattr(stored.shards, split) for split in SPLITS},
+        statistics=values["statistics"],
+        rejected=asdict(stored.rejected),
+        versions=stored.versions,
+    )
 
 
 def load_manifest(folder: str) -> Manifest:
     """Reads a record set's manifest and checks that every shard is there at its full size.
 
-    Raises `UserError` where the set is missing, unfinished, altered or of another format.
+    Raises `UserError` if the set is missing, unfinished, altered or of another format.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
         if any(Path(folder).glob("*.tfrecord")) or any(Path(folder).glob(".attempt-*")):
-            raise UserError(f"{path} must be there, got record files without it: the job did not finish; {WAY_OUT}")
-        raise UserError(f"{folder} must be a record set, got no {MANIFEST} there; "
-                        f"make one with `make records CONFIG=... RECORDS={folder}`")  # fmt: skip
-    manifest = parse_manifest(path.read_bytes(), folder=str(folder))
+            raise UserError(f"{path} is missing: the job that made {folder} did not finish; {WAY_OUT}")
+        raise UserError(
+            f"{folder} must be a record set, got no {MANIFEST} there; "
+            f"make one with `make records CONFIG=... RECORDS={folder}`"
+        )
+    manifest = parse_manifest(read_regular(path, limit=JSON_BYTES), folder=str(folder))
     for shard in (s for shards in manifest.shards.values() for s in shards):
         file = Path(folder) / shard.name
         if not file.is_file():
-            raise UserError(f"{file} must be there, the manifest names it, got no such file; {WAY_OUT}")
+            raise UserError(f"{file} is missing, although the manifest lists it; {WAY_OUT}")
         if file.stat().st_size != shard.bytes:
             raise UserError(f"{file} must have {shard.bytes} bytes, got {file.stat().st_size}; {WAY_OUT}")
     return manifest
 
 
 def check_shards(manifest: Manifest, split: str, progress: Callable[[Shard], None] | None = None) -> None:
-    """Compares every shard of a split with its SHA-256. Raises `UserError` naming the first that was altered."""
+    """Compares the SHA-256 of every shard of a split. Raises `UserError` that names the first altered one."""
     for shard in manifest.shards[split]:
         path = Path(manifest.folder) / shard.name
         if file_sha256(path) != shard.sha256:

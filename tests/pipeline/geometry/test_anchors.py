@@ -118,7 +118,7 @@ def test_the_fingerprint_changes_with_size_box_and_order() -> None:
     ],
 )
 def test_a_manifests_broken_anchors_are_one_line_that_names_it(values: object) -> None:
-    with pytest.raises(UserError, match=r"^DIR/manifest.json: anchors must (hold|have) [^\n]*$"):
+    with pytest.raises(UserError, match=r"^DIR/manifest.json: anchors[^\n]* must [^\n]*$"):
         anchors_from_dict(values, where="DIR/manifest.json: anchors")
 
 
