@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from beam_jobs.job import storage
-from pipeline.config.plain import canonical_json, checksum
+from pipeline.config.field_types import Fingerprint, Sha256
+from pipeline.config.plain import canonical_json, check_checksum, checksum, from_dict, parse_json
+from pipeline.errors import UserError
 from pipeline.records.manifest import Shard
+from pipeline.records.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Rejection:
     """A picture or a box that was left out, and why."""
 
     key: str
-    what: str  # "picture" or "box"
+    what: Literal["picture", "box"]
     reason: str
 
 
@@ -33,12 +35,23 @@ def rejected_text(lines: list[str]) -> bytes:
 
 
 @dataclass(frozen=True)
+class StoredReceipt:
+    """The fields of a receipt's file."""
+
+    fingerprint: Fingerprint
+    shard: Shard
+    statistics: Statistics
+    rejected: tuple[Rejection, ...]
+    checksum: Sha256
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What the job knows of a finished shard."""
 
     fingerprint: str  # of configuration, source and libraries
     shard: Shard
-    statistics: dict[str, Any]
+    statistics: dict[str, Any]  # as `Statistics` has it
     rejected: tuple[Rejection, ...]
 
     def to_json(self) -> bytes:
@@ -60,13 +73,12 @@ def receipt_name(shard_name: str) -> str:
 def parse_receipt(text: bytes) -> Receipt | None:
     """Reads a receipt; None if it is not whole."""
     try:
-        values = json.loads(text)
-        if values.pop("checksum") != checksum(values):
-            return None
-        rejected = tuple(Rejection(**r) for r in values["rejected"])
-        return Receipt(values["fingerprint"], Shard(**values["shard"]), values["statistics"], rejected)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        values = parse_json(text, where="receipt")
+        stored = from_dict(StoredReceipt, values, where="receipt")
+        check_checksum(values, where="receipt")
+    except UserError:
         return None
+    return Receipt(stored.fingerprint, stored.shard, values["statistics"], stored.rejected)
 
 
 def holds(receipt: Receipt, fingerprint: str, path: str) -> bool:

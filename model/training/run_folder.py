@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from model.network.ssd import NetworkShape
-from pipeline.config.plain import from_dict, to_dict
+from pipeline.config.field_types import Fingerprint, Name, Text
+from pipeline.config.plain import JSON_BYTES, from_dict, parse_json, to_dict
 from pipeline.config.run_config import Config
-from pipeline.errors import UserError
-from pipeline.files import lock_file, write_whole
-from pipeline.geometry.anchors import anchors_from_dict, make_anchors
-from pipeline.records.manifest import Manifest
+from pipeline.errors import UserError, require, shown
+from pipeline.files import lock_file, read_regular, write_whole
+from pipeline.geometry.anchors import StoredAnchors, make_anchors
+from pipeline.records.manifest import MAX_CLASSES, Manifest
 
 FORMAT_VERSION = 1
 LIBRARIES = ("tensorflow", "numpy", "pycocotools")
@@ -41,6 +44,29 @@ class Run:
             "canvas_size": self.shape.canvas_size,
             "anchors": self.shape.anchors.to_dict(),
         }
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """The fields of config.json."""
+
+    format_version: int
+    config: Config
+    records_fingerprint: Fingerprint
+    class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
+    canvas_size: int
+    anchors: StoredAnchors
+    records: Name
+    command: str
+    versions: dict[Text, Text]
+
+    def __post_init__(self) -> None:
+        """What is said twice must agree."""
+        records, maps = self.config.records, self.anchors.feature_maps
+        size = records.canvas.size
+        require(self.canvas_size == size, "canvas_size", f"{size}, as in config", self.canvas_size)
+        own = make_anchors(records.anchors, size).feature_maps
+        require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
 
 
 def describe_run(config: Config, manifest: Manifest) -> Run:
@@ -155,27 +181,16 @@ class RunFolder:
         if not self.config.is_file():
             raise UserError(f"--run must be the folder of a run, got {self.path} without {self.config.name}; "
                             "train one with `make train`")  # fmt: skip
-        values = self._read()
-        missing = {"config", "anchors", "class_names", "canvas_size", "records", "records_fingerprint"} - set(values)
-        if missing:
-            raise UserError(
-                f"{self.config} must be a run's configuration, got one without {', '.join(sorted(missing))}"
-            )
-        config = from_dict(Config, values["config"], where=f"{self.config}: config")
-        anchors = anchors_from_dict(values["anchors"], where=f"{self.config}: anchors")
-        names = tuple(values["class_names"])
-        shape = NetworkShape(values["canvas_size"], config.records.anchors.strides, anchors, len(names))
-        return Run(config, names, shape, values["records"], values["records_fingerprint"])
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            values = json.loads(self.config.read_bytes())
-            version = values["format_version"]
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{self.config} must be a run's configuration, got something else") from None
-        if version != FORMAT_VERSION:
-            raise UserError(f"{self.config} must be of format version {FORMAT_VERSION}, got {version!r}")
-        return dict(values)
+        where = str(self.config)
+        values = parse_json(read_regular(self.config, limit=JSON_BYTES), where=where)
+        if not isinstance(values, dict) or "format_version" not in values:
+            raise UserError(f"{where} must be a run's configuration, got something else")
+        if (version := values["format_version"]) != FORMAT_VERSION:
+            raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {shown(version)}")
+        stored = from_dict(StoredRun, values, where=where)
+        config, names = stored.config, stored.class_names
+        shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors.anchors, len(names))
+        return Run(config, names, shape, stored.records, stored.records_fingerprint)
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

@@ -33,8 +33,12 @@ _TYPES = {
 
 def to_dict(config: Any) -> dict[str, Any]:
     """A dataclass as plain JSON values. Equal ones give the same values: a float that was set to 0 is 0.0."""
-    plain = msgspec.json.decode(msgspec.json.encode(config))
-    return cast(dict[str, Any], msgspec.json.decode(msgspec.json.encode(msgspec.convert(plain, type(config)))))
+
+    def plain(values: Any) -> Any:
+        # asdict sees defaults that msgspec left to the class, which its encoder does not.
+        return msgspec.json.decode(msgspec.json.encode(dataclasses.asdict(values)))
+
+    return cast(dict[str, Any], plain(msgspec.convert(plain(config), type(config))))
 
 
 def from_dict(kind: type[T], values: Any, *, where: str, text: bool = False) -> T:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,5 +47,44 @@ def test_a_run_made_before_a_setting_existed_is_a_run_without_it(tmp_path: Path)
 
 def test_a_configuration_without_its_parts_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"format_version": 1, "anchors": {}}')
-    with pytest.raises(UserError, match="must be a run's configuration, got one without canvas_size, class_names"):
+    with pytest.raises(UserError, match=r"config.json: anchors must have the field feature_maps, got none"):
+        RunFolder(tmp_path).load()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda v: v.update(format_version=2), "must be of format version 1, got 2"),
+        (lambda v: v.pop("records"), "must have the field records, got none"),
+        (lambda v: v.update(more=1), "must have no field 'more', got one"),
+        (lambda v: v.update(records="a\0b"), "records must be"),
+        (lambda v: v.update(class_names=[]), "class_names must be"),
+        (lambda v: v.update(class_names=["a\x1b"]), "class_names[0] must be"),
+        (lambda v: v.update(canvas_size=10**6), "canvas_size must be 64"),
+        (lambda v: v.update(canvas_size=True), "canvas_size must be of type int"),
+        (lambda v: v["anchors"]["feature_maps"][0].update(size=[30_000, 30_000]), "feature_maps.size must be"),
+        (lambda v: v["config"]["training"].update(batch=10**300), "batch must be from 1"),
+        (lambda v: v["config"]["training"]["schedule"].update(base=1e300), "schedule.base must be"),
+        (lambda v: v["config"]["model"].update(width_multiplier=1000.0), "model.width_multiplier must be"),
+    ],
+)
+def test_a_forged_configuration_is_one_line_that_names_the_field(
+    change: Callable[[dict[str, Any]], object], named: str, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(load_config("digits_demo"), records=TINY)
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(describe_run(config, write_record_set(tmp_path / "records", train=1, val=1, test=1)), command="")
+    values = json.loads(folder.config.read_text())
+    change(values)
+    folder.config.write_text(json.dumps(values))
+    with pytest.raises(UserError) as refused:
+        folder.load()
+    message = str(refused.value)
+    assert message.startswith(str(folder.config)) and named in message and "\n" not in message
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"[]", b"[" * 200_000, b'{"format_version": NaN}'])
+def test_a_configuration_that_is_something_else_is_one_line(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(text)
+    with pytest.raises(UserError, match=r"^[^\n]*config.json must be [^\n]*$"):
         RunFolder(tmp_path).load()
