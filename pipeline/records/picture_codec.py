@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 PNG_LEVEL = 1
 JPEG_QUALITY = 95
 
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of JPEG; these three start other things
+
 
 def encode_picture(pixels: NDArray[np.uint8], picture_format: str) -> bytes:
     """[h, w, 3] uint8 RGB -> bytes: rows of RGB pixels (`raw`), or a PNG or JPEG file."""
@@ -23,17 +26,41 @@ def encode_picture(pixels: NDArray[np.uint8], picture_format: str) -> bytes:
 
 
 def decode_picture(encoded: bytes, picture_format: str, height: int, width: int) -> NDArray[np.uint8]:
-    """The inverse of `encode_picture`. -> [height, width, 3] uint8 RGB. Raises `ValueError` for any other size."""
+    """The inverse of `encode_picture`. -> [height, width, 3] uint8 RGB.
+
+    Raises `ValueError` if it is not such a picture. The size that its header states is compared before anything is
+    decoded, so no file can ask for more memory than the picture takes.
+    """
     if picture_format == "raw":
         pixels = np.frombuffer(encoded, np.uint8)
         if pixels.size != height * width * 3:
             raise ValueError(f"raw picture must have {height * width * 3} bytes, got {pixels.size}")
         return pixels.reshape(height, width, 3)
+    stated = _png_size(encoded) if picture_format == "png" else _jpeg_size(encoded)
+    if stated != (height, width):
+        got = "no picture" if stated is None else f"{stated[0]}×{stated[1]}"
+        raise ValueError(f"{picture_format} picture must have {height}×{width} pixels, got {got}")
     try:
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
-    except cv2.error:  # a header that claims more pixels than OpenCV takes
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
         decoded = None
     if decoded is None or decoded.shape != (height, width, 3):
-        got = "no picture" if decoded is None else f"{decoded.shape[0]}×{decoded.shape[1]}"
-        raise ValueError(f"{picture_format} picture must have {height}×{width} pixels, got {got}")
+        raise ValueError(f"{picture_format} picture must be whole, got one that cannot be decoded")
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _png_size(encoded: bytes) -> tuple[int, int] | None:
+    """Height and width that the header of a PNG states; None if it is none."""
+    if len(encoded) < 24 or not encoded.startswith(_PNG) or encoded[12:16] != b"IHDR":
+        return None
+    return int.from_bytes(encoded[20:24], "big"), int.from_bytes(encoded[16:20], "big")
+
+
+def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
+    """Height and width that the frame header of a JPEG states; None if there is none."""
+    at = 2
+    while encoded.startswith(_JPEG) and at + 9 <= len(encoded) and encoded[at] == 0xFF:
+        if encoded[at + 1] in _FRAME_HEADERS:  # marker, length, bits of a sample, height, width
+            return int.from_bytes(encoded[at + 5 : at + 7], "big"), int.from_bytes(encoded[at + 7 : at + 9], "big")
+        at += 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
+    return None

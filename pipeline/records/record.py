@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.records_config import MAX_CANVAS
 from pipeline.geometry.targets import Targets
 from pipeline.records.picture_codec import decode_picture
 from pipeline.records.tf_example import Value, decode_example, encode_example
@@ -57,8 +58,9 @@ class Record:
     def picture(self) -> Picture:
         """The whole canvas, [height, width, 3] uint8 RGB. Raises `ValueError` if the window does not fit or decode."""
         w = self.window
-        if min(w.ymin, w.xmin) < 0 or w.ymin + w.height > self.height or w.xmin + w.width > self.width:
-            raise ValueError(f"window must lie inside {self.height} x {self.width} pixels, got {w}")
+        least = min(w.ymin, w.xmin, w.height, w.width)
+        if least < 0 or w.ymin + w.height > self.height or w.xmin + w.width > self.width:
+            raise ValueError(f"{WINDOW} must lie inside {self.height} x {self.width} pixels, got {w}")
         return paint(self.height, self.width, w, decode_picture(self.encoded, self.format, w.height, w.width))
 
 
@@ -88,17 +90,29 @@ def encode_record(record: Record) -> bytes:
 
 
 def decode_record(serialized: bytes) -> Record:
-    """Parses a record. Raises `ValueError` naming the feature that is missing or of a wrong kind or length."""
+    """Parses a record. Raises `ValueError` naming the feature that is missing, or of a wrong kind, length or size."""
     features = decode_example(serialized)
 
     def ints(name: str, count: int | None = None) -> NDArray[np.int64]:
         return _array(features, name, np.int64, count)
 
-    def text(name: str) -> bytes:
+    def encoded(name: str) -> bytes:
         value = features.get(name)
         if not isinstance(value, list) or len(value) != 1:
             raise ValueError(f"{name} must be one byte string, got {'nothing' if value is None else 'another kind'}")
         return value[0]
+
+    def text(name: str) -> str:
+        try:
+            return encoded(name).decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} must be UTF-8, got {error.reason} at byte {error.start}") from None
+
+    def pixels(name: str) -> int:
+        size = int(ints(name, 1)[0])
+        if not 1 <= size <= MAX_CANVAS:
+            raise ValueError(f"{name} must be from 1 to {MAX_CANVAS}, got {size}")
+        return size
 
     labels, anchors = ints(LABEL), ints(TARGET_ANCHOR)
     sides = [_array(features, side, np.float32, len(labels)) for side in BOX_SIDES]
@@ -106,12 +120,12 @@ def decode_record(serialized: bytes) -> Record:
     source_size = tuple(ints(SOURCE_SIZE, 2).tolist()) if SOURCE_SIZE in features else None
     transform = Transform(*_array(features, TRANSFORM, np.float32, 4).tolist()) if TRANSFORM in features else None
     return Record(
-        key=text(KEY).decode(),
-        source_id=text(SOURCE_ID).decode(),
-        height=int(ints(HEIGHT, 1)[0]),
-        width=int(ints(WIDTH, 1)[0]),
-        encoded=text(ENCODED),
-        format=text(FORMAT).decode(),
+        key=text(KEY),
+        source_id=text(SOURCE_ID),
+        height=pixels(HEIGHT),
+        width=pixels(WIDTH),
+        encoded=encoded(ENCODED),
+        format=text(FORMAT),
         window=Rectangle(*ints(WINDOW, 4).tolist()),
         boxes=np.stack(sides, axis=-1).reshape(-1, 4),
         labels=labels,

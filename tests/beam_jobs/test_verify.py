@@ -122,19 +122,28 @@ def outside(record: Record) -> Record:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: replace(r, boxes=r.boxes * np.float32("nan")), "boxes must lie in [0, 1]"),
-        (outside, "boxes must lie in [0, 1]"),
-        (lambda r: replace(r, boxes=r.boxes[:, [2, 1, 0, 3]]), "boxes must have an area"),
-        (lambda r: replace(r, labels=r.labels + 10), "labels must be in [0, 10)"),
-        (lambda r: replace(r, encoded=r.encoded[:-1]), "raw picture must have"),
-        (lambda r: replace(r, window=Rectangle(63, 0, 16, 16)), "window must lie inside"),
-        (lambda r: replace(r, format="png"), "picture must be raw, got png"),
-        (lambda r: replace(r, height=65), "canvas must have 64 x 64 pixels"),
-        (lambda r: replace(r, source_id="other"), "key must be train/other/<copy>"),
-        (lambda r: replace(r, key="test/" + r.key), "key must be train/"),
-        (lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors[::-1])), "must ascend"),
-        (lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors + 9999)), "must be in [0, "),
-        (lambda r: replace(r, targets=replace(r.targets, ignored=r.targets.anchors)), "matched and ignored"),
+        (lambda r: replace(r, boxes=r.boxes * np.float32("nan")), "image/object/bbox must lie in [0, 1]"),
+        (outside, "image/object/bbox must lie in [0, 1]"),
+        (lambda r: replace(r, boxes=r.boxes[:, [2, 1, 0, 3]]), "image/object/bbox must have an area"),
+        (lambda r: replace(r, labels=r.labels + 10), "image/object/class/label must be in [0, 10)"),
+        (lambda r: replace(r, encoded=r.encoded[:-1]), "image/encoded: raw picture must have"),
+        (lambda r: replace(r, window=Rectangle(63, 0, 16, 16)), "image/window must lie inside"),
+        (lambda r: replace(r, format="png"), "image/format must be raw, got png"),
+        (lambda r: replace(r, height=65), "image/height must be 64, got 65"),
+        (lambda r: replace(r, source_id="other"), "image/key must be train/other/<copy>"),
+        (lambda r: replace(r, key="test/" + r.key), "image/key must be train/"),
+        (
+            lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors[::-1])),
+            "must ascend",
+        ),
+        (
+            lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors + 9999)),
+            "must be in [0, ",
+        ),
+        (
+            lambda r: replace(r, targets=replace(r.targets, ignored=r.targets.anchors)),
+            "must not name matched",
+        ),
     ],
 )
 def test_fields_that_cannot_be(change: Callable[[Record], Record], words: str, records: Path) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+import zlib
+
+import cv2
 import numpy as np
 import pytest
 
@@ -44,9 +49,30 @@ def test_what_is_no_picture_is_refused(picture_format: str, encoded: bytes) -> N
         decode_picture(encoded, picture_format, 12, 7)
 
 
-def test_a_header_that_claims_more_pixels_than_any_is_refused() -> None:
-    encoded = bytearray(encode_picture(PIXELS, "jpeg"))
-    start_of_frame = encoded.index(b"\xff\xc0")
-    encoded[start_of_frame + 5 : start_of_frame + 9] = b"\xfd\xe8\xfd\xe8"  # 65,000 by 65,000
-    with pytest.raises(ValueError, match=r"^jpeg picture must have 12×7 pixels, got no picture"):
-        decode_picture(bytes(encoded), "jpeg", 12, 7)
+def bomb(picture_format: str) -> bytes:
+    """A small file whose header states a huge picture."""
+    encoded = bytearray(encode_picture(PIXELS, picture_format))
+    if picture_format == "png":
+        encoded[16:24] = struct.pack(">II", 10**6, 10**6)
+        encoded[29:33] = struct.pack(">I", zlib.crc32(encoded[12:29]))
+    else:
+        start_of_frame = encoded.index(b"\xff\xc0")
+        encoded[start_of_frame + 5 : start_of_frame + 9] = struct.pack(">HH", 65_000, 65_000)
+    return bytes(encoded)
+
+
+@pytest.mark.parametrize(("picture_format", "stated"), [("png", "1000000×1000000"), ("jpeg", "65000×65000")])
+def test_a_header_that_states_another_size_is_refused_before_anything_is_decoded(
+    picture_format: str, stated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the picture was decoded"))
+    with pytest.raises(ValueError, match=rf"^{picture_format} picture must have 12×7 pixels, got {stated}$"):
+        decode_picture(bomb(picture_format), picture_format, 12, 7)
+
+
+@pytest.mark.parametrize("picture_format", ["png", "jpeg"])
+def test_a_picture_that_is_cut_off_raises_nothing_but_value_errors(picture_format: str) -> None:
+    encoded = encode_picture(PIXELS, picture_format)
+    for end in range(len(encoded) - 1):
+        with contextlib.suppress(ValueError):  # decoders make up for an end that is missing
+            assert decode_picture(encoded[:end], picture_format, 12, 7).shape == (12, 7, 3)
