@@ -93,7 +93,7 @@ class Checkout:
         return program
 
     def start(self, *command: str, **variables: str) -> "subprocess.Popen[str]":
-        """Starts a command in the checkout. Its environment holds nothing of the caller's, only what `variables` add."""
+        """Starts a command in the checkout. Its environment holds `variables` and nothing of the caller's."""
         return subprocess.Popen(
             command,
             cwd=self.folder,

@@ -178,7 +178,7 @@ def test_the_real_pip_without_a_network(checkout: Checkout) -> None:
         "setup",
         PYTHONPATH="",
         PIP_INDEX_URL="http://127.0.0.1:9/simple",
-        PIP_RETRIES="0",
+        PIP_RETRIES="1",
         PIP_CONFIG_FILE=os.devnull,
     )
     assert complaint(failed) == (
