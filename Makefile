@@ -1,18 +1,21 @@
-# prematch: every command of the project. `make help` lists them; the real flags are those of `python -m ... --help`.
-# Variables are taken from make's command line, PYTHON also from the environment of the shell.
+# Every command of the project. `make help` lists them; `python -m ... --help` tells all flags of a command.
+#
+# Variables are read from make's command line, PYTHON also from the shell's environment. A value is text: blanks,
+# quotes, `$` and whatever else it holds reach the command as they are. ARGS, BEAM_ARGS, RUNS and TESTS are lists: they
+# are split at blanks, and a quote in them is a character like any other.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 # --- what can be set -------------------------------------------------------------------------------------------
-STACK = default
+STACK =
 PYTHON ?=
 VENV =
 GPU =
 UPGRADE =
 
-CONFIG = cifar10_improved
+CONFIG =
 DATA_DIR =
 RECORDS =
 LIMIT =
@@ -21,7 +24,7 @@ RUNNER =
 BEAM_ARGS =
 FULL =
 
-STRATEGY = default
+STRATEGY =
 REPLICAS =
 RUN =
 EPOCHS =
@@ -35,57 +38,87 @@ N =
 RUNS =
 ONLY =
 OUTPUT =
-TESTS = tests
+TESTS =
 JOBS =
+FAULTS =
+GOALS =
 ARGS =
 
-known = STACK PYTHON VENV GPU UPGRADE CONFIG DATA_DIR RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY REPLICAS RUN \
-    EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION SPLIT N RUNS ONLY OUTPUT TESTS JOBS ARGS \
-    ENGINE CLUSTER TESTS_CLUSTER FLINK_MASTER SHELL TF_CPP_MIN_LOG_LEVEL
-given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v)))
-ifneq ($(filter-out $(known) MAKE%,$(given)),)
-$(error no variable of make is called $(filter-out $(known) MAKE%,$(given)); `make help` lists them)
+ENGINE =
+CLUSTER =
+FLINK_MASTER =
+
+variables := STACK PYTHON VENV GPU UPGRADE CONFIG DATA_DIR RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY \
+    REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION SPLIT N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS \
+    ENGINE CLUSTER FLINK_MASTER
+known := $(variables) SHELL TF_CPP_MIN_LOG_LEVEL MAKE%
+given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
+ifneq ($(filter-out $(known),$(given)),)
+$(error no variable of make is called $(filter-out $(known),$(given)); `make help` lists them)
 endif
+
+# make would expand `$(...)` in a value; its plain text takes its place.
+$(foreach v,$(variables),$(eval override $v := $$(value $v)))
+
+define newline
+
+
+endef
+$(foreach v,$(variables),$(if $(findstring $(newline),$($v)),$(error $v must be one line, got several)))
 
 # TensorFlow's start-up messages, down to errors.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-# --- the environment -------------------------------------------------------------------------------------------
-pythons_default = 3.13 3.12 3.11 3.10
-pythons_addons = 3.11 3.10
-for_stack = NEEDED_FOR=$(if $(filter addons,$(STACK)),"STACK=addons (TensorFlow 2.15)")
+# --- words of the shell ----------------------------------------------------------------------------------------
+empty :=
+blank := $(empty) $(empty)
+plain := a b c d e f g h i j k l m n o p q r s t u v w x y z A B C D E F G H I J K L M N O P Q R S T U V W X Y Z \
+    0 1 2 3 4 5 6 7 8 9 . _ / : = @ % + -
+comma := ,
+unusual = $(subst $(comma),,$1)
+$(foreach c,$(plain),$(eval unusual = $$(subst $c,,$(value unusual))))
+special = $(filter-out <>,<$(unusual)>)
 
-ifeq ($(filter $(STACK),default addons),)
-$(error STACK must be default or addons, got '$(STACK)')
-endif
-ifeq ($(filter $(GPU),0 1)$(if $(GPU),,unset),)
-$(error GPU must be 1 or 0, got '$(GPU)')
-endif
-ifeq ($(filter $(FULL),0 1)$(if $(FULL),,unset),)
-$(error FULL must be 1 or 0, got '$(FULL)')
-endif
+# A value as one word of the shell, in quotes if it needs them; a list as ` word word`; ` --flag=value` if the variable
+# is set; `--flag=value` of a value.
+quoted = '$(subst ','\'',$1)'
+quote = $(if $1,$(if $(call special,$1),$(quoted),$1),'')
+each = $(if $(strip $1), $(foreach w,$1,$(call quote,$w)))
+flag = $(if $($2), $(call option,$1,$($2)))
+option = --$1=$(call quote,$2)
+
+# --- checks and defaults ---------------------------------------------------------------------------------------
+require = $(if $(filter-out $2,$(subst $(blank),_,$($1))),$(error $1 must be $3, got '$($1)'))
+$(call require,STACK,default addons,default or addons)
+$(call require,GPU,0 1,1 or 0)
+$(call require,FULL,0 1,1 or 0)
+$(call require,FAULTS,full short,full or short)
+$(call require,GOALS,yes no,yes or no)
 ifeq ($(STACK)$(GPU),addons1)
 $(error GPU=1 goes with STACK=default, got STACK=addons)
 endif
 
-# A value as one word of the shell, and --flag=value where the variable is set.
-quote = '$(subst ','\'',$(1))'
-flag = $(if $($(2)),--$(1)=$(call quote,$($(2))))
+stack := $(or $(STACK),default)
+config := $(or $(CONFIG),cifar10_improved)
+records := $(or $(RECORDS),records/$(config))
+run := $(or $(RUN),runs/$(config))
+venv := $(or $(VENV),.venv/$(stack))
+python := $(venv)/bin/python
+python := $(if $(call special,$(python))$(filter -% +% @%,$(python))$(findstring =,$(python)),$(call quoted,$(python)),$(python))
 
-venv = $(or $(VENV),.venv/$(STACK))
-python = $(call quote,$(venv)/bin/python)
-records = $(or $(RECORDS),records/$(CONFIG))
-run = $(or $(RUN),runs/$(CONFIG))
+pythons_default := 3.13 3.12 3.11 3.10
+pythons_addons := 3.11 3.10
+find_python := $(if $(filter addons,$(stack)),NEEDED_FOR='STACK=addons (TensorFlow 2.15)') sh scripts/find_python.sh
 
 ##@ Environment
 setup: ## The environment .venv/STACK, from its lock  [GPU=1] [PYTHON=python3.12] [VENV=an environment of yours]
 ifeq ($(VENV),)
-	@python=$$(PYTHON=$(call quote,$(PYTHON)) $(for_stack) sh scripts/find_python.sh $(python) $(pythons_$(STACK))) && \
-	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --gpu=$(GPU)
+	@python=$$(PYTHON=$(call quote,$(PYTHON)) $(find_python) $(python) $(pythons_$(stack))) && \
+	"$$python" scripts/setup_env.py $(call option,folder,$(venv)) --stack=$(stack) --gpu=$(GPU)
 else
-	@[ -x $(python) ] || { echo "setup: VENV must be an environment of yours, got" $(call quote,$(VENV)) "without bin/python" >&2; exit 1; }
-	@python=$$(PYTHON=$(python) $(for_stack) sh scripts/find_python.sh '' $(pythons_$(STACK))) && \
-	"$$python" scripts/setup_env.py --folder=$(call quote,$(venv)) --stack=$(STACK) --own
+	@[ -x $(python) ] || { printf 'setup: VENV must be an environment of yours, got %s without bin/python\n' $(call quote,$(VENV)) >&2; exit 1; }
+	@python=$$(PYTHON=$(python) $(find_python) '' $(pythons_$(stack))) && \
+	"$$python" scripts/setup_env.py $(call option,folder,$(venv)) --stack=$(stack) --own
 endif
 
 lock: ## New requirements/*.lock from setup.py, in a throw-away environment  [UPGRADE=1]
@@ -99,55 +132,49 @@ demo: setup ## Digits from start to end: records, training on two replicas, eval
 	@echo "demo: metrics, loss curve and a picture of detections are in runs/demo"
 
 records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
-	@echo "records: $(CONFIG), into $(records)"
-	$(flink_job_server) $(python) -m beam_jobs.make_records --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
-	    $(call flag,data_dir,DATA_DIR) $(call flag,limit,LIMIT) $(call flag,workers,WORKERS) \
-	    $(call flag,runner,RUNNER) $(flink_args) $(addprefix --beam_arg=,$(BEAM_ARGS)) $(ARGS)
+	$(flink_job_server)$(python) -m beam_jobs.make_records $(call option,config,$(config)) $(call option,records,$(records))$(call flag,data_dir,DATA_DIR)$(call flag,limit,LIMIT)$(call flag,workers,WORKERS)$(call flag,runner,RUNNER)$(flink_args)$(if $(strip $(BEAM_ARGS)), $(foreach a,$(BEAM_ARGS),$(call option,beam_arg,$a)))$(call each,$(ARGS))
 
 verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [ARGS=]
-	@echo "verify: $(records)"
-	$(python) -m beam_jobs.verify --records=$(call quote,$(records)) $(if $(filter 1,$(FULL)),--full) $(ARGS)
+	$(python) -m beam_jobs.verify $(call option,records,$(records))$(if $(filter 1,$(FULL)), --full)$(call each,$(ARGS))
 
 train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [EPOCHS=n] [BATCH=] [OPTIMIZER=] [BOX_LOSS=] [PRECISION=] [ARGS=]
-	@echo "train: $(CONFIG) on $(records), into $(run)"
-	$(python) -m model.train --config=$(call quote,$(CONFIG)) --records=$(call quote,$(records)) \
-	    --run=$(call quote,$(run)) $(call flag,strategy,STRATEGY) $(call flag,replicas,REPLICAS) \
-	    $(call flag,epochs,EPOCHS) $(call flag,batch,BATCH) $(call flag,optimizer,OPTIMIZER) \
-	    $(call flag,box_loss,BOX_LOSS) $(call flag,precision,PRECISION) $(ARGS)
+	$(python) -m model.train $(call option,config,$(config)) $(call option,records,$(records)) $(call option,run,$(run))$(call flag,strategy,STRATEGY)$(call flag,replicas,REPLICAS)$(call flag,epochs,EPOCHS)$(call flag,batch,BATCH)$(call flag,optimizer,OPTIMIZER)$(call flag,box_loss,BOX_LOSS)$(call flag,precision,PRECISION)$(call each,$(ARGS))
 
 evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [ARGS=]
-	@echo "evaluate: $(run), into $(run)/evaluation"
-	$(python) -m model.evaluate --run=$(call quote,$(run)) $(call flag,records,RECORDS) $(call flag,split,SPLIT) \
-	    $(call flag,limit,LIMIT) $(ARGS)
+	$(python) -m model.evaluate $(call option,run,$(run))$(call flag,records,RECORDS)$(call flag,split,SPLIT)$(call flag,limit,LIMIT)$(call each,$(ARGS))
 
 pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [ARGS=]
-	@echo "pictures: from $(records)"
-	$(python) -m model.show_records --records=$(call quote,$(records)) $(call flag,split,SPLIT) $(call flag,count,N) $(ARGS)
+	$(python) -m model.show_records $(call option,records,$(records))$(call flag,split,SPLIT)$(call flag,count,N)$(call each,$(ARGS))
 
 curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [OUTPUT=runs/ap_curves.png]
-	@echo "curves: of $(or $(RUNS),$(run)), into $(or $(OUTPUT),runs/ap_curves.png)"
-	$(python) -m model.draw_curves $(foreach r,$(or $(RUNS),$(run)),--run=$(call quote,$(r))) $(call flag,output,OUTPUT)
+	$(python) -m model.draw_curves $(if $(strip $(RUNS)),$(foreach r,$(RUNS),$(call option,run,$r)),$(call option,run,$(run)))$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
-ablations: setup ## What each part of the recipe brings: configs/ablations, one after the other, hours  [DATA_DIR=] [ONLY=a,b]
-	$(python) -m benchmarks.ablations $(call flag,data_dir,DATA_DIR) $(call flag,only,ONLY) $(ARGS)
+ablations: setup ## What each part of `improved` brings: trains configs/ablations one after the other, hours  [DATA_DIR=] [ONLY=a,b] [ARGS=]
+	$(python) -m benchmarks.ablations$(call flag,data_dir,DATA_DIR)$(call flag,only,ONLY)$(call each,$(ARGS))
 
 include cluster/cluster.mk
 
 ##@ Development
-# Tests that share a module's fixtures stay together until a process has none left, and takes some of another's.
-test: setup ## The tests, a process on each core  [STACK=addons] [TESTS=tests/pipeline] [JOBS=processes, 0 for none] [ARGS=-x]
-	$(python) -m pytest --numprocesses=$(or $(JOBS),auto --maxprocesses=8) --dist=worksteal $(TESTS) $(ARGS)
+# One process a core. Tests of one module stay together until a process runs out of work and takes some of another's.
+processes = --numprocesses=$(if $(JOBS),$(call quote,$(JOBS)),auto --maxprocesses=8) --dist=worksteal
+tests = $(call each,$(ARGS))$(call each,$(or $(TESTS),tests))
 
-test-faults: setup ## Kills a job, flips bits, breaks pictures: the figures of BUILD_NOTES.md, minutes  [ARGS=]
-	FAULTS=1 $(python) -m pytest -s tests/faults $(ARGS)
+test: setup ## The tests but for the long ones, in minutes, one process a core  [STACK=addons] [TESTS=tests/pipeline] [JOBS=processes, 0 for none] [ARGS=-x]
+	$(python) -m pytest -m 'not long' $(processes)$(tests)
+
+test-all: setup ## All tests  [STACK=addons] [TESTS=tests/model] [JOBS=processes, 0 for none] [ARGS=-x]
+	$(python) -m pytest $(processes)$(tests)
+
+test-faults: setup ## Kills jobs, flips bits, breaks pictures, forges records; FAULTS=short in minutes, else an hour  [FAULTS=short] [ARGS=]
+	FAULTS=$(or $(FAULTS),full) $(python) -m pytest -s tests/faults$(call each,$(ARGS))
 
 lint: setup ## ruff and mypy
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
-bench: setup ## The figures of BUILD_NOTES.md, beside the notebook's generator  [DATA_DIR=] [ARGS=]
-	$(python) -m benchmarks.first_figures $(call flag,data_dir,DATA_DIR) $(ARGS)
+bench: setup ## Reader and records job beside a generator that matches at every batch; fails where a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
+	$(python) -m benchmarks.reader_and_job$(call flag,data_dir,DATA_DIR)$(if $(filter no,$(GOALS)), --nogoals)$(call each,$(ARGS))
 
 clean: ## Removes caches and build leftovers; .venv, records and runs stay
 	rm -rf build dist prematch.egg-info .mypy_cache .pytest_cache .ruff_cache
@@ -156,4 +183,4 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-.PHONY: setup lock demo records verify train evaluate pictures curves ablations test test-faults lint bench clean help
+.PHONY: setup lock demo records verify train evaluate pictures curves ablations test test-all test-faults lint bench clean help

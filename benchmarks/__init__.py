@@ -1,1 +1,1 @@
-"""Figures beside the alternatives, measured in one run (`make bench`)."""
+"""Measurements beside alternatives, each made in one run."""

@@ -1,18 +1,33 @@
-"""What runs with one thing changed reached, side by side."""
+"""Which configurations an ablation trains, and the table of what they reach."""
 
 from __future__ import annotations
 
-FOLDER, REFERENCE = (
-    "ablations",
-    "reference",
-)  # in configs/, and the configuration there that the others are held against
+from collections.abc import Collection
+
+from configs import config_names
+from pipeline.errors import UserError
+
+FOLDER = "ablations"  # in configs/
+REFERENCE = "reference"  # the configuration there that the others are compared with
+
+
+def chosen(only: Collection[str]) -> list[str]:
+    """The names of the ablations in `only`, all if it is empty, after the reference.
+
+    Raises `UserError` if there is no such ablation.
+    """
+    known = [name.removeprefix(f"{FOLDER}.") for name in config_names() if name.startswith(f"{FOLDER}.")]
+    if unknown := sorted(set(only) - set(known)):
+        raise UserError(f"--only must name some of {', '.join(known)}, got {', '.join(unknown)}")
+    return [REFERENCE, *(name for name in known if name != REFERENCE and (not only or name in only))]
 
 
 def table(reached: dict[str, dict[str, str]]) -> list[str]:
-    """The last line of each run's history, as a table in Markdown; the reference is the first of them.
+    """The last line of each run's history, as a table in Markdown.
 
     Args:
-        reached: by name of the change, the last line of its history, as `read_history` gives it.
+        reached: by name of the change, the last line of its history, as `read_history` gives it. The first is the
+            reference.
     """
     first = next(iter(reached.values()))
     lines = ["| changed | AP on val | AP50 | beside the reference | AP of raw weights |", "|---|---|---|---|---|"]

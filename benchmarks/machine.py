@@ -1,4 +1,4 @@
-"""The machine and its load, as figures must name them."""
+"""The machine and its load, which belong beside every figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe_machine() -> str:
-    """Processor, cores, memory, Python and the libraries that count, in one line."""
+    """Processor, cores, memory, and versions of Python and of the libraries that matter, in one line."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "apache-beam", "tensorflow"))
     cores = len(available_cores())
@@ -17,14 +17,14 @@ def describe_machine() -> str:
 
 
 def available_cores() -> list[int]:
-    """The cores that this process may run on; all of them where the system cannot say."""
+    """The cores that this process may run on; all of them if the system cannot say."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def load_average() -> float:
-    """Processes that wanted to run, on average over the last minute."""
+    """The load average of the last minute."""
     return os.getloadavg()[0]
 
 

@@ -1,11 +1,11 @@
-"""The notebook's way to training data, the thing to beat: a generator that matches again at every batch.
+"""How the notebook makes training data, for comparison: a generator that matches again at every batch.
 
-It is `SSDInputEncodingGenerator` of the notebook in our own words and in its cost: anchors from nested loops, a
-float64 template [batch, anchors, classes + 4 + 4] tiled for every batch, float64 canvases, IoU of arrays repeated
-by `np.tile`, dense targets. Boxes go through it as `[xmin, ymin, xmax, ymax]` with x the row, as the notebook has
-them: in memory that is our order. Its slips are mended, since only equal targets compare: the second pass takes
-the ground truth of highest IoU (not the IoU cut to an integer), an IoU of 0 never matches, boxes are rounded to
-float32 and IoU to 9 decimals before it is compared.
+docs/baseline.md tells what the notebook is. This is our own version of its generator, at the same cost: anchors from
+nested loops, a float64 template [batch, anchors, classes + 4 + 4] tiled for every batch, float64 canvases, IoU of
+arrays repeated by `np.tile`, dense targets. As in the notebook, x is the row, so `[xmin, ymin, xmax, ymax]` is our
+`[ymin, xmin, ymax, xmax]`. Rates compare only if the targets are equal, so its mistakes are corrected: the second pass
+takes the ground truth of highest IoU (not the IoU truncated to an integer), an IoU of 0 never matches, boxes are
+rounded to float32, and IoUs to 9 decimals before they are compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.geometry.boxes import Array
 
 
 class NotebookGenerator:
-    """Batches of (canvases, dense targets) by index, as a `keras.utils.Sequence` gives them."""
+    """Batches of (canvases, dense targets) by index, like a `keras.utils.Sequence`."""
 
     def __init__(
         self,
@@ -36,17 +36,17 @@ class NotebookGenerator:
         batch: int = 32,
         seed: int = 0,
     ) -> None:
-        """Draws a place for every picture, once.
+        """Draws a place on the canvas for every picture, once.
 
         Args:
             images: [M, h, w, 3] RGB.
             labels: 0-based classes, [M]; background is the index after the last.
             anchors: any preset's.
             matching: thresholds.
-            classes: without background.
+            classes: their number, background not counted.
             canvas_size: pixels, both ways.
             object_size: pixels, both ways, of a picture on its canvas.
-            batch: pictures in a batch; what does not fill one is left out.
+            batch: pictures in a batch; the last, incomplete batch is dropped.
             seed: of the places.
         """
         self.images, self.labels = images, labels
@@ -62,13 +62,17 @@ class NotebookGenerator:
         return len(self.images) // self.batch
 
     def __getitem__(self, index: int) -> tuple[Array, Array]:
-        """A batch: float64 canvases [B, H, W, 3], and targets as `encode` gives them."""
+        """A batch: float64 canvases [B, H, W, 3] and the targets that `encode` returns."""
         chosen = np.arange(index * self.batch, (index + 1) * self.batch)
         canvases, truths = self.convert_images(chosen)
         return canvases, self.encode(truths)
 
     def convert_images(self, chosen: NDArray[np.int64]) -> tuple[Array, list[Array]]:
-        """Pastes resized pictures into black canvases. -> [B, H, W, 3], and B times [1, 5]: label, corners, pixels."""
+        """Pastes resized pictures onto black canvases.
+
+        Returns:
+            The canvases, [B, H, W, 3], and the ground truth of each, [1, 5]: label, and corners in pixels.
+        """
         canvases = np.zeros((len(chosen), self.canvas_size, self.canvas_size, self.images.shape[-1]))
         truths = []
         side = self.object_size
@@ -80,14 +84,14 @@ class NotebookGenerator:
         return canvases, truths
 
     def encode(self, truths: list[Array]) -> Array:
-        """Dense targets of a batch.
+        """Encodes the dense targets of a batch.
 
         Args:
-            truths: of each picture [G, 5]: label, and corners in pixels.
+            truths: for each picture, [G, 5]: label, and corners in pixels.
 
         Returns:
-            [B, N, classes + 1 + 4 + 4] float64: the class, one-hot (all zeros where the anchor is neither object nor
-            background); offsets to the ground truth, 0 for background; the anchor, as centroids.
+            [B, N, classes + 1 + 4 + 4] float64: the one-hot class (all zeros for ignored anchors), the offsets to the
+            ground truth (0 for background), and the anchor as centroids.
         """
         kinds = self.classes + 1
         encoded = self.template(len(truths))
@@ -121,7 +125,7 @@ class NotebookGenerator:
         return encoded
 
     def template(self, batch: int) -> Array:
-        """All anchors as background, corners twice over, tiled. -> [batch, N, classes + 1 + 4 + 4]."""
+        """All anchors as background, their corners twice, tiled: [batch, N, classes + 1 + 4 + 4]."""
         config = self.anchors
         scales = [*config.scales, config.scale_after_last]
         maps = []
@@ -170,7 +174,7 @@ def calc_iou(truths: Array, anchors: Array) -> Array:
 
 
 def match_bipartite_greedy(weights: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The best anchor of every ground truth, the best pair first. [m, n] -> ground truths, and the anchor of each."""
+    """Gives every ground truth its best free anchor, the best pair first. [m, n] -> ground truths and their anchors."""
     left = np.copy(weights)
     rows = list(range(len(left)))
     truths, anchors = [], []
@@ -188,7 +192,7 @@ def match_bipartite_greedy(weights: Array) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def match_multi(weights: Array, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Anchors that overlap a ground truth enough. [m, n] -> the best ground truth of each, and the anchors."""
+    """The anchors that overlap a ground truth enough. [m, n] -> the best ground truth of each, and the anchors."""
     largest = np.argmax(weights, axis=0)
     values = weights[largest, list(range(weights.shape[1]))]
     anchors = np.nonzero(values >= threshold)[0]

@@ -1,4 +1,4 @@
-"""How far what two numbers of replicas do is apart."""
+"""How far the results of two numbers of replicas are apart."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ TOLERANCE = 1e-5  # of gradients
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two numbers of replicas are apart."""
+    """How far the results of two numbers of replicas are apart."""
 
-    gradients: float  # the largest difference, beside the largest gradient
+    gradients: float  # the largest difference, relative to the largest gradient
     tensors: int  # of gradients
-    tensors_apart: int  # those that differ by more than the tolerance, beside the largest gradient
-    weights: float  # the largest difference of any trained weight after the SGD steps
-    loss: float  # the largest difference of a step's loss in training, beside that loss
+    tensors_apart: int  # how many differ by more than `TOLERANCE` of the largest gradient
+    weights: float  # the largest difference of a trained weight after the SGD steps
+    loss: float  # the largest relative difference of a step's loss
 
 
 def difference(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> Difference:
-    """Compares what two processes of `benchmarks.replica_run` found."""
+    """Compares the arrays that two runs of `benchmarks.replica_run` wrote."""
 
     def differences(prefix: str) -> list[float]:
         return [float(np.abs(one[name] - other[name]).max()) for name in one if name.startswith(prefix)]
 
-    losses, others = (found.get("losses", np.ones(1)) for found in (one, other))  # none after 0 steps
+    losses, others = (found.get("losses", np.ones(1)) for found in (one, other))  # after 0 steps there are none
     scale = max(float(np.abs(one[name]).max()) for name in one if name.startswith("gradient_"))
     gradients = [value / scale for value in differences("gradient_")]
     return Difference(

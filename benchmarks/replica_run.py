@@ -1,6 +1,6 @@
-"""One number of replicas, in a process of its own: gradients of a step, weights after SGD steps, losses of a training.
+"""What one number of replicas computes: the gradients of a step, the weights after SGD steps, the losses of a training.
 
-`benchmarks.replicas` starts it and compares.
+`benchmarks.replicas` runs it for several numbers and compares.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import model  # noqa: F401  (says which Keras, before TensorFlow is imported)
+import model  # noqa: F401  (chooses the Keras before TensorFlow is imported)
 
 # isort: split
 import numpy as np
@@ -32,13 +32,14 @@ from pipeline.records.manifest import load_manifest
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_small", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
-flags.DEFINE_string("run", None, "A run of that configuration, to begin with its best weights; default: first weights.")
-flags.DEFINE_integer("replicas", 1, "Replicas that share the batch, on this machine's CPU.", lower_bound=1)
-flags.DEFINE_integer("steps", 50, "Steps of SGD, and as many of the recipe's optimizer; 0: gradients alone.",
-                     lower_bound=0)  # fmt: skip
+flags.DEFINE_string("run", None, "A run of that configuration, to start from its best weights. Default: new weights.")
+flags.DEFINE_integer("replicas", 1, "Replicas that share the global batch, on this machine's CPU.", lower_bound=1)
+flags.DEFINE_integer(
+    "steps", 50, "Steps of SGD, and as many of the recipe's optimizer; 0: only the gradients.", lower_bound=0
+)
 flags.DEFINE_float("rate", 1e-4, "Learning rate of SGD.")
-flags.DEFINE_bool("float64", False, "The network in float64, where no rounding decides.")
-flags.DEFINE_string("output", None, "File for what was found, npz.", required=True)
+flags.DEFINE_bool("float64", False, "Run the network in float64, where rounding hardly matters.")
+flags.DEFINE_string("output", None, "The npz file to write.", required=True)
 
 
 class KeepLosses(tf.keras.callbacks.Callback):
@@ -49,12 +50,12 @@ class KeepLosses(tf.keras.callbacks.Callback):
         self.losses: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Keeps the step's."""
+        """Keeps the loss of this step."""
         self.losses.append(float(self.model.last["loss"].numpy()))
 
 
 def main() -> None:
-    """From a configuration to a file of arrays: `gradient_k`, `weight_k` after SGD, `losses` of the recipe."""
+    """Writes the arrays `gradient_k`, `weight_k` after SGD, and `losses` of the recipe."""
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
     strategy = make_strategy("mirrored", FLAGS.replicas)
@@ -75,8 +76,13 @@ def main() -> None:
         tf.keras.utils.set_random_seed(0)
         with strategy.scope():
             network = build_network(config.model, run.shape)
-            detector = Detector(network, anchors=run.shape.anchors, background=manifest.background, loss=config.loss,
-                                average_decay=None)  # fmt: skip
+            detector = Detector(
+                network,
+                anchors=run.shape.anchors,
+                background=manifest.background,
+                loss=config.loss,
+                average_decay=None,
+            )
             if weights is not None:
                 network.set_weights(weights)
             if optimizer is not None:
@@ -108,7 +114,7 @@ def main() -> None:
 
 
 def _gradients(strategy: tf.distribute.Strategy, detector: Detector, batches: Any) -> list[np.ndarray]:
-    """Of the first batch, summed over the replicas."""
+    """The gradients of the first batch, summed over the replicas."""
     if strategy.num_replicas_in_sync > 1:
         batches = strategy.experimental_distribute_dataset(batches)
 

@@ -1,4 +1,4 @@
-"""Noise in CIFAR-10's shape and file layout, so that rates can be measured without the data set."""
+"""Noise in CIFAR-10's shape and file layout, to measure rates without the data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLASS_NAMES = [f"noise {number}" for number in range(10)]
 
 
 def write_synthetic_cifar10(folder: Path) -> Path:
-    """Writes all 60,000 pictures, 184 MB, as `cifar-10-batches-py` into a new folder. Returns that folder."""
+    """Writes 60,000 pictures, 184 MB, as `cifar-10-batches-py` into a new folder. Returns that folder."""
     (folder / FOLDER).mkdir(parents=True)
     _write(folder / FOLDER / META, {"label_names": CLASS_NAMES, "num_cases_per_batch": BATCH_ROWS, "num_vis": 3072})
     for number, name in enumerate((*TRAIN, *TEST)):

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Resolves the extras of setup.py to requirements/*.lock: every supported Python in one file, with hashes.
+# Resolves the extras of setup.py to requirements/*.lock: with hashes, for every supported Python.
 #
 #   [PYTHON=python3.12] [UPGRADE=1] sh scripts/lock.sh VERSION...      (run in the root of the checkout)
 #
-# Without UPGRADE=1 the versions that are in the locks stay where setup.py allows them.
+# Without UPGRADE=1, versions that are in the locks stay as long as setup.py allows them.
 set -eu
 
 python=$(sh scripts/find_python.sh '' "$@")

@@ -1,7 +1,7 @@
-"""Makes an environment from a lock file, so that it is either complete or visibly not there.
+"""Makes an environment from a lock file.
 
-A stamp, written last, holds the checksums of what went in; without it, or with another one, the environment
-is made anew. Runs before anything is installed, hence on the standard library alone.
+A stamp, written last, holds the checksums of what went in. If it is missing or differs, the environment is made from
+scratch: it is complete or it does not count. Uses the standard library alone, as nothing is installed yet.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 STAMP = "complete.json"
 NEEDED_GB = {"default": 4, "gpu": 10, "addons": 4}  # environment, plus room for pip's unpacking
-# What an environment of the user's own must be able to import; the rest comes with these.
+# What the user's own environment must be able to import; these bring the rest with them.
 MODULES = ["apache_beam", "cv2", "google_crc32c", "pycocotools", "pytest", "sklearn", "tensorflow", "tqdm", "xdist"]
-REASONS = {  # what stands in the output of a step that failed, and what to tell of it
+REASONS = {  # a pattern in the output of a step that failed, and what the user is told
     r"No space left on device|Errno 28\b|Disk quota exceeded": (
-        "no space left on the disk of {folder}, or of TMPDIR: make room, then run this again"
+        "no space left on the disk of {folder} or of TMPDIR; free some space and run this again"
     ),
-    r"DO NOT MATCH THE HASHES": "a downloaded file is not the one that {lock} names: try again",
+    r"DO NOT MATCH THE HASHES": "a downloaded file is not the one that {lock} names; run this again",
     r"Max retries exceeded|NewConnectionError|Connect(?:ion)?Timeout|ReadTimeout|ProxyError|SSLError"
     r"|Connection (?:refused|reset)|Network is unreachable|name resolution|connection broken": (
-        "the package registry cannot be reached: check network and proxy (pip's own settings count)"
+        "the package registry cannot be reached; check the network, the proxy and pip's settings"
     ),
     r"\(from versions: none\)": (
-        "the package registry does not answer, or has nothing for this machine: check the network"
+        "the package registry does not answer, or has nothing for this machine; check the network"
     ),
 }
 
 
 class SetupError(Exception):
-    """What stops the set-up, in one line that names the way out."""
+    """A problem that stops the set-up. The message is one line and says what to do."""
 
 
 def checksum(*files: Path) -> str:
-    """The SHA-256 of the files' bytes, one after the other."""
+    """SHA-256, in hex, of the contents of several files."""
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 class Environment:
-    """One environment folder and the lock that it is made from."""
+    """An environment's folder and the lock that it is made from."""
 
     def __init__(self, *, folder: Path, stack: str, gpu: str) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class Environment:
         self.log = folder.with_name(f"{folder.name}.log")
         self.installed = self.read_stamp()
         if stack == "default" and (gpu == "1" or (gpu == "" and self.installed.get("lock") == "gpu")):
-            stack = "gpu"  # the same versions and the CUDA libraries; they stay until GPU=0
+            stack = "gpu"  # the same versions with the CUDA libraries, which stay until GPU=0
         self.lock = PROJECT / "requirements" / f"{stack}.lock"
         self.wanted = {
             "lock": stack,
@@ -69,7 +69,7 @@ class Environment:
         }
 
     def read_stamp(self) -> dict[str, str]:
-        """What the stamp says; empty where the environment is missing or was not finished."""
+        """The stamp's values; none if the environment is missing or unfinished."""
         try:
             stamp = json.loads((self.folder / STAMP).read_text())
         except (OSError, ValueError):
@@ -77,12 +77,12 @@ class Environment:
         return stamp if isinstance(stamp, dict) and self.python.exists() else {}
 
     def make(self) -> None:
-        """Brings the environment up to date. Raises SetupError where that cannot be."""
+        """Brings the environment up to date. Raises `SetupError` if that fails."""
         if self.installed == self.wanted:
             return
         with self.alone():
             self.installed = self.read_stamp()
-            if self.installed == self.wanted:  # another set-up has done it
+            if self.installed == self.wanted:  # another set-up has done it meanwhile
                 return
             (self.folder / STAMP).unlink(missing_ok=True)
             if {**self.installed, "project": self.wanted["project"]} != self.wanted:
@@ -98,7 +98,7 @@ class Environment:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Makes a second set-up of a folder wait for the first, and for a pip that outlived its set-up."""
+        """Waits for any other set-up of this folder, and for a pip that outlived its set-up."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with self.folder.with_name(f"{self.folder.name}.busy").open("w") as self.busy:
             try:
@@ -109,24 +109,24 @@ class Environment:
             yield
 
     def create(self) -> None:
-        """An empty environment with pip in it."""
+        """Makes an empty environment with pip in it."""
         venv_modules = [sys.executable, "-c", "import ensurepip, venv"]
         if subprocess.run(venv_modules, capture_output=True).returncode:
             package = "python{}.{}-venv".format(*sys.version_info[:2])
             raise SetupError(
-                f"{sys.executable} has no venv module: install it (on Debian and Ubuntu: apt-get install"
+                f"{sys.executable} has no venv module; install it (on Debian and Ubuntu: apt-get install"
                 f" {package} or python3-venv), or name another Python with PYTHON=/path/to/python"
             )
         self.run("the environment", [sys.executable, "-m", "venv", "--clear", str(self.folder)])
         self.require_space()
 
     def require_space(self) -> None:
-        """Refuses at once where the disk cannot hold the environment."""
+        """Raises `SetupError` if the disk is too small for the environment."""
         free = self.free_gb()
         needed = NEEDED_GB[self.lock.stem]
         if free < needed:
             raise SetupError(
-                f"{self.folder} needs {needed:g} GB, but its disk has {free:.1f} GB free: make room,"
+                f"{self.folder} needs {needed:g} GB, but its disk has {free:.1f} GB free; free some space,"
                 " or name an environment of your own with VENV=/path/to/environment"
             )
 
@@ -134,21 +134,21 @@ class Environment:
         return shutil.disk_usage(self.folder.parent).free / 1e9
 
     def install_packages(self) -> None:
-        """Everything in the lock, each file held against its hash; wheels only: nothing is compiled."""
+        """Installs everything in the lock, each file checked against its hash. Wheels only: nothing is compiled."""
         options = ["--progress-bar=off", "--no-deps", "--only-binary=:all:", "--require-hashes"]
         self.pip("the packages", *options, "--requirement", str(self.lock))
 
     def install_project(self) -> None:
-        """The checkout itself, editable; its requirements are there, so that no network is needed."""
+        """Installs the checkout itself, editable. Its requirements are there already, so this needs no network."""
         options = ["--no-index", "--no-deps", "--no-build-isolation"]
         self.pip("the project", *options, "--editable", str(PROJECT))
 
     def pip(self, what: str, *arguments: str) -> None:
-        """One `pip install` of the environment's own."""
+        """Runs `pip install` in the environment."""
         self.run(what, [str(self.python), "-m", "pip", "install", *arguments])
 
     def run(self, what: str, command: list[str]) -> None:
-        """One step, its output in the log and its progress on a terminal."""
+        """Runs one step. Its output goes to the log; a terminal shows its progress."""
         start = self.log.stat().st_size if self.log.exists() else 0
         print(f"setup: installing {what} ...", flush=True)
         expected = len(re.findall(r"^\S+==", self.lock.read_text(), re.MULTILINE))
@@ -183,8 +183,8 @@ class Environment:
             raise SetupError(f"{what} could not be installed: {why} (see {self.log})")
 
     def explain(self, output: str) -> str:
-        """Why a step failed, and the way out, from what it printed."""
-        if self.free_gb() < 0.1:  # `python -m venv` keeps what ensurepip says of it to itself
+        """Says why a step failed and what to do, from what it printed."""
+        if self.free_gb() < 0.1:  # `python -m venv` does not pass on what ensurepip says of it
             output += os.strerror(errno.ENOSPC)
         for pattern, reason in REASONS.items():
             if re.search(pattern, output):
@@ -195,24 +195,24 @@ class Environment:
 
 
 def show_progress(text: str) -> None:
-    """One line that is written over, on a terminal only."""
+    """Overwrites the current line, on a terminal only."""
     if sys.stdout.isatty():
         print(f"\r\033[K{text[:78]}", end="", flush=True)
 
 
 def require_modules(folder: Path, lock: Path) -> None:
-    """Refuses an environment of the user's own that lacks something; nothing is ever installed into it."""
+    """Raises `SetupError` if the user's own environment lacks something. Nothing is ever installed into it."""
     missing = [module for module in MODULES if importlib.util.find_spec(module) is None]
     if missing:
-        raise SetupError(f"VENV={folder} lacks {', '.join(missing)}: install {lock} there, or leave VENV out")
+        raise SetupError(f"VENV={folder} lacks {', '.join(missing)}; install {lock} there, or leave VENV out")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="the environment")
+    parser.add_argument("--folder", type=Path, required=True, help="the environment's folder")
     parser.add_argument("--stack", required=True, help="which requirements/*.lock")
-    parser.add_argument("--gpu", choices=("1", "0", ""), default="", help="CUDA libraries (empty: as now)")
-    parser.add_argument("--own", action="store_true", help="the user's own: check, change nothing")
+    parser.add_argument("--gpu", choices=("1", "0", ""), default="", help="with CUDA libraries (empty: as it is)")
+    parser.add_argument("--own", action="store_true", help="the user's own environment: check it, change nothing")
     options = parser.parse_args()
     try:
         if options.own:
@@ -223,11 +223,11 @@ def main() -> int:
         print(f"setup: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        way_out = ": make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        way_out = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         print(f"setup: {error.filename or options.folder}: {error.strerror}{way_out}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("setup: interrupted; the next run starts the environment anew", file=sys.stderr)
+        print("setup: interrupted; the next run starts from scratch", file=sys.stderr)
         return 130
     return 0
 

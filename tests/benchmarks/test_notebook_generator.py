@@ -1,4 +1,4 @@
-"""The notebook's generator gives the targets that ours do: only then do their rates compare."""
+"""The notebook's generator gives the same targets as our code: otherwise their rates could not be compared."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def assert_same(
     config: AnchorConfig,
     matching: MatchingConfig,
 ) -> None:
-    """One picture's dense targets against ours, made dense; corners in pixels."""
+    """Compares one picture's dense targets with ours, made dense. Corners are in pixels."""
     anchors = make_anchors(config, 224)
     targets, _ = encode_targets((corners / 224).astype(np.float32), labels, anchors=anchors, matching=matching)
     one_hot = np.zeros((len(anchors), CLASSES + 1))
@@ -82,7 +82,7 @@ def test_its_targets_are_ours_for_several_objects_and_for_none(
 
 
 def test_its_canvases_are_ours_to_within_a_grey_level() -> None:
-    """It resizes with OpenCV's everyday bilinear, we with the bit-exact one."""
+    """It resizes with OpenCV's usual bilinear interpolation, we with the bit-exact one."""
     generator = make_generator(BASELINE_ANCHORS, BASELINE_MATCHING, 8)
     canvases, _ = generator[0]
     for i in range(8):

@@ -1,4 +1,4 @@
-"""The runs with faults take minutes: only `make test-faults` collects them."""
+"""Faults take minutes to an hour, so that only `make test-faults` collects these tests: it sets FAULTS."""
 
 import os
 

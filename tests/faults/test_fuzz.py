@@ -1,4 +1,4 @@
-"""Mutated pictures and annotations: each is written or rejected by key and reason, and the counts add up."""
+"""Every mutated picture or annotation is written or rejected with key and reason, and the counts add up."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.picture_files import LIST, PictureFiles, write_pictures
 from tests.beam_jobs.record_job import DIGITS, findings, make_set, read_shards
+from tests.faults.repetitions import repetitions
 
-COUNT = 1000
+COUNT = repetitions(full=1000, short=100)
 SIDES = (float("nan"), float("inf"), -float("inf"), -5.0, 1e9, 1e308, 10**400, None, "7", 0, True)
 CLASSES = ("cat", "no such class", "", None, 3, "CAT")
 
 
 def break_picture(path: Path, choose: random.Random) -> str:
-    """Mutates a picture file. -> how."""
+    """Mutates a picture file. Returns the kind of mutation."""
     data = bytearray(path.read_bytes())
     how = choose.choice(["flip", "flip", "truncate", "cut", "noise", "empty", "gone", "foreign", "grow"])
     if how == "flip":
@@ -51,7 +52,7 @@ def break_picture(path: Path, choose: random.Random) -> str:
 
 
 def break_entry(entry: dict[str, Any], choose: random.Random) -> str:
-    """Mutates the annotation of a picture. -> how."""
+    """Mutates the annotation of a picture. Returns the kind of mutation."""
     how = choose.choice(["side", "side", "swap", "flat", "class", "no box", "many", "twice"])
     box = choose.choice(entry["boxes"])
     if how == "side":

@@ -1,4 +1,4 @@
-"""SIGKILL to a job and its workers at random moments: the rerun's set is the uninterrupted one."""
+"""A job and its workers are killed at random moments: a rerun gives the same set as an uninterrupted job."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import checksums, findings, kill_all, output, receipts, run_command, start
+from tests.faults.repetitions import repetitions
 
-KILLS = 20
+KILLS = repetitions(full=20, short=3)
 FLAGS = ("--limit=100", "--workers=2")
 AGAIN = ("--limit=100", "--running_mode=in_memory")
 
@@ -38,7 +39,7 @@ def test_kills(tmp_path: Path) -> None:
     for number in range(KILLS):
         records = tmp_path / str(number)
         job = start(f"--records={records}", *FLAGS)
-        if number % 2:  # at any time; else while shards are written
+        if number % 2:  # at any time; otherwise while shards are written
             time.sleep(random_moment.uniform(0, seconds))
         else:
             wait_for_a_shard(job, records)
@@ -50,7 +51,7 @@ def test_kills(tmp_path: Path) -> None:
             load_manifest(str(records))
         except UserError:
             pass
-        else:  # only once all is there
+        else:  # the manifest is there only when everything is
             assert expected.items() <= checksums(records).items()
         printed = output(run_command(f"--records={records}", *AGAIN))
         assert (f"{finished} of {shards} shards were there already" in printed) == (finished > 0)

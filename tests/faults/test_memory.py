@@ -1,4 +1,4 @@
-"""A worker's memory does not grow with the number of copies: pixels and records pass by, one at a time."""
+"""A worker's memory does not grow with the number of copies: it holds one picture and one record at a time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tests.beam_jobs.record_job import PROJECT
 from tests.cifar10_files import write_cifar10
+from tests.faults.repetitions import repetitions
 
 FILES = 6
-IMAGES = 5_004
+IMAGES = repetitions(full=5_004, short=1_002)
 PROGRAM = """
 import resource, sys
 from dataclasses import replace
@@ -28,7 +29,7 @@ print(*usage, sum(p.stat().st_size for p in (place / f"records-{copies}").glob("
 
 
 def peaks(place: Path, copies: int) -> tuple[int, int, int]:
-    """Peak resident KiB of the larger worker and of the job itself, and the bytes of the records."""
+    """Peak resident memory of the larger worker and of the job itself, in KiB, and the bytes of the records."""
     command = [sys.executable, "-c", PROGRAM, str(place), str(copies)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr

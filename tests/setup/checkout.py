@@ -1,4 +1,4 @@
-"""A copy of the project's shell in a folder of its own, and stand-ins for what a machine may have or lack."""
+"""A copy of the Makefile and its scripts in a folder of its own, with stand-ins for what a machine may have or lack."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# On PYTHONPATH these stand before the real modules: `python -m venv` and `-m pip` do what a test asks.
+# PYTHONPATH puts these before the real modules: `python -m venv` and `python -m pip` do what a test asks for.
 VENV = """
 import os, sys
 if __name__ == "__main__":
@@ -35,12 +35,13 @@ shutil.disk_usage = lambda path: Usage(0, 0, float(os.environ.get("FREE_GB", "10
 
 
 class Checkout:
-    """The Makefile, scripts and small locks in `folder`; `programs` is the only folder on PATH."""
+    """The Makefile, the scripts and small locks in `folder`. `programs` is the only folder on PATH."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "a checkout"
         self.programs = folder / "programs"
         self.calls = folder / "pip calls"
+        self.commands = folder / "commands"
         self.modules = folder / "modules"
         for path in (self.folder / "requirements", self.programs, self.modules / "pip"):
             path.mkdir(parents=True)
@@ -71,20 +72,20 @@ class Checkout:
         return self.folder / ".venv" / stack / "complete.json"
 
     def pip_calls(self) -> list[str]:
-        """What pip was asked to install, call by call: a file's name, or `.` for the project."""
+        """What each call of pip was asked to install: a file's name, or `.` for the project."""
         if not self.calls.exists():
             return []
         targets = [Path(line) for line in self.calls.read_text().splitlines()]
         return ["." if target == self.folder else target.name for target in targets]
 
     def add_python(self, name: str, version: str) -> Path:
-        """A program on PATH that says it is Python `version`, and is the Python of the tests in all else."""
+        """Adds a program that claims to be Python `version` and is otherwise the Python of the tests."""
         return self.add_program(
             name, f'case "$2" in *version_info*) echo {version} ;; *) exec "{sys.executable}" "$@" ;; esac'
         )
 
     def add_program(self, name: str, script: str) -> Path:
-        """A shell script of this name on PATH."""
+        """Puts a shell script of this name on PATH."""
         program = self.programs / name
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f"#!/bin/sh\n{script}\n")
@@ -92,7 +93,7 @@ class Checkout:
         return program
 
     def start(self, *command: str, **variables: str) -> "subprocess.Popen[str]":
-        """A command in the checkout, with nothing of the caller's environment but what `variables` add."""
+        """Starts a command in the checkout. Its environment holds `variables` and nothing of the caller's."""
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -114,7 +115,7 @@ class Checkout:
 
 
 def complaint(result: "subprocess.CompletedProcess[str]") -> str:
-    """The one line of a command that failed (make adds a line of its own)."""
+    """The one line that a failed command printed; make's own line does not count."""
     assert result.returncode != 0, result.stdout
     lines = [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]
     assert len(lines) == 1, result.stderr

@@ -1,4 +1,4 @@
-"""scripts/find_python.sh, on machines with other Pythons than this one's."""
+"""scripts/find_python.sh on machines with various Pythons."""
 
 import subprocess
 from pathlib import Path
@@ -15,7 +15,7 @@ def find(checkout: Checkout, *, current: str = "", **variables: str) -> "subproc
 
 
 @pytest.mark.parametrize("version", ["3.10.0", "3.11.7", "3.12.1", "3.13.0"])
-def test_python3_comes_first_where_it_is_accepted(checkout: Checkout, version: str) -> None:
+def test_an_accepted_python3_comes_first(checkout: Checkout, version: str) -> None:
     python3 = checkout.add_python("python3", version)
     checkout.add_python("python3.13", "3.13.0")
     assert find(checkout).stdout == f"{python3}\n"
@@ -29,13 +29,13 @@ def test_another_release_replaces_an_unusable_python3(checkout: Checkout, versio
     assert find(checkout).stdout == f"{newer}\n"
 
 
-def test_a_program_that_does_not_run_is_passed_over(checkout: Checkout) -> None:
+def test_a_program_that_does_not_run_is_skipped(checkout: Checkout) -> None:
     checkout.add_program("python3", "exit 127")
     python = checkout.add_python("python3.11", "3.11.7")
     assert find(checkout).stdout == f"{python}\n"
 
 
-def test_the_environments_own_python_comes_before_all(checkout: Checkout) -> None:
+def test_the_environments_own_python_comes_before_all_others(checkout: Checkout) -> None:
     checkout.add_python("python3", "3.12.1")
     current = checkout.add_python("env/bin/python", "3.10.13")
     assert find(checkout, current=str(current)).stdout == f"{current}\n"

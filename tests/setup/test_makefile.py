@@ -1,29 +1,89 @@
-"""The Makefile's targets as commands: what they run, with which flags."""
+"""The Makefile's targets as commands: what they run, with which flags, and what they print of it."""
+
+from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 import sys
 
 import pytest
 
 from tests.setup.checkout import ROOT, Checkout, complaint
 
+# Text that a shell or make would take for something else. Each must arrive as it is, and nothing may be run.
+ODD = {
+    "blanks": "a b  c",
+    "a blank at the end": "a ",
+    "a tab": "a\tb",
+    "single quotes": "it's 'a'",
+    "double quotes": '"a" b"',
+    "backquotes": "a`touch ran`b",
+    "a command": "a$(touch ran)b",
+    "a function of make": "a$(shell touch ran)b",
+    "dollars": "$a $$ ${b} $(RECORDS) $",
+    "brackets": "a[1]{b}(c)<d>",
+    "backslashes": "\\a\\\\b\\",
+    "patterns": "*?[a-z]%",
+    "hashes": "#a #b",
+    "signs": "a;b&c|d!e~f^g=h,i:j@k+l",
+    "unicode": "画像 é",
+    "a leading dash": "-x",
+    "a leading tilde": "~/a",
+}
+EVERYTHING = " ".join(ODD.values())
+VALUES = pytest.mark.parametrize("value", ODD.values(), ids=ODD)
+# By target, every variable that is one value, and the flag that it becomes.
+SINGLE = {
+    "records": {
+        "CONFIG": "config", "RECORDS": "records", "DATA_DIR": "data_dir", "LIMIT": "limit", "WORKERS": "workers",
+        "RUNNER": "runner",
+    },
+    "verify": {"RECORDS": "records"},
+    "train": {
+        "CONFIG": "config", "RECORDS": "records", "RUN": "run", "STRATEGY": "strategy", "REPLICAS": "replicas",
+        "EPOCHS": "epochs", "BATCH": "batch", "OPTIMIZER": "optimizer", "BOX_LOSS": "box_loss",
+        "PRECISION": "precision",
+    },
+    "evaluate": {"RUN": "run", "RECORDS": "records", "SPLIT": "split", "LIMIT": "limit"},
+    "pictures": {"RECORDS": "records", "SPLIT": "split", "N": "count"},
+    "curves": {"RUN": "run", "OUTPUT": "output"},
+    "ablations": {"DATA_DIR": "data_dir", "ONLY": "only"},
+    "cluster-up": {"CLUSTER": "folder", "ENGINE": "engine"},
+    "cluster-down": {"CLUSTER": "folder"},
+    "test": {"JOBS": "numprocesses"},
+    "bench": {"DATA_DIR": "data_dir"},
+}  # fmt: skip
 
-def run(checkout: Checkout, *arguments: str) -> list[list[str]]:
+
+def run(checkout: Checkout, *arguments: str, environment: str = "my env") -> list[list[str]]:
     """The commands, word by word, that `make` ran in an environment of the user's own."""
-    written = checkout.folder / "commands"
-    write = f"import json, sys; print(json.dumps(sys.argv[1:]), file=open({str(written)!r}, 'a'))"
-    checkout.add_program(
-        "my env/bin/python",
-        'case "$1 $2" in\n'
-        "*version_info*) echo 3.12.1 ;;\n"
-        "scripts/*) ;;\n"
-        f'*) exec "{sys.executable}" -c "{write}" "$@" ;;\n'
-        "esac",
-    )
-    result = checkout.make(*arguments, f"VENV={checkout.programs / 'my env'}")
-    assert result.returncode == 0, result.stderr
-    return [json.loads(line) for line in written.read_text().splitlines()]
+    return json_lines(checkout, make(checkout, *arguments, environment=environment))
+
+
+def make(checkout: Checkout, *arguments: str, environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `make` with a stand-in for Python that writes down the words that it gets."""
+    program = checkout.programs / environment / "bin/python"
+    if not program.exists():
+        write = "import json, sys; print(json.dumps(sys.argv[2:]), file=open(sys.argv[1], 'a'))"
+        checkout.add_program(
+            str(program.relative_to(checkout.programs)),
+            'case "$1 $2" in\n'
+            "*version_info*) echo 3.12.1 ;;\n"
+            "scripts/*) ;;\n"
+            f'*) exec "{sys.executable}" -S -c "{write}" {shlex.quote(str(checkout.commands))} "$@" ;;\n'
+            "esac",
+        )
+    return checkout.make(*arguments, f"VENV={checkout.programs / environment}")
+
+
+def json_lines(checkout: Checkout, done: subprocess.CompletedProcess[str]) -> list[list[str]]:
+    """What the stand-in wrote down since it was last asked."""
+    assert done.returncode == 0, done.stderr
+    lines = checkout.commands.read_text().splitlines()
+    checkout.commands.unlink()
+    return [json.loads(line) for line in lines]
 
 
 def test_records_without_arguments_are_the_main_job(checkout: Checkout) -> None:
@@ -32,31 +92,98 @@ def test_records_without_arguments_are_the_main_job(checkout: Checkout) -> None:
     ]
 
 
-def test_values_reach_the_command_as_they_are(checkout: Checkout) -> None:
-    places = ["DATA_DIR=/it's a/place", "RECORDS=my records", "CONFIG=digits_demo"]
-    choices = ["LIMIT=3", "WORKERS=2", "RUNNER=flink", "BEAM_ARGS=--a=1 --b=2", "ARGS=--c='d e'"]
-    assert run(checkout, "records", *places, *choices) == [
-        ["-m", "beam_jobs.make_records", "--config=digits_demo", "--records=my records",
-         "--data_dir=/it's a/place", "--limit=3", "--workers=2", "--runner=flink",
-         "--beam_arg=--a=1", "--beam_arg=--b=2", "--c=d e"]
-    ]  # fmt: skip
+@VALUES
+def test_a_value_arrives_as_it_is_and_nothing_in_it_is_run(checkout: Checkout, value: str) -> None:
+    assert run(checkout, "train", f"CONFIG={value}", f"OPTIMIZER={value}") == [
+        [
+            *("-m", "model.train", f"--config={value}", f"--records=records/{value}", f"--run=runs/{value}"),
+            f"--optimizer={value}",
+        ]
+    ]
+    words = value.split()
+    lists = (f"BEAM_ARGS={value}", f"ARGS={value}")
+    assert run(checkout, "records", f"RECORDS={value}", *lists) == [
+        [
+            *("-m", "beam_jobs.make_records", "--config=cifar10_improved", f"--records={value}"),
+            *(f"--beam_arg={word}" for word in words),
+            *words,
+        ]
+    ]
+    assert not (checkout.folder / "ran").exists()
+
+
+def test_every_variable_reaches_its_flag_as_it_is(checkout: Checkout) -> None:
+    for target, flags in SINGLE.items():
+        given = [f"{variable}={EVERYTHING}" for variable in flags]
+        done = make(checkout, target, *given, environment="env")
+        (words,) = json_lines(checkout, done)
+        assert {f"--{flag}={EVERYTHING}" for flag in flags.values()} <= set(words)
+        assert shlex.split(done.stdout)[1:] == words  # the line that is printed is the command that is run
+    assert not (checkout.folder / "ran").exists()
+
+
+def test_lists_are_split_at_blanks_and_nowhere_else(checkout: Checkout) -> None:
+    words = EVERYTHING.split()
+    assert run(checkout, "curves", f"RUNS={EVERYTHING}")[0][2:] == [f"--run={word}" for word in words]
+    assert run(checkout, "test-all", f"TESTS={EVERYTHING}", "ARGS=-x")[0][5:] == ["-x", *words]
+    for target in ("verify", "train", "evaluate", "pictures", "ablations", "bench", "test-faults", "test-cluster"):
+        assert run(checkout, target, f"ARGS={EVERYTHING}")[0][-len(words) :] == words
+    assert not (checkout.folder / "ran").exists()
+
+
+@VALUES
+def test_an_environment_in_an_odd_folder(checkout: Checkout, value: str) -> None:
+    demo = run(checkout, "demo", environment=value)
+    assert [step[1] for step in demo] == ["beam_jobs.make_records", "model.train", "model.evaluate"]
+    missing = checkout.make("setup", f"VENV={value}")
+    assert complaint(missing) == f"setup: VENV must be an environment of yours, got {value} without bin/python"
+    none = checkout.make("setup", f"PYTHON={value}")
+    assert complaint(none) == f"setup: PYTHON must be Python 3.10 to 3.13, got {value} (no such program)"
+    assert not (checkout.folder / "ran").exists()
+
+
+def test_an_odd_value_survives_the_make_inside_a_make(checkout: Checkout) -> None:
+    value = "a$b `touch ran` 'c' \\ #d"
+    assert all(step[-6:] == value.split() for step in run(checkout, "demo", f"ARGS={value}"))
+    assert not (checkout.folder / "ran").exists()
+
+
+def test_an_odd_address_of_a_cluster(checkout: Checkout) -> None:
+    first, second = run(checkout, "records", "RUNNER=flink", f"FLINK_MASTER={EVERYTHING}")
+    assert first == ["-m", "cluster.job_server"]
+    assert second[5] == f"--beam_arg=--flink_master={EVERYTHING}"
 
 
 def test_flink_master_brings_the_options_of_its_cluster(checkout: Checkout) -> None:
-    first, second = run(checkout, "records", "RUNNER=flink", "FLINK_MASTER=host:8081", "BEAM_ARGS=--parallelism=8")
-    assert first == ["-m", "cluster.job_server"]
+    _, second = run(checkout, "records", "RUNNER=flink", "FLINK_MASTER=host:8081", "BEAM_ARGS=--parallelism=8")
     assert second[-7:] == [
-        "--runner=flink", "--beam_arg=--flink_master=host:8081", "--beam_arg=--flink_job_server_jar=",
-        "--beam_arg=--parallelism=4", "--beam_arg=--environment_type=EXTERNAL",
-        "--beam_arg=--environment_config=localhost:50000", "--beam_arg=--parallelism=8",
-    ]  # fmt: skip
+        "--runner=flink",
+        "--beam_arg=--flink_master=host:8081",
+        "--beam_arg=--flink_job_server_jar=",
+        "--beam_arg=--parallelism=4",
+        "--beam_arg=--environment_type=EXTERNAL",
+        "--beam_arg=--environment_config=localhost:50000",
+        "--beam_arg=--parallelism=8",
+    ]
 
 
-def test_training_follows_on_from_records(checkout: Checkout) -> None:
-    assert run(checkout, "train", "STRATEGY=mirrored", "REPLICAS=2", "EPOCHS=3", "BATCH=64") == [
-        ["-m", "model.train", "--config=cifar10_improved", "--records=records/cifar10_improved",
-         "--run=runs/cifar10_improved", "--strategy=mirrored", "--replicas=2", "--epochs=3", "--batch=64"]
-    ]  # fmt: skip
+def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout) -> None:
+    python = checkout.programs / "env/bin/python"
+    for arguments, line in {
+        ("records",): "beam_jobs.make_records --config=cifar10_improved --records=records/cifar10_improved",
+        ("verify", "FULL=1"): "beam_jobs.verify --records=records/cifar10_improved --full",
+        ("train", "CONFIG=digits_demo", "EPOCHS=3", "RUN=my run", "ARGS=--xla --backup_steps=9"): (
+            "model.train --config=digits_demo --records=records/digits_demo --run='my run' --epochs=3"
+            " --xla --backup_steps=9"
+        ),
+        ("evaluate", "LIMIT=8"): "model.evaluate --run=runs/cifar10_improved --limit=8",
+        ("pictures",): "model.show_records --records=records/cifar10_improved",
+        ("curves", "RUNS=a b"): "model.draw_curves --run=a --run=b",
+        ("cluster-up",): "cluster.up --folder=.cluster",
+        ("bench", "GOALS=no"): "benchmarks.reader_and_job --nogoals",
+        ("test",): "pytest -m 'not long' --numprocesses=auto --maxprocesses=8 --dist=worksteal tests",
+    }.items():
+        assert make(checkout, *arguments, environment="env").stdout == f"{python} -m {line}\n"
 
 
 def test_evaluation_leaves_to_the_run_what_is_not_said(checkout: Checkout) -> None:
@@ -70,15 +197,11 @@ def test_the_demo_is_the_three_commands(checkout: Checkout) -> None:
     assert {"--config=digits_demo", "--strategy=mirrored", "--replicas=2", "--run=runs/demo"} <= set(steps[1])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "processes"),
-    [([], ["--numprocesses=auto", "--maxprocesses=8"]), (["JOBS=12"], ["--numprocesses=12"])],
-)
-def test_the_tests_run_in_a_process_on_each_core(
-    arguments: list[str], processes: list[str], checkout: Checkout
-) -> None:
-    assert run(checkout, "test", *arguments, "TESTS=tests/model") == [
-        ["-m", "pytest", *processes, "--dist=worksteal", "tests/model"]
+def test_the_tests_run_in_a_process_on_each_core(checkout: Checkout) -> None:
+    spread = "--dist=worksteal"
+    assert run(checkout, "test-all") == [["-m", "pytest", "--numprocesses=auto", "--maxprocesses=8", spread, "tests"]]
+    assert run(checkout, "test", "JOBS=12", "TESTS=tests/model") == [
+        ["-m", "pytest", "-m", "not long", "--numprocesses=12", spread, "tests/model"]
     ]
 
 
@@ -92,25 +215,32 @@ def test_a_failing_command_fails_the_target(checkout: Checkout) -> None:
     [
         ("FULL=yes", "FULL must be 1 or 0, got 'yes'"),
         ("STACK=torch", "STACK must be default or addons, got 'torch'"),
+        ("STACK=default addons", "STACK must be default or addons, got 'default addons'"),
+        ("STACK=`touch ran`", "STACK must be default or addons, got '`touch ran`'"),
         ("GPU=yes", "GPU must be 1 or 0, got 'yes'"),
+        ("GPU=%", "GPU must be 1 or 0, got '%'"),
+        ("FAULTS=some", "FAULTS must be full or short, got 'some'"),
+        ("GOALS=maybe", "GOALS must be yes or no, got 'maybe'"),
         ("EPOCH=1", "no variable of make is called EPOCH; `make help` lists them"),
+        ("RUN=a\nb", "RUN must be one line, got several"),
         ("VENV=/no such place", "VENV must be an environment of yours, got /no such place without bin/python"),
     ],
 )
 def test_an_unknown_choice_is_one_line(checkout: Checkout, argument: str, line: str) -> None:
     assert line in complaint(checkout.make("setup", argument))
+    assert not (checkout.folder / "ran").exists()
 
 
 def test_the_environment_of_the_shell_does_not_choose(checkout: Checkout) -> None:
     shown = checkout.make("-n", "records", "VENV=env", CONFIG="other", LIMIT="1", RUN="here")
-    assert "--config='cifar10_improved'" in shown.stdout
+    assert "--config=cifar10_improved" in shown.stdout
     assert "--limit" not in shown.stdout
 
 
 def test_help_is_the_default_and_lists_every_target(checkout: Checkout) -> None:
     shown = checkout.make()
     assert shown.returncode == 0, shown.stderr
-    makefile = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()
-    assert "records" in targets
+    makefiles = "".join((ROOT / name).read_text() for name in ("Makefile", "cluster/cluster.mk"))
+    targets = " ".join(re.findall(r"^\.PHONY: (.*)$", makefiles, re.MULTILINE)).split()
+    assert {"records", "cluster-up"} <= set(targets)
     assert [target for target in targets if not re.search(rf"^  {target} ", shown.stdout, re.MULTILINE)] == []

@@ -1,4 +1,4 @@
-"""`make setup` as a process: what it makes, what it leaves when it fails, what it says."""
+"""`make setup` as a process: what it makes, what it leaves behind when it fails, what it prints."""
 
 import json
 import os
@@ -17,7 +17,7 @@ RELEASE = "{}.{}".format(*sys.version_info[:2])
 
 @pytest.fixture(autouse=True)
 def python3(checkout: Checkout) -> Path:
-    """The machine's Python is the one that runs these tests."""
+    """The machine has one Python: the one that runs these tests."""
     return checkout.add_python("python3", "{}.{}.{}".format(*sys.version_info[:3]))
 
 
@@ -73,20 +73,20 @@ def test_each_stack_has_its_own_environment(checkout: Checkout) -> None:
     [
         (
             "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
-            "no space left on the disk of .venv/default, or of TMPDIR: make room, then run this again",
+            "no space left on the disk of .venv/default or of TMPDIR; free some space and run this again",
         ),
         (
             "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError'\n"
             "ERROR: Could not find a version that satisfies the requirement absl-py (from versions: none)",
-            "the package registry cannot be reached: check network and proxy (pip's own settings count)",
+            "the package registry cannot be reached; check the network, the proxy and pip's settings",
         ),
         (
             "ERROR: Could not find a version that satisfies the requirement absl-py (from versions: none)",
-            "the package registry does not answer, or has nothing for this machine: check the network",
+            "the package registry does not answer, or has nothing for this machine; check the network",
         ),
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
-            "a downloaded file is not the one that default.lock names: try again",
+            "a downloaded file is not the one that default.lock names; run this again",
         ),
         ("Collecting x\nERROR: something unheard of\nthe end", "something unheard of"),
     ],
@@ -121,7 +121,7 @@ def test_an_interrupted_set_up_is_not_complete(checkout: Checkout, tmp_path: Pat
     assert process.returncode != 0
     assert "Traceback" not in errors
     if end == signal.SIGINT:
-        assert "setup: interrupted; the next run starts the environment anew" in errors
+        assert "setup: interrupted; the next run starts from scratch" in errors
     assert not checkout.stamp().exists()
     assert checkout.make("setup").returncode == 0
     assert checkout.pip_calls() == ["default.lock", "default.lock", "."]
@@ -153,17 +153,17 @@ def test_no_venv_module_names_the_package(checkout: Checkout) -> None:
 
 def test_a_disk_that_is_too_small_is_seen_before_the_download(checkout: Checkout) -> None:
     assert complaint(checkout.make("setup", FREE_GB="1.5")) == (
-        "setup: .venv/default needs 4 GB, but its disk has 1.5 GB free: make room,"
+        "setup: .venv/default needs 4 GB, but its disk has 1.5 GB free; free some space,"
         " or name an environment of your own with VENV=/path/to/environment"
     )
     assert checkout.pip_calls() == []
 
 
-def test_a_disk_that_is_full_already(checkout: Checkout) -> None:
+def test_a_full_disk(checkout: Checkout) -> None:
     failure = "Error: Command '[...]' returned non-zero exit status 1."
     assert complaint(checkout.make("setup", FREE_GB="0.001", VENV_FAILS=failure)) == (
-        "setup: the environment could not be installed: no space left on the disk of .venv/default,"
-        " or of TMPDIR: make room, then run this again (see .venv/default.log)"
+        "setup: the environment could not be installed: no space left on the disk of .venv/default"
+        " or of TMPDIR; free some space and run this again (see .venv/default.log)"
     )
     assert failure in complaint(checkout.make("setup", VENV_FAILS=failure))
 
@@ -182,8 +182,8 @@ def test_the_real_pip_without_a_network(checkout: Checkout) -> None:
         PIP_CONFIG_FILE=os.devnull,
     )
     assert complaint(failed) == (
-        "setup: the packages could not be installed: the package registry cannot be reached:"
-        " check network and proxy (pip's own settings count) (see .venv/default.log)"
+        "setup: the packages could not be installed: the package registry cannot be reached;"
+        " check the network, the proxy and pip's settings (see .venv/default.log)"
     )
     assert not checkout.stamp().exists()
 
@@ -192,10 +192,10 @@ def test_an_environment_of_the_users_own_is_checked_and_left_alone(checkout: Che
     environment = checkout.programs / "my env"
     (environment / "bin").mkdir(parents=True)
     (environment / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
-    line = complaint(checkout.make("setup", f"VENV={environment}"))  # an interpreter, and nothing installed
+    line = complaint(checkout.make("setup", f"VENV={environment}"))  # an interpreter with nothing installed
     assert line.startswith(f"setup: VENV={environment} lacks apache_beam, cv2,")
     assert line.endswith("requirements/default.lock there, or leave VENV out")
-    lacking = line.partition(" lacks ")[2].partition(":")[0].split(", ")
+    lacking = line.partition(" lacks ")[2].partition(";")[0].split(", ")
     assert "tensorflow" in lacking
     for name in lacking:
         (checkout.modules / f"{name}.py").write_text("")

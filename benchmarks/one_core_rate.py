@@ -1,6 +1,9 @@
-"""The notebook's generator, or our reader, alone on one core: `python -m benchmarks.one_core generator|reader ...`.
+"""The rate of the notebook's generator or of our reader, alone on one core, in images a second.
 
-Prints images a second. A process of its own, because a core and TensorFlow's threads are chosen for a whole process.
+    python -m benchmarks.one_core_rate generator CONFIG FOLDER_OF_CIFAR-10
+    python -m benchmarks.one_core_rate reader RECORDS
+
+Runs in its own process, because the core and TensorFlow's threads are set for a whole process.
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ SECONDS = 8.0
 
 
 def pin_to_one_core() -> None:
-    """Keeps this process, and the threads it will start, on its last core, where the system can."""
+    """Keeps this process and its future threads on its last core, if the system can do that."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {available_cores()[-1]})
 
 
 def generator_batches(config_name: str, folder: str) -> Iterator[Any]:
-    """Batches of the notebook's generator, over the first file of CIFAR-10, again and again."""
+    """Endless batches of the notebook's generator, from the first file of CIFAR-10."""
     import cv2
 
     from beam_jobs.sources.cifar10 import TRAIN
@@ -52,7 +55,7 @@ def generator_batches(config_name: str, folder: str) -> Iterator[Any]:
 
 
 def reader_batches(folder: str) -> Iterator[Any]:
-    """Batches of our reader: canvases and dense targets, as the trainer takes them."""
+    """Endless batches of our reader: canvases and dense targets, as the trainer takes them."""
     import tensorflow as tf
 
     from pipeline.reader.dataset import training_batches
@@ -68,7 +71,7 @@ def reader_batches(folder: str) -> Iterator[Any]:
 
 
 def images_per_second(batches: Iterator[Any]) -> float:
-    """The rate after a warm-up."""
+    """The rate of endless batches, measured after a warm-up."""
     warm = time.perf_counter() + WARM_UP_SECONDS
     while time.perf_counter() < warm:
         next(batches)
@@ -80,7 +83,7 @@ def images_per_second(batches: Iterator[Any]) -> float:
 
 
 def main(what: str, *arguments: str) -> None:
-    """Prints the rate of `generator CONFIG FOLDER_OF_CIFAR-10` or `reader RECORDS`."""
+    """Prints the rate of the generator or of the reader."""
     pin_to_one_core()
     kinds: dict[str, Callable[..., Iterator[Any]]] = {"generator": generator_batches, "reader": reader_batches}
     print(images_per_second(kinds[what](*arguments)))

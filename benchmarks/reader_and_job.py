@@ -1,0 +1,77 @@
+"""Rates of our reader and our records job beside the notebook's generator, which matches at every batch.
+
+    make bench
+    python -m benchmarks.reader_and_job --data_dir=FOLDER_WITH_CIFAR-10
+
+Every round runs the generator on one core, the records job as a whole process on two, and the reader on one core with
+one thread. The table shows the medians; ratios are taken within a round. Ends with status 1 if a goal is missed.
+docs/baseline.md tells what the notebook is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+from beam_jobs.sources.cifar10 import Cifar10
+from benchmarks.commands import measure_python
+from benchmarks.machine import describe_machine, load_average
+from benchmarks.reader_and_job_goals import WORKERS, Round, require_goals, table
+from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
+from configs import load_config
+from pipeline.errors import run_command
+from pipeline.records.manifest import load_manifest
+
+CONFIG = "cifar10_improved"
+LIMIT = 40_000  # of each split of the source: 40,000 and 10,000 pictures, 50,000 records
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10. Default: noise of its shape, in its layout.")
+flags.DEFINE_integer("rounds", 3, "Rounds, about a minute each; medians are shown.", lower_bound=1)
+flags.DEFINE_integer("limit", LIMIT, "Pictures of each split of the source.", lower_bound=1000)
+flags.DEFINE_bool("goals", True, "End with status 1 if a goal is missed.")
+
+
+def measure(data_dir: str, records: str, limit: int) -> Round:
+    """Measures one round. The records go to a new folder."""
+    generator = _one_core_rate("generator", CONFIG, data_dir)
+    job = measure_python(
+        *("-m", "beam_jobs.make_records", f"--config={CONFIG}", f"--records={records}"),
+        *(f"--data_dir={data_dir}", f"--workers={WORKERS}", f"--limit={limit}"),
+        memory=True,
+    )
+    manifest = load_manifest(records)
+    examples = sum(manifest.examples(split) for split in manifest.shards)
+    size = sum(shard.bytes for shards in manifest.shards.values() for shard in shards)
+    reader = _one_core_rate("reader", records)
+    rate = examples / job.seconds
+    return Round(generator, reader, rate, job.seconds, job.peak_bytes, size / examples, examples)
+
+
+def main() -> None:
+    """Measures all rounds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
+    config = load_config(CONFIG).records
+    print(f"{CONFIG}: {config.canvas.size} pixels, batch 32; {FLAGS.rounds} rounds of about a minute")
+    rounds: list[Round] = []
+    load = load_average()
+    with tempfile.TemporaryDirectory(prefix="prematch-bench-") as folder:
+        source = Cifar10.prepare(FLAGS.data_dir or str(write_synthetic_cifar10(Path(folder) / "data")))
+        for _ in tqdm(range(FLAGS.rounds), desc="rounds", unit="round"):
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                rounds.append(measure(source.folder, str(Path(place) / "records"), FLAGS.limit))
+    print(describe_machine())
+    print(f"pictures: {FLAGS.data_dir or 'noise of the shape of CIFAR-10'}; load average before: {load:.1f}")
+    print(table(rounds))
+    if FLAGS.goals:
+        require_goals(rounds)
+
+
+def _one_core_rate(*arguments: str) -> float:
+    return float(measure_python("-m", "benchmarks.one_core_rate", *arguments).output.split()[-1])
+
+
+if __name__ == "__main__":
+    run_command(main)
