@@ -1,4 +1,4 @@
-"""The runs with faults take minutes: only `make test-faults` collects them."""
+"""Runs with faults take minutes: only `make test-faults` collects them."""
 
 import os
 
