@@ -1,6 +1,6 @@
-"""The records job: a source's pictures, matched against the anchors, to sharded TFRecords. Never TensorFlow."""
+"""The records job: matches a source's pictures against the anchors and writes sharded TFRecords. No TensorFlow."""
 
 import logging
 
-# Beam warns at import of an optional Google client that nothing here needs.
+# Beam warns at import about an optional Google client that is not needed here.
 logging.getLogger().addFilter(lambda record: "apitools not found" not in str(record.msg))

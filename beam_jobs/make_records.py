@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import signal
 import sys
 import time
 
 from absl import flags, logging
+from apache_beam.pipeline import Pipeline
 
 from beam_jobs.job.coverage import check_coverage, measure_coverage
 from beam_jobs.job.entries import all_shards
@@ -19,10 +21,10 @@ from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system
-from beam_jobs.job.write_shard import KEPT
+from beam_jobs.runners.interrupted_workers import interrupt
 from beam_jobs.runners.progress import shard_progress
-from beam_jobs.runners.run_job import counter, run
-from beam_jobs.runners.runner import LOCAL, MODES, local_workers, make_pipeline
+from beam_jobs.runners.run_job import run
+from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
 from beam_jobs.sources import make_source
 from configs import config_names, load_config
 from pipeline.config.records_config import SPLITS
@@ -31,12 +33,14 @@ from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
-flags.DEFINE_string("records", None, "Folder of the record set; default: records/<config>. Any of Beam's file systems.")
 flags.DEFINE_string(
-    "data_dir", None, "Where the source's data lies: a folder, or an archive. Default: it is downloaded."
+    "records", None, "Folder of the record set, on any of Beam's file systems. Default: records/CONFIG."
 )
+flags.DEFINE_string("data_dir", None, "The source's data: a folder or an archive. Default: it is downloaded.")
 flags.DEFINE_integer("limit", None, "Only the first n pictures of each split of the source.")
-flags.DEFINE_string("runner", LOCAL, "Beam runner: local, portable, flink, spark, dataflow, or Beam's own name of one.")
+flags.DEFINE_string(
+    "runner", LOCAL, "Beam runner: local, portable, flink, spark, dataflow, or Beam's own name for one."
+)
 flags.DEFINE_integer("workers", 0, "Workers of the local runner; 0: one for every core.")
 flags.DEFINE_enum("running_mode", "multi_processing", MODES, "How the local runner's workers run.")
 flags.DEFINE_multi_string("beam_arg", [], "A further Beam option, such as --beam_arg=--job_endpoint=localhost:8099.")
@@ -46,15 +50,24 @@ flags.DEFINE_float("min_coverage", 0.0, "Share of boxes that anchors must fit wi
 
 def main() -> None:
     """The job, from flags to manifest."""
-    started = time.monotonic()
-    # Beam's diary. What goes wrong in a local worker comes back as an exception, and is told once.
+    # Beam's log. An error in a local worker comes back as an exception, and is printed once.
     logging.set_verbosity(logging.FATAL if FLAGS.runner == LOCAL else logging.ERROR)
     if not 0 <= FLAGS.max_rejected <= 1:
         raise UserError(f"--max_rejected must be in [0, 1], got {FLAGS.max_rejected}")
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
+    check_file_system(FLAGS.records or "")
+    with pipeline_on(
+        FLAGS.runner, workers=FLAGS.workers, mode=FLAGS.running_mode, beam_args=FLAGS.beam_arg
+    ) as pipeline:
+        make_records(pipeline)
+
+
+def make_records(pipeline: Pipeline) -> None:
+    """Builds and runs the job on an empty pipeline."""
+    started = time.monotonic()
     config = dataclasses.replace(load_config(FLAGS.config).records, limit=FLAGS.limit)
     path = FLAGS.records or f"records/{FLAGS.config}"
-    check_file_system(path)
-    pipeline = make_pipeline(FLAGS.runner, workers=FLAGS.workers, mode=FLAGS.running_mode, beam_args=FLAGS.beam_arg)
     source = make_source(config.source, FLAGS.data_dir)
     shards = len(all_shards(config))
     workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
@@ -67,29 +80,29 @@ def main() -> None:
     with own_folder(path, set_fingerprint(config, source)) as folder:
         build_job(pipeline, folder=folder, config=config, source=source)
         with shard_progress(folder, shards):
-            result = run(pipeline)
-        kept = counter(result, KEPT)
+            metrics = run(pipeline)
         receipts = collect_receipts(folder, config)
         manifest = finish(folder, receipts, config=config, source=source, max_rejected=FLAGS.max_rejected)
 
-    if kept:
-        print(f"{kept} of {shards} shards were there already, with receipts that hold; kept")
+    if metrics.kept:
+        print(f"{metrics.kept} of {shards} shards were there already, whole and with their receipts; kept")
+    print("".join(f"{line}\n" for line in metrics.lines()), end="")
     report(manifest, FLAGS.config, time.monotonic() - started)
 
 
 def report(manifest: Manifest, config_name: str, seconds: float) -> None:
-    """Prints what the set holds and where it lies."""
-    examples = sum(manifest.examples(split) for split in SPLITS)
+    """Prints what the set holds and where it is."""
+    records = sum(manifest.examples(split) for split in SPLITS)
     size = sum(s.bytes for shards in manifest.shards.values() for s in shards)
-    statistics = manifest.statistics
-    boxes = sum(statistics[s]["boxes"] for s in SPLITS)
-    positives = sum(statistics[s]["positives"] for s in SPLITS)
+    boxes, positives, unreached = (
+        sum(manifest.statistics[split][name] for split in SPLITS)
+        for name in ("boxes", "positives", "boxes_without_anchor")
+    )
     print("splits: " + ", ".join(f"{split} {manifest.examples(split):,}" for split in SPLITS))
-    print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, "
-          f"{sum(statistics[s]['boxes_without_anchor'] for s in SPLITS)} that no anchor reaches")  # fmt: skip
+    print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} that no anchor reaches")
     print(f"rejected: {manifest.rejected['pictures']} pictures, {manifest.rejected['boxes']} boxes")
-    print(f"{examples:,} examples, {size / 1e6:,.1f} MB, {size / max(examples, 1):,.0f} bytes each, "
-          f"{seconds:.1f} s, {examples / seconds:,.0f} images/s")  # fmt: skip
+    size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
+    print(f"{records:,} records, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
     print(f"records: {manifest.folder}/{MANIFEST}")
     print(f"next: make train CONFIG={config_name} STRATEGY=mirrored RECORDS={shlex.quote(manifest.folder)}")
 
@@ -98,7 +111,7 @@ if __name__ == "__main__":
     try:
         run_command(main)
     except SystemExit as end:
-        if end.code:  # threads of a job that failed may wait for workers, which wait for them
+        if end.code:  # the threads of a failed job may wait for workers, which wait for them
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(1)

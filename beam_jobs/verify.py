@@ -1,11 +1,10 @@
-"""Checks a record set: every byte of every file, every record, and that targets equal a fresh matching.
+"""Checks a record set: every byte of every file, every record, and its targets against a fresh matching.
 
 python -m beam_jobs.verify --records=records/cifar10_improved --full
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 
 from absl import flags
@@ -13,15 +12,16 @@ from tqdm import tqdm
 
 from beam_jobs.checks.check_folder import check_files, check_receipts
 from beam_jobs.checks.check_shard import check_shard, shard_checks
+from beam_jobs.checks.processes import in_processes
 from beam_jobs.runners.runner import local_workers
 from pipeline.errors import UserError, run_command
 from pipeline.records.manifest import WAY_OUT
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
-flags.DEFINE_bool("full", False, "Match the boxes of every record afresh, not only those of a sample.")
+flags.DEFINE_bool("full", False, "Match the boxes of every record again, not only those of a sample.")
 flags.DEFINE_integer(
-    "sample", 300, "Records of each split that are matched afresh, about; chosen by hash of their keys."
+    "sample", 300, "About how many records of each split to match again, chosen by hash of their keys."
 )
 flags.DEFINE_integer("workers", 0, "Processes; 0: one for every core.")
 
@@ -33,18 +33,14 @@ def main() -> None:
     started = time.monotonic()
     if FLAGS.sample < 0:
         raise UserError(f"--sample must be at least 0, got {FLAGS.sample}")
-    print(
-        f"verify: {FLAGS.records}, "
-        + ("all targets" if FLAGS.full else f"targets of about {FLAGS.sample} records a split")
-    )
+    targets = "all targets" if FLAGS.full else f"targets of about {FLAGS.sample} records per split"
+    print(f"verify: {FLAGS.records}, {targets}")
     manifest, findings = check_files(FLAGS.records)
     findings += check_receipts(manifest)
     checks = shard_checks(manifest, None if FLAGS.full else FLAGS.sample)
     records = matched = 0
-    processes = min(local_workers(FLAGS.workers), max(len(checks), 1))
-    with multiprocessing.get_context("spawn").Pool(processes) as pool, \
-            tqdm(total=len(checks), unit="shard", desc="verify") as bar:  # fmt: skip
-        for found in pool.imap_unordered(check_shard, checks):
+    with tqdm(total=len(checks), unit="shard", desc="verify") as bar:
+        for found in in_processes(check_shard, checks, local_workers(FLAGS.workers)):
             findings += found.findings
             records, matched = records + found.records, matched + found.matched
             bar.update()
@@ -53,13 +49,10 @@ def main() -> None:
     if len(findings) > SHOWN:
         print(f"… and {len(findings) - SHOWN} more")
     seconds = time.monotonic() - started
-    print(f"{len(checks)} shards, {records:,} records read, {matched:,} matched afresh, {seconds:.1f} s")
+    print(f"{len(checks)} shards, {records:,} records read, {matched:,} matched again, {seconds:.1f} s")
     if findings:
-        raise UserError(
-            f"{FLAGS.records} must be as it was made, got {len(findings)} findings; "
-            f"{WAY_OUT}: it keeps the shards that hold"
-        )
-    print(f"{FLAGS.records} holds: nothing found")
+        raise UserError(f"{FLAGS.records} has {len(findings)} findings; {WAY_OUT}: it keeps the shards that are whole")
+    print(f"{FLAGS.records} is whole: nothing found")
 
 
 if __name__ == "__main__":

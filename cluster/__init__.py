@@ -1,1 +1,1 @@
-"""A Flink cluster on this machine, for trying and testing `--runner=flink`. The standard library alone."""
+"""A Flink cluster on one machine, to try and to test `--runner=flink`."""

@@ -1,4 +1,4 @@
-"""How the worker pool and Beam's job service are started."""
+"""Starts the worker pool and Beam's job service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def start_worker_pool(settings: ClusterSettings) -> Process:
-    """Starts the worker pool, which starts a Python worker whenever the engine asks for one."""
+    """Starts the worker pool, which starts Python workers for the engine."""
     return _start(settings, "worker-pool", ["cluster.worker_pool", f"--service_port={settings.pool_port}"])
 
 
@@ -23,7 +23,7 @@ def start_job_service(settings: ClusterSettings) -> Process:
 
 
 def _start(settings: ClusterSettings, name: str, module: list[str]) -> Process:
-    # The project is importable in every worker, installed or not.
+    # So that workers can import the project even if it is not installed.
     python_path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", *module]
     log = settings.logs / f"{name}.log"

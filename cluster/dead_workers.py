@@ -1,4 +1,4 @@
-"""Notices a worker process that died. Beam's own runner in Python waits for ever for its answer."""
+"""Notices when a worker process dies. Beam's own runner in Python waits for ever for its answer."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import BeamFnControlServicer
 
-STARTER = "run_worker"  # Beam's name of the thread that starts a worker and raises if its process fails
+STARTER = "run_worker"  # Beam's name for the thread that starts a worker; it raises if the process fails
 
 
 def when_worker_dies(act: Callable[[], None]) -> None:
-    """From now on calls `act`, in another thread, when a worker of a job that runs in this process dies.
+    """From now on calls `act`, in another thread, when a worker dies of a job that runs in this process.
 
-    For runners in Python (FnApiRunner with worker processes, the portable job service), whose workers are killed,
-    run out of memory or fail to start. `act` is called once, whatever tells of the death first and however many
-    workers die; it must not return to the job, which would wait for ever.
+    This serves runners in Python (FnApiRunner with worker processes, the portable job service) whose workers are
+    killed, run out of memory or fail to start. `act` is called once, however many workers die. It must not return to
+    the job, which would wait for ever.
     """
     serve = BeamFnControlServicer.Control
-    unnoticed = threading.Lock()  # taken by the first to notice, for good
+    unnoticed = threading.Lock()  # the first to notice takes it, for good
 
     def notice() -> None:
         if unnoticed.acquire(blocking=False):
@@ -34,7 +34,7 @@ def when_worker_dies(act: Callable[[], None]) -> None:
 
         context.add_callback(connection_ended)
         yield from serve(servicer, answers, context)
-        dismissed.set()  # the runner has no more for it to do
+        dismissed.set()  # the runner has no more work for it
 
     def thread_failed(failure: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(failure)

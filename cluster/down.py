@@ -1,4 +1,4 @@
-"""Stops whatever `make cluster-up` started, children too; nothing to stop is no error."""
+"""Stops what `make cluster-up` started, children included. It is no error if nothing runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cluster.settings import ClusterSettings, parse_settings
 
 
 def down(settings: ClusterSettings) -> None:
-    """Ends the cluster's processes; its logs stay."""
+    """Stops the cluster's processes. Its logs stay."""
     processes = load(settings.state)
     stop(processes)
     settings.state.unlink(missing_ok=True)
-    print(f"cluster is down; logs in {settings.logs}" if processes else "cluster is down: it was not up")
+    print(f"cluster is down; logs in {settings.logs}" if processes else "the cluster was not up")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What stops a cluster command: one line on standard error, exit status 1."""
+"""Errors of the cluster commands: one line on standard error, exit status 1."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 
 class ClusterError(Exception):
-    """A problem that the user can mend. The message is one line: what is wrong, where, and the way out."""
+    """A problem that the user can fix. The message is one line: what is wrong, where, and what to do."""
 
 
 def run_command(main: Callable[[], None]) -> int:
-    """Runs a command; -> its exit status. A `ClusterError` is printed as one line, without a traceback."""
+    """Runs a command and returns its exit status. A `ClusterError` is printed as one line, without a traceback."""
     try:
         main()
     except ClusterError as error:

@@ -1,4 +1,4 @@
-"""Brings a set of jars into the cache, by Maven."""
+"""Fetches a set of jars into the cache with Maven."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencie
 
 
 def fetch(jars: JarSet) -> list[Path]:
-    """Makes sure that a set is cached with the bytes of its lock; -> the jars' paths.
+    """Fetches a set unless it is cached, checks it against its lock, and returns the jars' paths.
 
-    Raises `ClusterError` if the set cannot be downloaded, or a jar is not what the lock says.
+    Raises `ClusterError` if the set cannot be downloaded, or a jar differs from the lock.
     """
     locked = jars.locked()
     if not jars.cached.exists():
         say(f"fetching the {len(locked)} jars of {jars.pom} ...")
         jars_folder().mkdir(parents=True, exist_ok=True)
-        # Beside its place: the whole set takes it by one rename.
+        # Beside its final place, which the whole set takes by one rename.
         with tempfile.TemporaryDirectory(dir=jars_folder(), prefix="fetching-") as folder:
             download(jars, Path(folder) / "jars")
             check_jars(Path(folder) / "jars", locked, "nothing of the set is used")
@@ -36,13 +36,13 @@ def fetch(jars: JarSet) -> list[Path]:
 
 
 def download(jars: JarSet, folder: Path) -> None:
-    """Lets Maven put what the set's pom.xml comes to into `folder`. Raises `ClusterError` if it cannot."""
+    """Downloads the jars of the set's pom.xml into `folder` with Maven. Raises `ClusterError` if it fails."""
     if shutil.which("mvn") is None:
         raise ClusterError(
-            f"the jars of {jars.folder.name} come by Maven, got no `mvn` on PATH: install it (on Debian and Ubuntu: "
-            f"apt-get install maven), or copy {jars.cached} from a machine that has it"
+            f"Maven is needed for the jars of {jars.folder.name}, but `mvn` is not on PATH: install it (on Debian and "
+            f"Ubuntu: apt-get install maven), or copy {jars.cached} from another machine"
         )
-    # Strict: a jar that differs from the registry's checksum fails instead of warning.
+    # Strict: a jar that differs from the registry's checksum is an error, not a warning.
     options = ["--batch-mode", "--quiet", "--strict-checksums", f"--file={jars.pom}"]
     command = ["mvn", *options, _COPY, "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -59,5 +59,5 @@ def _reason(output: str) -> str:
 
 
 def say(line: str) -> None:
-    """Progress, on standard error: a command's standard output is its result."""
+    """Prints progress on standard error; a command's standard output is its result."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Flink's configuration for a small session cluster whose jobs outlive a TaskManager."""
+"""Flink's configuration for a small session cluster whose jobs survive the loss of a TaskManager."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TASK_MANAGER_HEAP_MB = 512
 TASK_MANAGER_DIRECT_MB = 256
 METASPACE_MB = 256
 
-# Started without Flink's scripts, a process does not derive its memory: every component is given.
+# Flink's scripts would derive the sizes of memory from a total; without them every size must be given.
 _CONF = """\
 jobmanager.rpc.address: localhost
 jobmanager.rpc.port: {rpc_port}
@@ -37,14 +37,14 @@ taskmanager.memory.jvm-metaspace.size: {metaspace}m
 taskmanager.memory.jvm-overhead.min: 128m
 taskmanager.memory.jvm-overhead.max: 128m
 io.tmp.dirs: {temporary}
-# Both TaskManagers get work, even where one has slots enough for the whole job.
+# Both TaskManagers get work, although one has enough slots for the whole job.
 taskmanager.load-balance.mode: SLOTS
-# Without checkpoints Flink gives a failed job up at once by default. A job of ours starts anew from its
-# sources, and keeps the shards whose receipts hold.
+# Without checkpoints Flink does not restart a failed job by default. A restarted job of ours reads its source
+# again, and keeps the finished shards.
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 10
 restart-strategy.fixed-delay.delay: 2 s
-# A TaskManager that was killed is noticed within ten seconds. These two are milliseconds: Flink 1.19 takes no unit.
+# A killed TaskManager is noticed within ten seconds. Both values are milliseconds; Flink 1.19 takes no unit.
 heartbeat.interval: 2000
 heartbeat.timeout: 10000
 """

@@ -1,4 +1,4 @@
-"""What Flink's JobManager tells of its cluster."""
+"""What Flink's JobManager says about its cluster."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import urllib.request
 
 
 def task_managers(rest_port: int) -> int | None:
-    """How many TaskManagers the JobManager counts; None while it does not answer."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of a proxy
+    """How many TaskManagers the JobManager knows, or None while it does not answer."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
         with direct.open(f"http://localhost:{rest_port}/overview", timeout=5) as answer:
             return int(json.load(answer)["taskmanagers"])

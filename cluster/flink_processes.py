@@ -1,4 +1,4 @@
-"""How the processes of Flink are started."""
+"""Starts Flink's processes."""
 
 from __future__ import annotations
 

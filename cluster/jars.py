@@ -1,4 +1,4 @@
-"""Sets of jars: a pom.xml that Maven resolves, and a lock with the SHA-256 of every jar it comes to."""
+"""Sets of jars: a pom.xml that Maven resolves, and a lock with the SHA-256 of every resulting jar."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _MAVEN = Path(__file__).with_name("maven")
 
 @dataclass(frozen=True)
 class JarSet:
-    """The jars of one program: a folder with `pom.xml` and `jars.lock`."""
+    """The jars of one program, given by a folder with `pom.xml` and `jars.lock`."""
 
     folder: Path
 
     @property
     def pom(self) -> Path:
-        """What Maven resolves."""
+        """The file that Maven resolves."""
         return self.folder / "pom.xml"
 
     @property
     def lock(self) -> Path:
-        """A line a jar, as `sha256sum` writes it."""
+        """One line per jar, as `sha256sum` writes it."""
         return self.folder / "jars.lock"
 
     @property
     def cached(self) -> Path:
-        """The cache's folder of these jars: there and whole, or not there. Another lock has another folder."""
+        """The folder of these jars in the cache, there whole or not at all. Another lock has another folder."""
         return jars_folder() / f"{self.folder.name}-{file_sha256(self.lock)[:12]}"
 
     def locked(self) -> dict[str, str]:
-        """The SHA-256 of each jar, by file name. Raises `ClusterError` naming a line of the lock that is not one."""
+        """The SHA-256 of each jar, by file name. Raises `ClusterError` that names a broken line of the lock."""
         jars = {}
         for number, line in enumerate(self.lock.read_text().splitlines(), start=1):
             found = re.fullmatch(r"([0-9a-f]{64})  ([\w.+-]+\.jar)", line)
@@ -45,8 +45,8 @@ class JarSet:
         return jars
 
 
-FLINK_JARS = JarSet(_MAVEN / "flink")  # of the JobManager and the TaskManagers
-JOB_SERVER_JARS = JarSet(_MAVEN / "job-server")  # of Beam's job server, which brings its jobs' jars to Flink
+FLINK_JARS = JarSet(_MAVEN / "flink")  # for the JobManager and the TaskManagers
+JOB_SERVER_JARS = JarSet(_MAVEN / "job-server")  # for Beam's job server, which sends its jobs' jars to Flink
 
 
 def jars_folder() -> Path:
@@ -55,14 +55,14 @@ def jars_folder() -> Path:
 
 
 def check_jars(folder: Path, locked: Mapping[str, str], way_out: str) -> None:
-    """Holds a folder of jars against a lock.
+    """Compares a folder of jars with a lock.
 
     Raises `ClusterError`, ending in `way_out`, for a jar that is missing, not in the lock, or has other bytes.
     """
     found = {path.name for path in folder.iterdir()}
     for name in sorted(found | locked.keys()):
         if name not in locked:
-            raise ClusterError(f"{folder / name} must be named in the lock, got a jar that is not: {way_out}")
-        got = file_sha256(folder / name) if name in found else "no such file"
+            raise ClusterError(f"{folder / name} is not in the lock: {way_out}")
+        got = file_sha256(folder / name) if name in found else "no file"
         if got != locked[name]:
             raise ClusterError(f"{folder / name} must have SHA-256 {locked[name]}, got {got}: {way_out}")

@@ -1,4 +1,4 @@
-"""Beam's job server for Flink, which runs beside the launcher, as one jar. As a command it prints the path."""
+"""Packs Beam's job server for Flink, which runs beside the launcher, as one jar. As a command it prints its path."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from cluster.jars import JOB_SERVER_JARS
 from cluster.java import OPENED_PACKAGES, find_java
 
 _MAIN = "org.apache.beam.runners.flink.FlinkJobServerDriver"
-_WIDTH = 72  # bytes of a manifest's line
+_WIDTH = 72  # bytes in a line of a manifest
 
 
 def job_server_jar() -> Path:
-    """The jar that FlinkRunner starts (`--flink_job_server_jar`), in the cache; what it needs is fetched if need be.
+    """The path of the jar that FlinkRunner starts (`--flink_job_server_jar`), made in the cache.
 
-    It holds no class: its manifest names the job server's jars. Raises `ClusterError` if they cannot be had.
+    It holds no classes; its manifest names the job server's jars, which are fetched unless they are cached. Raises
+    `ClusterError` if that fails.
     """
     jars = fetch(JOB_SERVER_JARS)
     path = JOB_SERVER_JARS.cached.with_name(f"{JOB_SERVER_JARS.cached.name}.jar")
     attributes = {
         "Manifest-Version": "1.0",
         "Main-Class": _MAIN,
-        "Class-Path": " ".join(f"{jar.parent.name}/{jar.name}" for jar in jars),  # from the jar's own folder
+        "Class-Path": " ".join(f"{jar.parent.name}/{jar.name}" for jar in jars),  # relative to the jar's folder
         "Add-Opens": " ".join(OPENED_PACKAGES),
     }
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -37,12 +38,12 @@ def job_server_jar() -> Path:
         with zipfile.ZipFile(whole, "w") as archive:
             archive.writestr("META-INF/MANIFEST.MF", manifest(attributes))
             archive.writestr("log4j2.properties", LOGGING)
-        os.replace(whole, path)  # a job server that runs keeps the one it has opened
+        os.replace(whole, path)  # a running job server keeps the one that it has open
     return path
 
 
 def manifest(attributes: Mapping[str, str]) -> bytes:
-    """A jar's manifest: lines longer than 72 bytes go on in the next, after a space (JAR file specification)."""
+    """A jar's manifest. Lines longer than 72 bytes continue in the next, after a space (JAR file specification)."""
     lines = []
     for name, value in attributes.items():
         rest = f"{name}: {value}".encode()
@@ -55,7 +56,7 @@ def manifest(attributes: Mapping[str, str]) -> bytes:
 
 
 def main() -> None:
-    """Prints the path, where there is a Java to run it."""
+    """Prints the path, once a Java to run it is found."""
     find_java()
     print(job_server_jar())
 

@@ -1,4 +1,4 @@
-"""Writes jars.lock anew beside every pom.xml, from what Maven resolves now."""
+"""Writes a new jars.lock beside every pom.xml, from what Maven resolves now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.files import file_sha256
 def write_lock(jars: JarSet) -> None:
     """Downloads the set and locks every jar of it. Raises `ClusterError` if it cannot be downloaded."""
     with tempfile.TemporaryDirectory() as folder:
-        jars.lock.touch()  # the cache is named after it, and a first lock has none yet
+        jars.lock.touch()  # the cache folder is named after the lock, which may not exist yet
         download(jars, Path(folder) / "jars")
         found = sorted((Path(folder) / "jars").iterdir())
         jars.lock.write_text("".join(f"{file_sha256(path)}  {path.name}\n" for path in found))
@@ -23,7 +23,7 @@ def write_lock(jars: JarSet) -> None:
 
 
 def main() -> None:
-    """Both sets."""
+    """Locks both sets."""
     for jars in (FLINK_JARS, JOB_SERVER_JARS):
         write_lock(jars)
 

@@ -1,4 +1,4 @@
-"""Worker processes that their runners, who do not know of each other, call by the same id."""
+"""Worker processes that have the same id, because their runners do not know of each other."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import subprocess
 import threading
 from collections.abc import Sequence
 
-OWN_END = 5.0  # seconds that a worker may take to end by itself when its runner has let it go
+OWN_END = 5.0  # seconds that a worker may take to end by itself once its runner has closed the connection
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 
 
 class Namesakes:
     """The workers of one id.
 
-    A runner that stops "its" worker names only the id. It has closed that worker's control connection just before, so
-    the worker ends by itself; a busy or stuck one may stay. It is ended by force only where no other can be meant: when
-    as many have been stopped as there are. Until then a worker too many is the smaller harm: a job that loses a worker
+    A runner that stops "its" worker names only the id. It has just closed that worker's control connection, so the
+    worker ends by itself, unless it is busy or stuck. Workers are ended by force only if no other can be meant, that is
+    when as many were stopped as there are. Until then one worker too many does less harm than a job that loses one and
     fails.
     """
 
@@ -23,11 +23,11 @@ class Namesakes:
         self._name = name
         self._changed = threading.Condition()
         self._running: list[subprocess.Popen[bytes]] = []
-        self._to_end = 0  # that were stopped and have not ended yet
-        self._ended = 0  # that ended before they were stopped
+        self._to_end = 0  # workers that were stopped and have not ended yet
+        self._ended = 0  # workers that ended before they were stopped
 
     def start(self, command: Sequence[str]) -> int:
-        """Starts a worker; -> its process id. Raises `OSError` if it cannot be started."""
+        """Starts a worker and returns its process id. Raises `OSError` if that fails."""
         with self._changed:
             worker = subprocess.Popen(command, stdin=subprocess.DEVNULL)
             self._running.append(worker)
@@ -36,10 +36,10 @@ class Namesakes:
         return worker.pid
 
     def stop_one(self) -> None:
-        """Sees to the end of one worker; returns when it has ended, or while no one can tell which of several it is."""
+        """Ends one worker. Returns when it has ended, or when it is not clear which of several is meant."""
         with self._changed:
             if self._ended or not self._running:
-                self._ended = max(0, self._ended - 1)  # it was faster
+                self._ended = max(0, self._ended - 1)  # it has ended already
                 return
             self._to_end += 1
             self._changed.wait_for(lambda: self._to_end in (0, len(self._running)), OWN_END)

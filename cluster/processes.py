@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them, each the leader of a group of its own."""
+"""Processes that outlive the command that starts them, each the leader of its own group."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the cluster. Its start time tells it from a later one that got the same id."""
+    """A process of the cluster. Its start time distinguishes it from a later one with the same id."""
 
     name: str
     pid: int
@@ -25,7 +25,7 @@ class Process:
 
 
 def start(name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Process:
-    """Starts a process in a session of its own; what it prints goes to `log`."""
+    """Starts a process in its own session. Its output goes to `log`."""
     with log.open("ab") as output:
         child = subprocess.Popen(
             command,
@@ -39,14 +39,14 @@ def start(name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str
 
 
 def is_alive(process: Process) -> bool:
-    """Whether the very process still runs."""
+    """Whether this process, and not a later one of the same id, is running."""
     return _started(process.pid) == process.started != ""
 
 
 def stop(processes: Sequence[Process]) -> None:
-    """Ends processes and all children in their groups: SIGTERM, then SIGKILL for those that stay."""
-    # A dead leader's group keeps its id reserved for as long as a member lives; an id with another start time
-    # is somebody else's.
+    """Ends processes and all children in their groups: SIGTERM, then SIGKILL for those that remain."""
+    # The id of a dead leader's group stays reserved while a member lives. An id with another start time belongs to
+    # somebody else.
     groups = [p.pid for p in processes if _started(p.pid) in ("", p.started)]
     for group in groups:
         _signal(group, signal.SIGTERM)
@@ -59,17 +59,17 @@ def stop(processes: Sequence[Process]) -> None:
 
 
 def save(processes: Sequence[Process], path: Path) -> None:
-    """Writes the processes down."""
+    """Writes the processes to a file."""
     path.write_text(json.dumps([asdict(p) for p in processes], indent=1) + "\n")
 
 
 def load(path: Path) -> list[Process]:
-    """The processes that were written down; none if there is no file."""
+    """The processes in the file; none if there is no file."""
     return [Process(**values) for values in json.loads(path.read_text())] if path.exists() else []
 
 
 def _started(pid: int) -> str:
-    """When a process started, as `ps` writes it; "" if there is none, or only its remains."""
+    """When a process started, as `ps` writes it; "" if there is no such process, or it is a zombie."""
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
     said = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     status, _, started = said.partition(" ")
@@ -77,9 +77,9 @@ def _started(pid: int) -> str:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Sends a signal to a group; -> whether it has a living member."""
+    """Sends a signal to a group. Returns whether it has a living member."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(group, os.WNOHANG)  # if it is our own child, its remains would count as alive
+        os.waitpid(group, os.WNOHANG)  # our own child, as a zombie, would count as alive
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):

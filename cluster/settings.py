@@ -1,4 +1,4 @@
-"""Where the cluster lives, its ports and its size."""
+"""The cluster's folder, ports and size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-FLINK = "flink"  # Flink's JobManager and TaskManagers
+FLINK = "flink"  # JobManager and TaskManagers
 PORTABLE = "portable"  # Beam's own job service in Python: no Java
 ENGINES = (FLINK, PORTABLE)
 
@@ -15,8 +15,8 @@ ENGINES = (FLINK, PORTABLE)
 class ClusterSettings:
     """One cluster on this machine: an engine, and a Beam worker pool that starts Python workers for it.
 
-    A TaskManager has slots enough for a whole job of `slots_each` parallelism, so that one of them can carry
-    the job alone when the other dies.
+    A TaskManager has enough slots for a whole job of parallelism `slots_each`, so that it can run the job alone when
+    the other dies.
     """
 
     folder: Path = Path(".cluster")  # process ids, configuration and logs
@@ -35,7 +35,7 @@ class ClusterSettings:
 
     @property
     def logs(self) -> Path:
-        """The folder of the logs, one a process."""
+        """The folder of the logs, one per process."""
         return self.folder / "logs"
 
     @property
@@ -51,7 +51,7 @@ def parse_settings(description: str | None) -> ClusterSettings:
     """The settings from the command line."""
     default = ClusterSettings()
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--folder", type=Path, default=default.folder, help="process ids, configuration, logs")
+    parser.add_argument("--folder", type=Path, default=default.folder, help="for process ids, configuration, logs")
     parser.add_argument("--engine", choices=ENGINES, default=default.engine, help="what runs the jobs")
     helps = {
         "rest_port": "of Flink's JobManager: Beam's --flink_master",

@@ -27,16 +27,15 @@ PATIENCE = 120.0  # seconds that a process may take to answer
 def up(settings: ClusterSettings) -> None:
     """Starts everything and waits until it answers.
 
-    Raises `ClusterError` if the cluster is up already, and, leaving nothing running, if something cannot be
-    started.
+    Raises `ClusterError` if the cluster is up already, or, after stopping the rest, if a part cannot be started.
     """
     java = find_java() if settings.engine == FLINK else ""
     if alive := [p for p in load(settings.state) if is_alive(p)]:
         names = ", ".join(p.name for p in alive)
-        raise ClusterError(f"the cluster must be down, got {names} running: make cluster-down first")
+        raise ClusterError(f"the cluster is up already, {names} running: `make cluster-down` stops it")
     for port in settings.ports:
         if _answers(port):
-            raise ClusterError(f"port {port} must be free, got a program on it: end it, or choose another port")
+            raise ClusterError(f"another program listens on port {port}: stop it, or choose another port")
     starter = _Starter(settings)
     try:
         if settings.engine == FLINK:
@@ -61,19 +60,19 @@ class _Starter:
         (self.settings.folder / ".gitignore").write_text("*\n")
 
     def add(self, process: Process) -> None:
-        """Remembers a process, so that it is stopped come what may."""
+        """Remembers a process, so that it will be stopped whatever happens."""
         self.started.append(process)
         save(self.started, self.settings.state)
 
     def wait(self, what: str, there: Callable[[], bool]) -> None:
-        """Waits until it is there. Raises `ClusterError` if a process ends before, or it takes too long."""
+        """Waits until something is there. Raises `ClusterError` if a process ends first, or if it takes too long."""
         logs = self.settings.logs
         deadline = time.monotonic() + PATIENCE
         while not there():
             if dead := next((p for p in self.started if not is_alive(p)), None):
                 raise ClusterError(f"{dead.name} ended at once: see {logs / dead.name}.log")
             if time.monotonic() > deadline:
-                raise ClusterError(f"{what} must answer in {PATIENCE:.0f} s, got nothing: see {logs}")
+                raise ClusterError(f"{what} did not answer in {PATIENCE:.0f} s: see {logs}")
             time.sleep(0.3)
 
 
@@ -85,7 +84,7 @@ def _start_flink(starter: _Starter, java: str) -> None:
 
     starter.add(start_worker_pool(settings))
     starter.add(start_job_manager(settings, java, classpath))
-    # A TaskManager that finds no JobManager tries again only after ten seconds.
+    # A TaskManager that finds no JobManager waits ten seconds before it tries again.
     starter.wait("the JobManager", lambda: task_managers(settings.rest_port) is not None)
     for number in range(1, settings.task_managers + 1):
         starter.add(start_task_manager(settings, number, java, classpath))

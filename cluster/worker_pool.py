@@ -1,7 +1,7 @@
 """A Beam worker pool for several runners on one host: `python -m cluster.worker_pool --service_port=N`.
 
-Two TaskManagers both call their first worker "1-1". Beam's own pool knows workers by that name alone, and when one
-TaskManager stops its worker, it ends the other's, with whatever that was doing.
+Two TaskManagers both call their first worker "1-1". Beam's own pool knows workers by that name alone: when one
+TaskManager stops its worker, the pool may end the other's in the middle of its work.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from cluster.namesakes import Namesakes
 
-# The settings of Beam's own pool: no cache of state, data is sent on at once.
+# The settings of Beam's own pool: no state cache, and data is sent at once.
 _WORKER = (
     "import sys; from apache_beam.runners.worker.sdk_worker import SdkHarness; "
     "SdkHarness(sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1).run()"
 )
-_CALLS = 64  # at once; a call that stops a worker waits for its end
+_CALLS = 64  # at a time; a call that stops a worker waits until it has ended
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
-    """Starts a process a worker, and ends it when its runner asks."""
+    """Starts a process for every worker, and ends it when its runner asks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def StopWorker(
         self, request: beam_fn_api_pb2.StopWorkerRequest, _context: Any
     ) -> beam_fn_api_pb2.StopWorkerResponse:
-        """Sees to the end of a worker whose runner has no more for it to do."""
+        """Ends a worker whose runner has no more work for it."""
         self._of(request.worker_id).stop_one()
         return beam_fn_api_pb2.StopWorkerResponse()
 
@@ -64,11 +64,11 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 
 
 def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
-    """Lets a pool listen on a port of localhost, any free one for 0; -> the server, and the port."""
-    # Runners keep their connections alive by pings.
+    """Lets a pool listen on a port of localhost, or on any free one for 0. Returns the server and the port."""
+    # Runners keep their connections alive with pings.
     options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
     server = grpc.server(ThreadPoolExecutor(_CALLS), options=options)
-    # Of this host alone: whoever may start a worker may have it run any code.
+    # Only on this host: whoever can start a worker can make it run any code.
     port = server.add_insecure_port(f"localhost:{port}")
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     server.start()
@@ -76,7 +76,7 @@ def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
 
 
 def main() -> None:
-    """Runs a pool until SIGTERM or Ctrl-C; its workers end with it."""
+    """Runs a pool until SIGTERM or Ctrl-C. Its workers end with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--service_port", type=int, required=True, help="where runners ask for workers")
     options = parser.parse_args()

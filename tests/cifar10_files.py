@@ -70,6 +70,11 @@ def write_cifar10(place: Path, *, count: int = 12) -> Path:
     return folder
 
 
+def left(folder: Path) -> list[str]:
+    """Paths of everything below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
 def write_archive(path: Path, folder: Path, extra: list[tuple[tarfile.TarInfo, bytes]] | None = None) -> Path:
     """Packs a folder as the published archive is packed, and further members of any name and kind. -> its path."""
     with tarfile.open(path, "w:gz") as tar:

@@ -1,1 +1,1 @@
-"""Checks of a record set that is there."""
+"""Checks of a finished record set."""

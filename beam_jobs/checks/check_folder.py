@@ -1,4 +1,4 @@
-"""The check of a record set's folder: manifest, rejected pictures and boxes, receipts, and what is not of the set."""
+"""Checks a record set's folder: manifest, rejected.jsonl, receipts, and files that do not belong to the set."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from beam_jobs.job.record_folder import RECEIPTS
 from beam_jobs.job.shard_statistics import add_up
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError
+from pipeline.files import read_regular
 from pipeline.records.manifest import MANIFEST, REJECTED, WAY_OUT, Manifest, parse_manifest
 
 
@@ -18,17 +19,16 @@ def check_files(folder: str) -> tuple[Manifest, list[str]]:
     """Reads the manifest and compares the folder's files with it.
 
     Returns:
-        The manifest, and what is wrong with the folder's files; shards and receipts are checked apart.
+        The manifest, and what is wrong with the folder's files; shards and receipts have checks of their own.
 
-    Raises `UserError` where there is no manifest, or one that cannot be trusted: then nothing else can be checked.
+    Raises `UserError` if the manifest is missing or cannot be trusted, because then nothing else can be checked.
     """
     path = Path(folder) / MANIFEST
     try:
-        text = path.read_bytes()
+        text = read_regular(path)
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{path} must be there, got {reason}; make a record set with `make records CONFIG=... "
-                        f"RECORDS={folder}`") from None  # fmt: skip
+        way_out = f"make a record set with `make records CONFIG=... RECORDS={folder}`"
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; {way_out}") from None
     manifest = parse_manifest(text, folder=folder)
     findings = []
     if (json.dumps(json.loads(text), indent=1) + "\n").encode() != text:
@@ -41,24 +41,22 @@ def check_files(folder: str) -> tuple[Manifest, list[str]]:
 
 
 def check_receipts(manifest: Manifest) -> list[str]:
-    """Compares every receipt with its own checksum and with the manifest, and their sums with the manifest's."""
+    """Compares every receipt with its checksum and with the manifest, and sums of receipts with the manifest's."""
     findings: list[str] = []
     receipts: dict[str, list[Receipt]] = {split: [] for split in SPLITS}
     for split in SPLITS:
         for shard in manifest.shards[split]:
             name = f"{RECEIPTS}/{receipt_name(shard.name)}"
             try:
-                text = (Path(manifest.folder) / name).read_bytes()
+                text = read_regular(Path(manifest.folder) / name)
             except OSError as error:
-                findings.append(f"{name}: must be there, got {error.strerror or error}")
+                findings.append(f"{name}: cannot be read: {error.strerror or error}")
                 continue
             receipt = parse_receipt(text)
             if receipt is None or receipt.to_json() != text:
                 findings.append(f"{name}: must be a whole receipt with its own checksum, got an altered one")
             elif receipt.shard != shard or receipt.fingerprint != manifest.fingerprint:
-                findings.append(
-                    f"{name}: must be the receipt of {shard.name} in the manifest, got that of another shard"
-                )
+                findings.append(f"{name}: must be the receipt of the manifest's {shard.name}, got another shard's")
             else:
                 receipts[split].append(receipt)
     if not findings:
@@ -68,21 +66,21 @@ def check_receipts(manifest: Manifest) -> list[str]:
 
 def _check_sums(manifest: Manifest, receipts: dict[str, list[Receipt]]) -> list[str]:
     findings = [
-        f"{MANIFEST}: statistics of {split} must be the sum of its receipts', got others"
+        f"{MANIFEST}: statistics of {split} must be the sum of its receipts' statistics, got others"
         for split in SPLITS
         if add_up([receipt.statistics for receipt in receipts[split]]) != manifest.statistics[split]
     ]
     lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
     if hashlib.sha256(rejected_text(lines)).hexdigest() != manifest.rejected["sha256"]:
-        findings.append(f"{REJECTED}: must hold what the receipts say was rejected, got others")
+        findings.append(f"{REJECTED}: must hold what was rejected according to the receipts, got something else")
     return findings
 
 
 def _check_rejected(manifest: Manifest) -> list[str]:
     try:
-        text = (Path(manifest.folder) / REJECTED).read_bytes()
+        text = read_regular(Path(manifest.folder) / REJECTED)
     except OSError as error:
-        return [f"{REJECTED}: must be there, got {error.strerror or error}"]
+        return [f"{REJECTED}: cannot be read: {error.strerror or error}"]
     if hashlib.sha256(text).hexdigest() != manifest.rejected["sha256"]:
         return [f"{REJECTED}: must have the SHA-256 {manifest.rejected['sha256']}, got another"]
     return []
@@ -92,7 +90,7 @@ def _unknown(folder: Path, files: set[str], folders: set[str]) -> list[str]:
     if not folder.is_dir():
         return [f"{folder.name}: must be a folder, got none"]
     return [
-        f"{path.name}: must not be there, the manifest does not name it; delete it, or {WAY_OUT}"
+        f"{path.name}: must not be there, because the manifest does not name it; delete it, or {WAY_OUT}"
         for path in sorted(folder.iterdir())
-        if not (path.is_file() and path.name in files) and not (path.is_dir() and path.name in folders)
+        if path.name not in files and not (path.is_dir() and path.name in folders)
     ]

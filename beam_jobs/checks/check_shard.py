@@ -1,4 +1,4 @@
-"""The check of one shard: its bytes, its frames, and each of its records by itself."""
+"""Checks one shard: its bytes, its frames, and every record in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config.records_config import SPLITS
-from pipeline.files import file_sha256
+from pipeline.files import file_sha256, open_regular
 from pipeline.geometry.targets import encode_targets
 from pipeline.records.check_record import record_faults
 from pipeline.records.keys import chosen, hash63
@@ -18,33 +18,35 @@ from pipeline.records.manifest import Manifest, Shard
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
 
+MAX_FINDINGS = 1000  # of a shard; more are only counted
+
 
 @dataclass(frozen=True)
 class ShardCheck:
-    """What is to be checked. Travels to a process by pickling."""
+    """A shard to check. It is pickled to reach a process."""
 
     manifest: Manifest
     split: str
     number: int
-    share: float  # of the records, chosen by hash of the key, that are matched afresh
+    share: float  # of the records, chosen by hash of the key, that are matched again
 
     @property
     def shard(self) -> Shard:
-        """As the manifest names it."""
+        """The shard as the manifest describes it."""
         return self.manifest.shards[self.split][self.number]
 
 
 @dataclass(frozen=True)
 class ShardFindings:
-    """What was found in a shard."""
+    """What is wrong with a shard."""
 
-    findings: list[str]  # each names shard, and record and key where there is one
+    findings: list[str]  # each names the shard, and the record and its key if it has one
     records: int
     matched: int
 
 
 def shard_checks(manifest: Manifest, sample: int | None) -> list[ShardCheck]:
-    """One check for every shard; about `sample` records of each split are matched afresh, all for None."""
+    """A check of every shard. About `sample` records of each split are matched again, or all for None."""
     checks = []
     for split in SPLITS:
         examples = manifest.examples(split)
@@ -54,60 +56,78 @@ def shard_checks(manifest: Manifest, sample: int | None) -> list[ShardCheck]:
 
 
 def check_shard(check: ShardCheck) -> ShardFindings:
-    """Checks presence, size, SHA-256 and framing of a shard, and every record that can still be read."""
+    """Checks size, SHA-256 and frames of a shard, and every record that can still be read."""
     shard = check.shard
     path = Path(check.manifest.folder) / shard.name
+    records = _Records(check)
     try:
         size, digest = path.stat().st_size, file_sha256(path)
-    except OSError as error:
-        return ShardFindings([f"{shard.name}: must be there, got {error.strerror or error}"], 0, 0)
-    findings = []
-    if size != shard.bytes:
-        findings.append(f"{shard.name}: must have {shard.bytes} bytes, got {size}")
-    if digest != shard.sha256:
-        findings.append(f"{shard.name}: must have the SHA-256 {shard.sha256}, got {digest}")
-    records = matched = 0
-    last = (-1, "")
-    try:
-        with path.open("rb") as file:
-            for index, serialized in enumerate(read_frames(file, size)):
-                records += 1
-                where = f"{shard.name}: record {index}"
-                try:
-                    record = decode_record(serialized)
-                except ValueError as error:
-                    findings.append(f"{where}: {error}")
-                    continue
-                where += f" ({record.key})"
-                order = (hash63(record.key), record.key)
-                if order <= last:
-                    findings.append(f"{where}: must come after {last[1]}, by the hash of its key, and once")
-                last = order
-                faults = list(record_faults(record, check.manifest, check.split))
-                findings += [f"{where}: {fault}" for fault in faults]
-                findings += [f"{where}: {fault}" for fault in _storage_faults(check, record, serialized)]
-                if faults:  # its boxes may be none that can be matched
-                    continue
-                if check.share >= 1.0 or chosen(record.key, check.share, "verify"):
-                    matched += 1
-                    findings += [f"{where}: {fault}" for fault in target_faults(check.manifest, record)]
+        if size != shard.bytes:
+            records.add(f"must have {shard.bytes} bytes, got {size}")
+        if digest != shard.sha256:
+            records.add(f"must have the SHA-256 {shard.sha256}, got {digest}")
+        with open_regular(path) as file:
+            for serialized in read_frames(file, size):
+                records.check(serialized)
     except BrokenFrame as error:
-        findings.append(f"{shard.name}: {error}")
-    if records != shard.examples:
-        findings.append(f"{shard.name}: must hold {shard.examples} records, got {records}")
-    return ShardFindings(findings, records, matched)
+        records.add(str(error))
+    except OSError as error:
+        records.add(f"cannot be read: {error.strerror or error}")
+        return ShardFindings(records.findings, records.count, records.matched)
+    if records.count != shard.examples:
+        records.add(f"must hold {shard.examples} records, got {records.count}")
+    return ShardFindings(records.findings, records.count, records.matched)
 
 
-def _storage_faults(check: ShardCheck, record: Record, serialized: bytes) -> Iterator[str]:
-    """What is wrong with where and how a record is stored."""
-    if (number := hash63(record.key) % len(check.manifest.shards[check.split])) != check.number:
-        yield f"key must lie in shard {number} by its hash, got shard {check.number}"
-    if encode_record(record) != serialized:
-        yield "record must be written as its fields are, got other bytes"
+class _Records:
+    """Checks the records of a shard one after the other."""
+
+    def __init__(self, check: ShardCheck) -> None:
+        self.findings: list[str] = []
+        self.count = self.matched = 0
+        self._check = check
+        self._last = (-1, "")  # hash and key of the record before
+
+    def add(self, finding: str) -> None:
+        """Remembers what is wrong with the shard."""
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(f"{self._check.shard.name}: {finding}")
+
+    def check(self, serialized: bytes) -> None:
+        """Checks the next record."""
+        where = f"record {self.count}"
+        self.count += 1
+        try:
+            record = decode_record(serialized)
+        except ValueError as error:
+            self.add(f"{where}: {error}")
+            return
+        where += f" ({record.key})"
+        faults = list(record_faults(record, self._check.manifest, self._check.split))
+        for fault in (*faults, *self._storage_faults(record, serialized)):
+            self.add(f"{where}: {fault}")
+        if not faults and self._is_chosen(record.key):  # otherwise its boxes may be impossible to match
+            self.matched += 1
+            for fault in target_faults(self._check.manifest, record):
+                self.add(f"{where}: {fault}")
+
+    def _is_chosen(self, key: str) -> bool:
+        return self._check.share >= 1.0 or chosen(key, self._check.share, "verify")
+
+    def _storage_faults(self, record: Record, serialized: bytes) -> Iterator[str]:
+        """What is wrong with where and how a record is stored."""
+        order = (hash63(record.key), record.key)
+        if order <= self._last:
+            yield f"must come after {self._last[1]}, by the hash of its key, and only once"
+        self._last = order
+        if (number := order[0] % len(self._check.manifest.shards[self._check.split])) != self._check.number:
+            yield f"key must be in shard {number} by its hash, got shard {self._check.number}"
+        if encode_record(record) != serialized:
+            yield "must be written as its fields are, got other bytes"
 
 
 def target_faults(manifest: Manifest, record: Record) -> Iterator[str]:
-    """Where the targets differ from a fresh matching of the record's own boxes."""
+    """Where the targets differ from a new matching of the record's own boxes."""
     fresh, _ = encode_targets(record.boxes, record.labels, anchors=manifest.anchors, matching=manifest.matching)
     for field in dataclasses.fields(fresh):
         expected, got = getattr(fresh, field.name), getattr(record.targets, field.name)
@@ -115,7 +135,7 @@ def target_faults(manifest: Manifest, record: Record) -> Iterator[str]:
             bool(np.allclose(expected, got, rtol=0, atol=1e-6)) if field.name == "offsets" else (expected == got).all()
         )
         if not close:
-            yield f"targets' {field.name} must be {_short(expected)} by a fresh matching, got {_short(got)}"
+            yield f"targets' {field.name} must be {_short(expected)} by a new matching, got {_short(got)}"
 
 
 def _short(values: np.ndarray) -> str:

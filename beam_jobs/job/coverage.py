@@ -1,4 +1,4 @@
-"""Coverage: how well the anchors fit the boxes, told on a sample before anything is written."""
+"""Measures on a sample how well the anchors fit the boxes, before anything is written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.job.entries import Entry, entries_of, limited
-from beam_jobs.job.record_builder import ExampleMaker
+from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.sources.source import BadPicture, Item, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError
@@ -22,42 +22,42 @@ from pipeline.records.keys import hash63
 
 SAMPLE = 10_000
 GOOD_IOU = 0.5
-_CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the processor's cache
+_CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of a sample of boxes: how many the anchors fit, and what the others look like."""
+    """How many boxes of a sample the anchors fit, and what the others look like."""
 
     boxes: int
     well_covered: float  # share of boxes whose best IoU is at least `GOOD_IOU`
-    positives: float  # anchors from `positive_iou` on, a box
-    positives_per_map: tuple[float, ...]  # the same, of each feature map
+    positives: float  # anchors of IoU `positive_iou` or more, per box
+    positives_per_map: tuple[float, ...]  # the same, by feature map
     missed: tuple[str, ...]  # kinds of boxes below `GOOD_IOU`, the most frequent first
 
     def lines(self) -> list[str]:
-        """What the job prints."""
+        """The lines that the job prints."""
         maps = ", ".join(f"{n:.1f}" for n in self.positives_per_map)
         return [
             f"coverage on {self.boxes:,} boxes: best IoU of at least {GOOD_IOU} for {self.well_covered:.1%}; "
-            f"{self.positives:.1f} positives a box, by map {maps}",
+            f"{self.positives:.1f} positives per box, by map {maps}",
             *(f"  missed: {kind}" for kind in self.missed),
         ]
 
 
 def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
     """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids."""
-    maker = ExampleMaker(config, source)
+    builder = RecordBuilder(config, source)
     items = heapq.nsmallest(SAMPLE, limited(config, source.items()), key=lambda i: hash63(f"coverage/{i.source_id}"))
     boxes = [np.zeros((0, 4), np.float32)]
     for item in items:
-        with contextlib.suppress(BadPicture):  # the writing pass counts and names it
-            boxes.append(maker.boxes(_first_entry(config, item)))
-    return coverage_of(np.concatenate(boxes), maker.anchors, config)
+        with contextlib.suppress(BadPicture):  # the job itself counts it and says why
+            boxes.append(builder.boxes(_first_entry(config, item)))
+    return coverage_of(np.concatenate(boxes), builder.anchors, config)
 
 
 def coverage_of(boxes: NDArray[np.float32], anchors: Anchors, config: RecordsConfig) -> Coverage:
-    """The coverage of boxes, [G, 4] corners in [0, 1], by anchors."""
+    """How well anchors cover boxes, [G, 4] corners in [0, 1]."""
     best = np.zeros(len(boxes))
     positives = np.zeros(len(anchors), np.int64)
     for start in range(0, len(boxes), _CHUNK):
@@ -77,12 +77,12 @@ def coverage_of(boxes: NDArray[np.float32], anchors: Anchors, config: RecordsCon
 
 
 def check_coverage(coverage: Coverage, least: float) -> None:
-    """Raises `UserError` where the anchors fit less than this share of the boxes, naming the kinds they miss."""
+    """Raises `UserError`, naming the kinds of boxes that the anchors miss, if they fit less than this share."""
     if coverage.well_covered < least:
         raise UserError(
-            f"--min_coverage must be reached, {least:.1%} of boxes with a best IoU of at least {GOOD_IOU}, "
-            f"got {coverage.well_covered:.1%}; the anchors miss {'; '.join(coverage.missed)}: "
-            "give them scales and ratios for these, or lower --min_coverage"
+            f"anchors must fit {least:.1%} of the boxes (--min_coverage) with a best IoU of at least {GOOD_IOU}, "
+            f"got {coverage.well_covered:.1%}; they miss {'; '.join(coverage.missed)}: "
+            "add scales and ratios for these, or lower --min_coverage"
         )
 
 

@@ -1,4 +1,4 @@
-"""From a source's items to the entries of the shards: splits, copies, and which shard each goes to."""
+"""Turns a source's items into the entries of the shards: splits, copies, and the shard of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ShardId = tuple[str, int]  # split, number
 
 
 class Entry(NamedTuple):
-    """One example to make. Travels through the shuffle as a plain tuple, so short that thousands weigh little."""
+    """One record to build. It goes through the shuffle as a plain tuple, short enough that thousands weigh little."""
 
     key: str
     reference: str
@@ -22,24 +22,24 @@ class Entry(NamedTuple):
 
     @property
     def split(self) -> str:
-        """The split that its key begins with."""
+        """The split, which its key begins with."""
         return self.key.partition("/")[0]
 
     @property
     def source_id(self) -> str:
-        """The source id that its key holds."""
+        """The source id, which its key holds."""
         return self.key.partition("/")[2].rpartition("/")[0]
 
 
 def record_split(config: RecordsConfig, item: Item) -> str:
-    """The split of an item's records: val is taken from the source's training split, by hash of the source id."""
+    """The split of an item's records. val is a part of the source's training split, chosen by hash of the source id."""
     if item.split == "train" and chosen(item.source_id, config.val_fraction, "val"):
         return "val"
     return item.split
 
 
 def limited(config: RecordsConfig, items: list[Item]) -> list[Item]:
-    """The first `config.limit` items of each split of the source; all of them without a limit."""
+    """The first `config.limit` items of each split of the source; all items if there is no limit."""
     if config.limit is None:
         return items
     seen: dict[str, int] = {}
@@ -52,7 +52,7 @@ def limited(config: RecordsConfig, items: list[Item]) -> list[Item]:
 
 
 def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[ShardId, Entry]]:
-    """The entries of an item, one a copy, each with its shard."""
+    """The entries of an item, one for each copy, with their shards."""
     split = record_split(config, item)
     for copy in range(config.copies if split == "train" else 1):
         key = record_key(split, item.source_id, copy)
@@ -61,14 +61,12 @@ def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[ShardId, Ent
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries of a shard in the order of its records: by a hash of the key. Of equal keys the lower reference
-    comes first.
-    """
+    """The entries of a shard in the order of its records: by a hash of the key, equal keys by reference."""
     return sorted(entries, key=lambda entry: (hash63(entry.key), entry.key, entry.reference))
 
 
 def plain(entry: Entry) -> tuple[Any, ...]:
-    """An entry as plain tuples, which Beam's coders take fast."""
+    """An entry as plain tuples, which Beam's coders encode fast."""
     return (*entry[:-1], None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes))
 
 
@@ -79,5 +77,5 @@ def entry_of(values: tuple[Any, ...]) -> Entry:
 
 
 def all_shards(config: RecordsConfig) -> list[ShardId]:
-    """Every shard of the set, also those that get no entry."""
+    """Every shard of the set, including those that get no entry."""
     return [(split, shard) for split in SPLITS for shard in range(config.shards.of(split))]

@@ -1,4 +1,4 @@
-"""The end of a job: every receipt is there, what was rejected is known, and the manifest makes the set exist."""
+"""Finishes a job: collects the receipts, checks what was rejected, and writes the manifest."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manife
 
 
 def library_versions() -> dict[str, str]:
-    """The libraries that decide bytes: pixels and logarithms."""
+    """Versions of the libraries that decide bytes: pixels and logarithms."""
     return {"numpy": np.__version__, "opencv": str(cv2.__version__)}
 
 
 def set_fingerprint(config: RecordsConfig, source: Source) -> str:
-    """16 hex digits that change with the configuration, any byte of the source, and the libraries that decide bytes."""
+    """16 hex digits that change with the configuration, any byte of the source, and libraries that decide bytes."""
     values = [FORMAT_VERSION, to_dict(config), source.fingerprint(), library_versions()]
     return checksum(values)[:16]
 
@@ -42,7 +42,7 @@ def collect_receipts(folder: RecordFolder, config: RecordsConfig) -> dict[str, l
         receipt = folder.receipt(name)
         if receipt is None or receipt.fingerprint != folder.fingerprint:
             raise UserError(
-                f"{folder.path}: shard {name} must have a receipt, got none although the job ended; run it again"
+                f"{folder.path}: shard {name} has no receipt although the job ended; run the same command again"
             )
         receipts[split].append(receipt)
     return receipts
@@ -58,8 +58,8 @@ def finish(
 ) -> Manifest:
     """Writes rejected.jsonl and the manifest.
 
-    Raises `UserError`, and leaves no new manifest, where the share of rejected pictures or boxes is above
-    `max_rejected`; the rejected ones are written down all the same.
+    Raises `UserError`, after rejected.jsonl but without a manifest, if more than the share `max_rejected` of the
+    pictures or of the boxes was rejected.
     """
     summaries = {split: add_up([r.statistics for r in receipts[split]]) for split in SPLITS}
     lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
@@ -103,6 +103,6 @@ def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int],
     share = bad / seen
     raise UserError(
         f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): "
-        f"see {path}; mend them, or go on without them with --max_rejected={share + 0.0001:.4f}; "
+        f"see {path}; repair them, or leave them out with --max_rejected={share + 0.0001:.4f}; "
         f"no {MANIFEST} was written"
     )

@@ -1,19 +1,64 @@
-"""The records job as a Beam pipeline. Pixels never pass through a shuffle: one GroupByKey over metadata."""
+"""The records job as a Beam pipeline. Pixels never pass through a shuffle: its one GroupByKey groups metadata."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import apache_beam as beam
 
-from beam_jobs.job.entries import all_shards, entries_of, limited, plain
+from beam_jobs.job.entries import ShardId, all_shards, entries_of, limited, plain
+from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
-from beam_jobs.sources.source import Source
+from beam_jobs.sources.source import Item, Source
 from pipeline.config.records_config import RecordsConfig
+
+PlainEntry = tuple[Any, ...]
+
+
+class ListItems(beam.PTransform):
+    """The source's items, as metadata: at most `config.limit` of each split."""
+
+    def __init__(self, config: RecordsConfig, source: Source) -> None:
+        super().__init__()
+        self._config, self._source = config, source
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Item]:
+        """A pipeline -> items."""
+        return begin | "Start" >> beam.Impulse() | "List" >> beam.ParDo(_List(self._config, self._source))
+
+
+class MakeEntries(beam.PTransform):
+    """The entries of items, one for each copy, keyed by their shards. Every shard gets at least the entry None."""
+
+    def __init__(self, config: RecordsConfig) -> None:
+        super().__init__()
+        self._config = config
+
+    def expand(self, items: beam.PCollection[Item]) -> beam.PCollection[tuple[ShardId, PlainEntry | None]]:
+        """Items -> entries by shard."""
+        shards = [(shard, None) for shard in all_shards(self._config)]
+        entries = items | "Copies" >> beam.ParDo(_Copies(self._config))
+        empty = items.pipeline | "EveryShard" >> beam.Create(shards, reshuffle=False)  # an empty shard is a file too
+        return (entries, empty) | "Flatten" >> beam.Flatten()
+
+
+class WriteShards(beam.PTransform):
+    """Brings the entries of each shard together, builds their records and writes them."""
+
+    def __init__(self, folder: RecordFolder, config: RecordsConfig, source: Source) -> None:
+        super().__init__()
+        self._write = WriteShard(folder, config, source)
+
+    def expand(self, entries: beam.PCollection[tuple[ShardId, PlainEntry | None]]) -> beam.PCollection[str]:
+        """Entries by shard -> names of shards, each once its bytes and its receipt are in place."""
+        return entries | "GroupByShard" >> beam.GroupByKey() | "Write" >> beam.ParDo(self._write)
 
 
 def build_job(
     pipeline: beam.Pipeline, *, folder: RecordFolder, config: RecordsConfig, source: Source
-) -> beam.PCollection:
+) -> beam.PCollection[str]:
     """Adds the job to a pipeline.
 
     Args:
@@ -25,18 +70,38 @@ def build_job(
     Returns:
         The names of the shards, each once its bytes and its receipt are in place.
     """
-    entries = (
-        pipeline
-        | "Start" >> beam.Impulse()
-        | "ListItems" >> beam.FlatMap(lambda _: limited(config, source.items()))
-        | "ChooseShard" >> beam.FlatMap(lambda item: entries_of(config, item))
-        | "Plain" >> beam.MapTuple(lambda shard, entry: (shard, plain(entry)))
-    )
-    # An empty shard gets its file too: every shard has at least the entry None.
-    empty = pipeline | "EveryShard" >> beam.Create([(shard, None) for shard in all_shards(config)], reshuffle=False)
     return (
-        (entries, empty)
-        | "Flatten" >> beam.Flatten()
-        | "GroupByShard" >> beam.GroupByKey()
-        | "WriteShard" >> beam.ParDo(WriteShard(folder, config, source))
+        pipeline
+        | "ListItems" >> ListItems(config, source)
+        | "MakeEntries" >> MakeEntries(config)
+        | "WriteShards" >> WriteShards(folder, config, source)
     )
+
+
+class _List(beam.DoFn):
+    def __init__(self, config: RecordsConfig, source: Source) -> None:
+        self._config, self._source = config, source
+        self._items = counter(ITEMS)
+
+    def process(self, _: bytes) -> list[Item]:
+        items = limited(self._config, self._source.items())
+        self._items.inc(len(items))
+        return items
+
+
+class _Copies(beam.DoFn):
+    def __init__(self, config: RecordsConfig) -> None:
+        self._config = config
+        self._entries = counter(ENTRIES)
+        self._made = 0
+
+    def start_bundle(self) -> None:
+        self._made = 0
+
+    def process(self, item: Item) -> Iterator[tuple[ShardId, PlainEntry]]:
+        for shard, entry in entries_of(self._config, item):
+            self._made += 1
+            yield shard, plain(entry)
+
+    def finish_bundle(self) -> None:
+        self._entries.inc(self._made)  # once a bundle, because counting costs more than an entry

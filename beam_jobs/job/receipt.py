@@ -1,4 +1,4 @@
-"""A shard's receipt: written after its bytes, and the only thing that lets a rerun keep them."""
+"""A shard's receipt. It is written after the shard, and only with a receipt does a rerun keep a shard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Rejection:
 
 
 def rejected_lines(receipts: Iterable[Receipt]) -> list[str]:
-    """The lines of rejected.jsonl: what the receipts say was left out, sorted."""
+    """The lines of rejected.jsonl: what was left out according to the receipts, sorted."""
     return sorted(canonical_json(vars(rejection)) for receipt in receipts for rejection in receipt.rejected)
 
 
@@ -47,7 +47,7 @@ class StoredReceipt:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the job knows of a finished shard."""
+    """What the job knows about a finished shard."""
 
     fingerprint: str  # of configuration, source and libraries
     shard: Shard
@@ -71,7 +71,7 @@ def receipt_name(shard_name: str) -> str:
 
 
 def parse_receipt(text: bytes) -> Receipt | None:
-    """Reads a receipt; None if it is not whole."""
+    """Reads a receipt. Returns None if it is not whole."""
     try:
         values = parse_json(text, where="receipt")
         stored = from_dict(StoredReceipt, values, where="receipt")
@@ -82,7 +82,7 @@ def parse_receipt(text: bytes) -> Receipt | None:
 
 
 def holds(receipt: Receipt, fingerprint: str, path: str) -> bool:
-    """Whether the file at `path` is the very shard that the receipt was given for, under this fingerprint."""
+    """Whether the file at `path` is, byte for byte, the shard of this receipt, and of this fingerprint."""
     if receipt.fingerprint != fingerprint or storage.size(path) != receipt.shard.bytes:
         return False
     digest = hashlib.sha256()

@@ -1,7 +1,8 @@
-"""One example: read the picture, place it, match, encode. The same record wherever and whenever it is made."""
+"""Builds the record of an entry: reads the picture, places it, matches. The same wherever and whenever it is built."""
 
 from __future__ import annotations
 
+from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
@@ -22,44 +23,52 @@ from pipeline.views.placement import Rectangle, Shape, boxes_of, place_objects
 from pipeline.views.random_bits import RandomBits
 
 
-class Made(NamedTuple):
-    """A record, how it was matched, and why boxes of its source were left out."""
+class BuiltRecord(NamedTuple):
+    """A record, how it was matched, and why some boxes of its source were left out."""
 
     record: Record
     matches: Matches
     faults: tuple[str, ...]
 
 
-class ExampleMaker:
-    """Makes the records of entries. They depend on configuration, source and entry alone."""
+class RecordBuilder:
+    """Builds the records of entries. They depend on configuration, source and entry alone."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
         self.anchors = make_anchors(config.anchors, config.canvas.size)
-        self.class_names = source.class_names  # read once: a source may keep them in a file
+        self.class_names = source.class_names  # once, because a source may keep them in a file
         self._config, self._source = config, source
         self._items: dict[str, list[Item]] = {}
+        self.reading_ns = 0  # spent so far in reading pictures
 
-    def make(self, entry: Entry) -> Made:
+    def build(self, entry: Entry) -> BuiltRecord:
         """The record of an entry. Raises `BadPicture`."""
-        picture, bits = self._source.read(entry.reference), RandomBits(self._config.seed, entry.key)
+        picture, bits = self._read(entry.reference), RandomBits(self._config.seed, entry.key)
         if entry.boxes is None:
             return self._placed(entry, picture, bits)
         return self._fitted(entry, picture, bits)
 
-    def _placed(self, entry: Entry, picture: Picture, bits: RandomBits) -> Made:
-        """A picture that is itself the object, placed on a canvas, perhaps with companions."""
+    def _read(self, reference: str) -> Picture:
+        began = perf_counter_ns()
+        try:
+            return self._source.read(reference)
+        finally:
+            self.reading_ns += perf_counter_ns() - began
+
+    def _placed(self, entry: Entry, picture: Picture, bits: RandomBits) -> BuiltRecord:
+        """Places a picture that is itself the object on a canvas, perhaps with companions."""
 
         def companion(bits: RandomBits) -> tuple[Picture, int]:
             item = self._companion(entry, bits)
-            return self._source.read(item.reference), label_of(item)
+            return self._read(item.reference), label_of(item)
 
         canvas = make_canvas(
             self._config.canvas, picture, label_of(entry), bits, companion, evaluation=entry.split != "train"
         )
-        return self._made(entry, canvas.window, canvas.pixels, canvas.boxes, canvas.labels)
+        return self._matched(entry, canvas.window, canvas.pixels, canvas.boxes, canvas.labels)
 
-    def _fitted(self, entry: Entry, picture: Picture, bits: RandomBits) -> Made:
-        """A picture with boxes of its own, fitted to the canvas; flipped, if at all, in training only."""
+    def _fitted(self, entry: Entry, picture: Picture, bits: RandomBits) -> BuiltRecord:
+        """Fits a picture with boxes of its own to the canvas; flips it, if at all, only for training."""
         config = self._config.canvas
         shape = (picture.shape[0], picture.shape[1])
         corners, labels, faults = usable_boxes(entry.boxes or (), shape, self.class_names)
@@ -68,10 +77,10 @@ class ExampleMaker:
         boxes = fitted.boxes
         flat = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])  # too small for float32
         faults += [f"box at {box} must have an area on the canvas, got none" for box in corners[flat].tolist()]
-        made = self._made(entry, fitted.window, fitted.pixels, boxes[~flat], labels[~flat], shape, fitted.transform)
-        return made._replace(faults=tuple(faults))
+        built = self._matched(entry, fitted.window, fitted.pixels, boxes[~flat], labels[~flat], shape, fitted.transform)
+        return built._replace(faults=tuple(faults))
 
-    def _made(
+    def _matched(
         self,
         entry: Entry,
         window: Rectangle,
@@ -80,7 +89,7 @@ class ExampleMaker:
         labels: NDArray[np.int64],
         source_size: Shape | None = None,
         transform: Transform | None = None,
-    ) -> Made:
+    ) -> BuiltRecord:
         config = self._config
         targets, matches = encode_targets(boxes, labels, anchors=self.anchors, matching=config.matching)
         record = Record(
@@ -97,12 +106,12 @@ class ExampleMaker:
             source_size=source_size,
             transform=transform,
         )
-        return Made(record, matches, ())
+        return BuiltRecord(record, matches, ())
 
     def boxes(self, entry: Entry) -> NDArray[np.float32]:
-        """The ground truth that `make` gives an entry, [G, 4] corners in [0, 1], without a look at pixels.
+        """The ground truth that `build` gives an entry, [G, 4] corners in [0, 1], without decoding a picture.
 
-        Raises `BadPicture` where not even the picture's size can be told.
+        Raises `BadPicture` if not even the picture's size is known.
         """
         config, bits = self._config.canvas, RandomBits(self._config.seed, entry.key)
         if entry.boxes is not None:
@@ -118,7 +127,7 @@ class ExampleMaker:
         return boxes_of([p.rectangle for p in placed], config.size)
 
     def _companion(self, entry: Entry, bits: RandomBits) -> Item:
-        """One more object for a canvas, drawn from the items of the example's own split."""
+        """Draws one more object for a canvas from the items of the entry's own split."""
         split = entry.split
         if split not in self._items:
             own = [i for i in limited(self._config, self._source.items()) if record_split(self._config, i) == split]
@@ -127,7 +136,7 @@ class ExampleMaker:
 
 
 def label_of(item: Item | Entry) -> int:
-    """The label of a picture that is itself the object. Raises `BadPicture` where it has none."""
+    """The label of a picture that is itself the object. Raises `BadPicture` if it has none."""
     if item.label is None:
         raise BadPicture(f"{item.source_id} must have a label or boxes, got neither")
     return item.label

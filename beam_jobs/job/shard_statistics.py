@@ -1,4 +1,4 @@
-"""What a shard, a split or a set holds: counts that add up."""
+"""Counts what a shard holds; the counts of shards add up to those of a split."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.matching import Matches
 from pipeline.records.statistics import IOU_BINS
 
-_HELD = 256  # examples that wait to be counted: together that is cheap, and memory must not grow with a shard
+_HELD = 256  # records that are counted together: cheaper, and memory does not grow with the shard
 
 
 class ShardStatistics:
-    """Collects what was matched, example by example; `summary` counts it."""
+    """Collects labels and matches, record by record, and counts them."""
 
     def __init__(self, classes: int, anchors: Anchors, positive_iou: float) -> None:
         self._classes, self._anchors, self._positive_iou = classes, anchors, positive_iou
@@ -24,7 +24,7 @@ class ShardStatistics:
         self._counted = self._count()
 
     def add(self, labels: NDArray[np.int64], matches: Matches) -> None:
-        """Adds an example: its labels, [G], and its matches."""
+        """Adds a record: its labels, [G], and its matches."""
         self._labels.append(labels)
         self._matches.append(matches)
         if len(self._matches) >= _HELD:
@@ -32,7 +32,7 @@ class ShardStatistics:
             self._labels, self._matches = [], []
 
     def summary(self) -> dict[str, Any]:
-        """Counts, as plain JSON; `add_up` adds those of several shards."""
+        """The counts, as plain JSON. `add_up` adds those of several shards."""
         return add_up([self._counted, self._count()])
 
     def _count(self) -> dict[str, Any]:
@@ -57,11 +57,13 @@ class ShardStatistics:
 
 
 def add_up(summaries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The sum of summaries, number by number; at least one is needed."""
+    """The sum of at least one summary, number by number."""
     first, *rest = summaries
     total = {k: list(v) if isinstance(v, list) else v for k, v in first.items()}
     for summary in rest:
         for key, value in summary.items():
-            total[key] = [a + b for a, b in zip(total[key], value, strict=True)] if isinstance(value, list) \
-                else total[key] + value  # fmt: skip
+            if isinstance(value, list):
+                total[key] = [a + b for a, b in zip(total[key], value, strict=True)]
+            else:
+                total[key] += value
     return total

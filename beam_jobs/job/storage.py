@@ -1,39 +1,33 @@
-"""Files of a record set, through Beam's file systems: a folder may be local or in an object store.
+"""Files of a record set, on local disks and on any of Beam's file systems.
 
-On local disks a file is written in a folder that must exist: Beam's own `create` would make it anew, and an attempt
-that outlives its job must not bring its folder back.
+On a local disk a file's folder must exist. Beam's own `create` would make it again, and an attempt that outlives its
+job must not bring its folder back.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from pathlib import Path
 from typing import BinaryIO
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from beam_jobs.sources.open_file import BYTES, is_local, open_file
 from pipeline import files
 from pipeline.errors import UserError, disk_error
 
-BYTES = "application/octet-stream"
 _EXTRAS = {"gs": "gcp", "s3": "aws"}  # of setup.py, by scheme
 
 
-def is_local(path: str) -> bool:
-    """Whether a path is on a local (or mounted) disk."""
-    return "://" not in path
-
-
 def join(folder: str, *names: str) -> str:
-    """A path below a folder, in its file system's form."""
+    """A path below a folder, in the form of its file system."""
     return os.path.join(folder, *names) if is_local(folder) else FileSystems.join(folder, *names)
 
 
 def check_file_system(path: str) -> None:
-    """Raises `UserError` for a path of a file system that Beam does not know here."""
+    """Raises `UserError` if no file system of Beam's that is installed here can reach the path."""
     if is_local(path):
         return
     try:
@@ -42,32 +36,26 @@ def check_file_system(path: str) -> None:
         scheme = path.partition("://")[0]
         extra = _EXTRAS.get(scheme)
         way_out = f"install the extra `{extra}` (pip install '.[{extra}]')" if extra else "choose another folder"
-        raise UserError(f"{path} must be in a file system that Beam can reach, got {scheme}:// without its package; "
-                        f"{way_out}") from None  # fmt: skip
+        raise UserError(f"Beam cannot reach {path}: no file system for {scheme}:// is installed; {way_out}") from None
 
 
 def make_folder(path: str) -> None:
-    """Makes a local folder with its parents; object stores need none."""
+    """Makes a local folder and its parents; object stores need none."""
     if is_local(path):
         Path(path).mkdir(parents=True, exist_ok=True)
 
 
 def create(path: str) -> BinaryIO:
-    """A new file, open for writing bytes. Its folder must exist where the file system has folders."""
+    """Opens a new file for writing bytes. Its folder must exist, where the file system has folders."""
     if is_local(path):
         return open(path, "xb")
     return FileSystems.create(path, BYTES, CompressionTypes.UNCOMPRESSED)
 
 
-def open_file(path: str) -> BinaryIO:
-    """A file, open for reading bytes."""
-    if is_local(path):
-        return open(path, "rb")
-    return FileSystems.open(path, BYTES, CompressionTypes.UNCOMPRESSED)
-
-
 def read_bytes(path: str) -> bytes | None:
-    """The content of a file, None if there is none."""
+    """The content of a file; None if there is no regular file of that name."""
+    if is_local(path) and not os.path.isfile(path):
+        return None
     try:
         with open_file(path) as file:
             return file.read()
@@ -80,14 +68,14 @@ def read_bytes(path: str) -> bytes | None:
 
 
 def size(path: str) -> int | None:
-    """The size of a file in bytes, None if there is none."""
+    """The size of a file in bytes; None if there is no regular file of that name."""
     if is_local(path):
         return os.path.getsize(path) if os.path.isfile(path) else None
     return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes) if FileSystems.exists(path) else None
 
 
 def rename(source: str, target: str) -> None:
-    """Gives a file its final name; on a local disk in one step, over any file of that name."""
+    """Gives a file its final name; on a local disk in one step, replacing any file of that name."""
     if is_local(source):
         os.replace(source, target)
     else:
@@ -95,9 +83,9 @@ def rename(source: str, target: str) -> None:
 
 
 def write_whole(path: str, data: bytes, temporary: str) -> None:
-    """Writes a file under a temporary name, then gives it its own: whole, or not there.
+    """Writes a file under a temporary name, then gives it its own: it is there whole or not at all.
 
-    Raises `UserError` for a full or read-only disk.
+    Raises `UserError` if the disk is full or read-only.
     """
     try:
         if is_local(path):
@@ -107,12 +95,12 @@ def write_whole(path: str, data: bytes, temporary: str) -> None:
                 file.write(data)
             rename(temporary, path)
     except OSError as error:
-        error.filename = error.filename or path  # a failed write does not say where it was
+        error.filename = error.filename or path  # a failed write does not name its file
         raise disk_error(error) or error from None
 
 
 def names(folder: str) -> list[str]:
-    """Names of the files and folders in a folder, sorted; in an object store, of the first level of names."""
+    """Names of the files and folders in a folder, sorted; in an object store, the first parts of the names in it."""
     if is_local(folder):
         return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     prefix = join(folder, "")
@@ -121,18 +109,12 @@ def names(folder: str) -> list[str]:
 
 
 def delete(path: str) -> None:
-    """Deletes a file, or a folder with all that it holds; nothing if there is none.
-
-    A local folder is first renamed, so that whoever still writes by its old name fails at once.
-    """
-    if is_local(path):
-        if os.path.isdir(path):
-            gone = f"{path}-{uuid.uuid4().hex[:8]}"
-            os.rename(path, gone)
-            shutil.rmtree(gone)
-        elif os.path.lexists(path):
-            os.unlink(path)
-        return
-    found = [m.path for result in FileSystems.match([path, join(path, "**")]) for m in result.metadata_list]
-    if found:
-        FileSystems.delete(found)
+    """Deletes a file, or a folder with everything in it, if it is there."""
+    if not is_local(path):
+        found = [m.path for result in FileSystems.match([path, join(path, "**")]) for m in result.metadata_list]
+        if found:
+            FileSystems.delete(found)
+    elif os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)

@@ -1,18 +1,18 @@
-"""One shard: for each of its keys in order, read the picture, place, match, encode and append it to the file."""
+"""Writes one shard: for each of its entries in order, reads, places, matches, encodes and appends the record."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from time import perf_counter_ns
 from typing import Any, BinaryIO
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 
-from beam_jobs.job import storage
+from beam_jobs.job import metrics, storage
 from beam_jobs.job.entries import Entry, ShardId, entry_of, in_order
 from beam_jobs.job.receipt import Receipt, Rejection
-from beam_jobs.job.record_builder import ExampleMaker
+from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.shard_statistics import ShardStatistics
 from beam_jobs.sources.source import BadPicture, Source
@@ -22,23 +22,29 @@ from pipeline.records.manifest import Shard
 from pipeline.records.record import encode_record
 from pipeline.records.tfrecord import frame
 
-METRICS = "records"
-KEPT = "shards_kept"
-
 
 class WriteShard(beam.DoFn):
     """Writes the shard of a group of entries, unless its receipt and its bytes are there already."""
 
     def __init__(self, folder: RecordFolder, config: RecordsConfig, source: Source) -> None:
         self._folder, self._config, self._source = folder, config, source
-        self._kept = Metrics.counter(METRICS, KEPT)
+        self._kept = metrics.counter(metrics.SHARDS_KEPT)
+        self._records = metrics.counter(metrics.RECORDS)
+        self._bytes = metrics.counter(metrics.BYTES)
+        self._rejected = {
+            "picture": metrics.counter(metrics.REJECTED_PICTURES),
+            "box": metrics.counter(metrics.REJECTED_BOXES),
+        }
+        self._reading = metrics.milliseconds(metrics.READING)
+        self._matching = metrics.milliseconds(metrics.MATCHING)
+        self._writing = metrics.milliseconds(metrics.WRITING)
 
     def setup(self) -> None:
-        """Makes the anchors once a worker."""
-        self._maker = ExampleMaker(self._config, self._source)
+        """Makes the anchors, once a worker."""
+        self._builder = RecordBuilder(self._config, self._source)
 
     def process(self, group: tuple[ShardId, Iterable[tuple[Any, ...] | None]]) -> Iterator[str]:
-        """Yields the shard's name when its bytes and its receipt are in place."""
+        """Yields the shard's name once its bytes and its receipt are in place."""
         (split, number), entries = group
         name = self._folder.shard_name(split, number, self._config.shards.of(split))
         if self._folder.kept(name) is not None:
@@ -48,37 +54,54 @@ class WriteShard(beam.DoFn):
         yield name
 
     def _write(self, name: str, entries: list[Entry]) -> None:
+        started, read_before = perf_counter_ns(), self._builder.reading_ns
         temporary = self._folder.temporary(name)
         try:
             with storage.create(temporary) as file:
-                receipt = self._append_all(file, name, entries)
+                receipt, writing = self._append_all(file, name, entries)
+            appended = perf_counter_ns()
             self._folder.commit(temporary, name)
             self._folder.write_receipt(receipt)
         except OSError as error:
-            error.filename = error.filename or self._folder.path  # a failed write does not say where it was
+            error.filename = error.filename or self._folder.path  # a failed write does not name its file
             raise disk_error(error) or error from None
+        reading = self._builder.reading_ns - read_before
+        matching = appended - started - reading - writing
+        self._report(receipt, reading, matching, writing + perf_counter_ns() - appended)
 
-    def _append_all(self, file: BinaryIO, name: str, entries: list[Entry]) -> Receipt:
+    def _append_all(self, file: BinaryIO, name: str, entries: list[Entry]) -> tuple[Receipt, int]:
+        """Appends the records of all entries; -> the shard's receipt, and the nanoseconds of writing alone."""
         statistics = ShardStatistics(
-            len(self._maker.class_names), self._maker.anchors, self._config.matching.positive_iou
+            len(self._builder.class_names), self._builder.anchors, self._config.matching.positive_iou
         )
-        digest, size, examples = hashlib.sha256(), 0, 0
+        digest, size, examples, writing = hashlib.sha256(), 0, 0, 0
         rejected: list[Rejection] = []
         last_key = ""
         for entry in entries:
             try:
                 if entry.key == last_key:
                     raise BadPicture("its key is there already: duplicate source id")
-                made = self._maker.make(entry)
+                built = self._builder.build(entry)
             except BadPicture as reason:
                 rejected.append(Rejection(entry.key, "picture", str(reason)))
                 continue
             last_key = entry.key
-            rejected.extend(Rejection(entry.key, "box", fault) for fault in made.faults)
-            framed = frame(encode_record(made.record))
+            rejected.extend(Rejection(entry.key, "box", fault) for fault in built.faults)
+            framed = frame(encode_record(built.record))
+            statistics.add(built.record.labels, built.matches)
+            began = perf_counter_ns()
             file.write(framed)
             digest.update(framed)
+            writing += perf_counter_ns() - began
             size, examples = size + len(framed), examples + 1
-            statistics.add(made.record.labels, made.matches)
         shard = Shard(name, examples, size, digest.hexdigest())
-        return Receipt(self._folder.fingerprint, shard, statistics.summary(), tuple(rejected))
+        return Receipt(self._folder.fingerprint, shard, statistics.summary(), tuple(rejected)), writing
+
+    def _report(self, receipt: Receipt, reading: int, matching: int, writing: int) -> None:
+        """Adds a shard to the metrics; times in nanoseconds."""
+        self._records.inc(receipt.shard.examples)
+        self._bytes.inc(receipt.shard.bytes)
+        for rejection in receipt.rejected:
+            self._rejected[rejection.what].inc()
+        for distribution, time in ((self._reading, reading), (self._matching, matching), (self._writing, writing)):
+            distribution.update(round(time / 1e6))

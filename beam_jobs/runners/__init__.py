@@ -1,1 +1,1 @@
-"""Where the job runs: Beam runners, and what a local run needs around Beam."""
+"""Where the job runs: Beam's runners, and what a local run needs around Beam."""

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a job whose workers have only begun. Beam's own runner may wait for them for ever."""
+"""Lets Ctrl-C and SIGTERM end a job whose workers are still starting. Beam's own runner may wait for them for ever."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from apache_beam.runners.portability import local_job_service
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """A handler that ends a command as Ctrl-C does."""
+    raise KeyboardInterrupt
+
 
 class Workers:
-    """The worker processes that Beam starts, until they are ended: then there is none, and none begins any more."""
+    """The worker processes that Beam starts. Once they are ended, no more are started."""
 
     def __init__(self) -> None:
-        # Held for moments only, and taken again by the handler of a signal that comes in one of them.
+        # Held only for moments. A signal's handler may come while the same thread holds it, and takes it again.
         self._lock = threading.RLock()
         self._started: list[subprocess.Popen[Any]] = []
         self.ended = False
 
     def start(self, *arguments: Any, **named: Any) -> subprocess.Popen[Any]:
-        """As `subprocess.Popen`."""
+        """Like `subprocess.Popen`."""
         with self._lock:
             if self.ended:
                 raise InterruptedError("the job was interrupted")
@@ -32,7 +39,7 @@ class Workers:
             return worker
 
     def end(self) -> None:
-        """Kills those that live. Shards are whole or not there, so they lose nothing that counts."""
+        """Kills the workers. Shards are there whole or not at all, so nothing is lost."""
         with self._lock:
             self.ended = True
             for worker in self._started:
@@ -41,20 +48,22 @@ class Workers:
 
 @contextlib.contextmanager
 def workers_end_when_interrupted() -> Iterator[Workers]:
-    """As long as this lasts, Ctrl-C ends the workers first. Where a shell has it ignored, it stays so."""
+    """Ends the workers before Ctrl-C or SIGTERM ends the job. A signal that the shell has ignored stays ignored."""
     workers = Workers()
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def interrupt(_number: int, _frame: Any) -> None:
+    def end_and_interrupt(_number: int, _frame: FrameType | None) -> None:
         workers.end()
         raise KeyboardInterrupt
 
     module: Any = local_job_service
-    module.subprocess = SimpleNamespace(Popen=workers.start)  # all that it has of `subprocess`
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
+    module.subprocess = SimpleNamespace(Popen=workers.start)  # the only name that it uses of `subprocess`
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, end_and_interrupt)
     try:
         yield workers
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         module.subprocess = subprocess

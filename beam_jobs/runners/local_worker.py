@@ -1,6 +1,6 @@
-"""A worker process of the local runner: Beam's own, without its diary on standard error.
+"""A worker process of the local runner: Beam's own, without Beam's log on standard error.
 
-What goes wrong in a worker reaches the job as the text of an exception, and is told there once.
+An error in a worker reaches the job as the text of an exception, and is printed there once.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any
 if __name__ == "__main__":
     quiet = logging.StreamHandler()
     quiet.setLevel(logging.CRITICAL)
-    logging.getLogger().addHandler(quiet)  # before Beam adds one that tells all
+    logging.getLogger().addHandler(quiet)  # before Beam adds a handler that prints everything
 
     from apache_beam.runners.worker import data_plane, sdk_worker_main
 
     class ShortBuffer(data_plane.SizeBasedBufferingClosableOutputStream):
-        """What a worker sends on, in messages of 1 MiB instead of 10: each is copied several times on its way."""
+        """Sends data in messages of 1 MiB instead of 10 MiB, because each is copied several times on its way."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{"size_flush_threshold": 1 << 20, **kwargs})
 
     data_plane.SizeBasedBufferingClosableOutputStream = ShortBuffer  # type: ignore[misc]
 
-    # All is imported: from here on exceptions travel. Left is what libraries in C say of a job that was given up.
+    # From here on exceptions reach the job. What is left is what C libraries print when a job is abandoned.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sdk_worker_main.main(sys.argv)

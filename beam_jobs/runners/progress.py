@@ -1,4 +1,4 @@
-"""A bar that follows a job by the shards that are finished, on any runner."""
+"""A progress bar that counts finished shards, on any runner."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from beam_jobs.job.record_folder import RecordFolder
 
 @contextlib.contextmanager
 def shard_progress(folder: RecordFolder, shards: int) -> Iterator[None]:
-    """Shows how many of the set's shards have their receipt, while the job runs."""
+    """Shows how many of the set's shards have a receipt while the job runs."""
     stop = threading.Event()
     seconds = 0.5 if storage.is_local(folder.path) else 10.0
-    interval = 0.1 if sys.stderr.isatty() else 10.0  # a log wants few lines
+    interval = 0.1 if sys.stderr.isatty() else 10.0  # a log file gets few lines
     with tqdm(total=shards, unit="shard", desc="records", mininterval=interval) as bar:
 
         def update() -> None:

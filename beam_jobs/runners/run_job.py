@@ -1,4 +1,4 @@
-"""Runs a pipeline to its end, and turns what Beam makes of its failures into one line."""
+"""Runs a pipeline to its end, and turns Beam's reports of failures into one line."""
 
 from __future__ import annotations
 
@@ -9,44 +9,47 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.pipeline import Pipeline
 
-from beam_jobs.job.write_shard import METRICS
+from beam_jobs.job.metrics import JobMetrics, job_metrics
 from beam_jobs.runners.interrupted_workers import Workers, workers_end_when_interrupted
 from pipeline.errors import UserError
 
 
-def run(pipeline: Pipeline) -> Any:
-    """Runs a pipeline to its end. A `UserError` in a worker becomes one here; other failures keep their traceback."""
+def run(pipeline: Pipeline) -> JobMetrics:
+    """Runs a pipeline to its end.
+
+    Returns what the job counted. A `UserError` in a worker is raised as one here; other failures keep their traceback.
+    """
     try:
         with workers_end_when_interrupted() as workers, dead_workers_end_the_job(workers):
             result = pipeline.run()
             result.wait_until_finish()
-            return result
+            return job_metrics(result)
     except Exception as error:
         if str(error).startswith("KeyboardInterrupt"):  # pressed while Beam ran our code in this process
             raise KeyboardInterrupt from None
-        # Workers are other processes: all that comes back of their exception is its text.
-        if found := re.search(r"UserError: (.+?)(?: \[while running|\\n|\n|$)", str(error)):
+        # Beam adds to the text. Of an exception in another process nothing but its text comes back.
+        text = f"UserError: {error}" if isinstance(error, UserError) else str(error)
+        if found := re.search(r"UserError: (.+?)(?: \[while running|\\n|\n|$)", text):
             raise UserError(found.group(1)) from None
         raise
 
 
 class _WorkerDied(Exception):
-    """Raised in the main thread, which waits for ever for the answer of a worker that is no more."""
+    """Raised in the main thread, which would wait for ever for a dead worker's answer."""
 
 
 @contextlib.contextmanager
 def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
-    """Beam's local runner waits for ever for a worker process that died (killed, out of memory); this ends the wait."""
+    """Raises `UserError` when a worker process dies. Beam's local runner would wait for it for ever."""
     deaths: list[str] = []
     default = threading.excepthook
 
     def quietly(arguments: threading.ExceptHookArgs) -> None:
-        if workers.ended:  # by Ctrl-C, which the main thread knows of
+        if workers.ended:  # by Ctrl-C, which the main thread reports
             return
-        if not arguments.exc_type.__module__.startswith("grpc"):  # a broken connection: the job's exception tells it
+        if not arguments.exc_type.__module__.startswith("grpc"):  # a broken connection: the job's exception reports it
             default(arguments)
 
     def on_thread_end(arguments: threading.ExceptHookArgs) -> None:
@@ -54,7 +57,7 @@ def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
             quietly(arguments)
         elif not deaths:
             deaths.append(str(arguments.exc_value))
-            # Not SIGINT: a job that a shell started in the background ignores that.
+            # Not SIGINT, which a job that a shell started in the background ignores.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     def in_main_thread(_number: int, _frame: Any) -> None:
@@ -65,16 +68,12 @@ def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
     try:
         yield
     except _WorkerDied:
-        if deaths[0].endswith(f"code {-signal.SIGINT}"):  # Ctrl-C reached the worker first, in its first moment
+        if deaths[0].endswith(f"code {-signal.SIGINT}"):  # Ctrl-C reached the starting worker first
             raise KeyboardInterrupt from None
-        raise UserError(f"every worker must live to the end, got one that died ({deaths[0]}); was memory short? "
-                        "Run the same command again: finished shards are kept") from None  # fmt: skip
+        raise UserError(
+            f"a worker process died, perhaps out of memory ({deaths[0]}); "
+            "run the same command again: finished shards are kept"
+        ) from None
     finally:
         signal.signal(signal.SIGUSR1, before)
-        threading.excepthook = quietly  # threads end after the job
-
-
-def counter(result: Any, name: str) -> int:
-    """The value of one of the job's counters; 0 if the runner reports none."""
-    found = result.metrics().query(MetricsFilter().with_namespace(METRICS).with_name(name))["counters"]
-    return sum(int(c.result) for c in found)
+        threading.excepthook = quietly  # some threads end only after the job

@@ -1,4 +1,4 @@
-"""Which Beam runner executes the job, and with what options."""
+"""Chooses the Beam runner that executes the job, and its options."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import os
 import shlex
+import shutil
 import socket
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 from apache_beam.pipeline import Pipeline
@@ -30,34 +32,53 @@ PORTABLE = "PortableRunner"
 _QUIET = "--default_sdk_harness_log_level=WARN"  # as Java spells it; Python takes either
 _CLUSTER = {"portable": PORTABLE, "flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _ADDRESSES = {"job_endpoint": "a job service", "flink_master": "a Flink JobManager"}
-PATIENCE = 20.0  # seconds that one of these may take to answer
+PATIENCE = 20.0  # seconds that one of them may take to answer
 _REFUSED = {
-    "dask": "it mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields, silently",
-    "direct": "it first tries to download another runner and may hang; `local` is the in-process runner of Beam itself",
+    "dask": "it silently mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields",
+    "direct": "it first tries to download another runner and may hang; `local` is Beam's own in-process runner",
 }
+
+
+@contextlib.contextmanager
+def pipeline_on(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Iterator[Pipeline]:
+    """Like `make_pipeline`; in the end deletes the temporary folder that Beam leaves if the job does not end well.
+
+    Raises `UserError` too if no temporary folder can be written.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(f"no temporary folder can be written; set TMPDIR to one that can ({error.strerror})") from None
+    pipeline = make_pipeline(runner, workers=workers, mode=mode, beam_args=beam_args)
+    try:
+        yield pipeline
+    finally:
+        shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
 
 
 def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
     """A pipeline on the runner of that name.
 
     Args:
-        runner: "local", "portable", "flink", "spark", "dataflow", or Beam's own name of one (FlinkRunner …).
-        workers: of the local runner; 0 takes every core.
+        runner: "local", "portable", "flink", "spark", "dataflow", or Beam's own name for one (FlinkRunner …).
+        workers: of the local runner; 0 for one on every core.
         mode: how the local runner's workers run, one of `MODES`.
         beam_args: further Beam options, as on its command line.
 
-    Raises `UserError` for a runner that is refused, with the reason, and for an unknown mode.
+    Raises `UserError` for an unknown mode, an unknown runner, and a runner that is refused, with the reason.
     """
     name = runner.lower().removesuffix("runner")
     if name in _REFUSED:
-        raise UserError(f"--runner must be one that keeps its word, got {runner!r}: {_REFUSED[name]}")
+        raise UserError(f"--runner={runner} is refused: {_REFUSED[name]}")
     if name == LOCAL or name == "fnapi":
         return _local(workers, mode, beam_args)
-    if name not in _CLUSTER:  # Beam itself would import and call whatever has that name
+    if name not in _CLUSTER:  # Beam would import and call anything of that name
         raise UserError(f"--runner must be one of {', '.join((LOCAL, *_CLUSTER))}, got {runner!r}")
     if name == "portable" and not any(argument.startswith("--job_endpoint") for argument in beam_args):
-        raise UserError("--runner=portable must have --beam_arg=--job_endpoint=host:port, got none; "
-                        "`make cluster-up ENGINE=portable` starts one on this machine")  # fmt: skip
+        raise UserError(
+            "--runner=portable needs --beam_arg=--job_endpoint=host:port; "
+            "`make cluster-up ENGINE=portable` starts a job service on this machine"
+        )
     for argument in beam_args:
         option, _, address = argument.removeprefix("--").partition("=")
         if option in _ADDRESSES:
@@ -67,37 +88,38 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
         return Pipeline(options=options)
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"--runner={runner} must have the options that it needs (--beam_arg), got: {reason}") from None
+        raise UserError(f"--runner={runner} needs other options (--beam_arg): {reason}") from None
 
 
 def _check_answers(option: str, address: str) -> None:
-    """Raises `UserError` where nothing listens on an address: Beam would try again for ever."""
+    """Raises `UserError` if nothing listens on an address: Beam would try for ever."""
     host, _, port = address.removeprefix("http://").removeprefix("https://").rpartition(":")
     if not host or not port.isdigit():
-        return  # a name that Beam has its own meaning for, such as [local]
+        return  # a name with a meaning of its own to Beam, such as [local]
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"--{option} must be the address of {_ADDRESSES[option]} that runs, got {address}: {reason}; "
-                        "`make cluster-up` starts one on this machine") from None  # fmt: skip
+        raise UserError(
+            f"--{option} must be the address of {_ADDRESSES[option]}, got {address}: {reason}; "
+            "`make cluster-up` starts one on this machine"
+        ) from None
 
 
 def local_workers(workers: int) -> int:
-    """How many workers the local runner has: the number asked for, or every core for 0."""
+    """How many workers the local runner has: the number asked for, or one on every core for 0."""
     if workers < 0:
         raise UserError(f"--workers must be at least 0, got {workers}")
-    return (
-        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return workers or cores or 1
 
 
 def _unknown_options(beam_args: Sequence[str]) -> list[str]:
-    """Those that no options class of Beam's SDK knows; it would ignore them."""
+    """The options that no class of Beam's SDK knows; Beam would ignore them."""
     parser = _BeamArgumentParser(add_help=False, allow_abbrev=False)
     for cls in PipelineOptions.__subclasses__():
         if hasattr(cls, "_add_argparse_args"):
-            with contextlib.suppress(argparse.ArgumentError):  # an option that two classes have
+            with contextlib.suppress(argparse.ArgumentError):  # an option of two classes
                 cls._add_argparse_args(parser)
     return [argument for argument in parser.parse_known_args(list(beam_args))[1] if argument.startswith("--")]
 
@@ -114,12 +136,12 @@ def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
     elif mode == "multi_threading":
         environment = EmbeddedPythonGrpcEnvironment.default()
     else:
-        # In the place of the shell. Ctrl-C, which Python might answer with a traceback, is ignored: the job ends it.
+        # The worker replaces the shell. It ignores Ctrl-C, which Python may answer with a traceback; the job ends it.
         command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m beam_jobs.runners.local_worker"
         environment = SubprocessSDKEnvironment.from_command_string(command)
     options = PipelineOptions([f"--direct_num_workers={count}", _QUIET, *beam_args])
-    # FnApiRunner itself would start its workers without the pipeline's options. As a struct's numbers are floats,
-    # numbers go as text.
+    # FnApiRunner alone would start its workers without the pipeline's options. Numbers go as text, because a
+    # struct would make floats of them.
     told = {k: str(v) if type(v) in (int, float) else v for k, v in options.get_all_options(drop_default=True).items()}
     provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=dict_to_struct(told))
     return Pipeline(runner=FnApiRunner(environment, provision_info=ExtendedProvisionInfo(provision)), options=options)

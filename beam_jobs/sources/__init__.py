@@ -1,4 +1,4 @@
-"""Sources of pictures, one a file, found by their names."""
+"""Sources of pictures, one per file, chosen by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SOURCES = ("cifar10", "digits")
 
 
 def make_source(name: str, data_dir: str | None) -> Source:
-    """The source of that name, its data made ready. Raises `UserError` for an unknown name or unusable data."""
+    """The source of that name, ready to be read. Raises `UserError` for an unknown name or unusable data."""
     if name == "cifar10":
         return Cifar10.prepare(data_dir)
     if name == "digits":

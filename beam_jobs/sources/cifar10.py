@@ -1,8 +1,9 @@
-"""CIFAR-10: 60,000 pictures of 32×32 pixels in 10 classes (Krizhevsky, 2009), in the published Python layout."""
+"""CIFAR-10: 60,000 pictures of 32×32 pixels in 10 classes (Krizhevsky, 2009), from its published Python files."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.sources.cifar10_pickle import load_batch, load_pickle
-from beam_jobs.sources.download import fetch, unpack
+from beam_jobs.sources.cifar10_pickle import MAX_FILE_BYTES, load_batch, load_pickle
+from beam_jobs.sources.download import download
 from beam_jobs.sources.source import BadPicture, Item
+from beam_jobs.sources.unpack import unpack
 from pipeline.errors import UserError
 from pipeline.files import cache_folder, file_sha256
 from pipeline.views.collage import Picture
@@ -24,9 +26,10 @@ FOLDER = "cifar-10-batches-py"
 META = "batches.meta"
 TRAIN = tuple(f"data_batch_{n}" for n in range(1, 6))
 TEST = ("test_batch",)
+MAX_TOTAL_BYTES = 1 << 30  # unpacked; the published archive has 186 MB
 ARCHIVE_HINT = f"give a folder that holds {FOLDER}, or the archive, with DATA_DIR"
 
-_loaded: dict[tuple[str, str], Any] = {}  # shared by the threads of a worker
+_loaded: dict[tuple[str, str], Any] = {}  # shared by a worker's threads
 _lock = threading.Lock()
 
 
@@ -34,7 +37,7 @@ _lock = threading.Lock()
 class Cifar10:
     """Items `data_batch_1-00000` … `test_batch-09999`, by file and row."""
 
-    folder: str  # the one that holds the batch files
+    folder: str  # holds the batch files
     name: str = "cifar10"
 
     @staticmethod
@@ -42,30 +45,35 @@ class Cifar10:
         """Finds, unpacks or downloads the data set, and checks its files.
 
         Args:
-            data_dir: a folder that holds `cifar-10-batches-py` or is it, or holds the archive, or the archive
-                itself; None downloads it from its published place into the cache.
+            data_dir: the folder `cifar-10-batches-py`, the archive, or a folder that holds either; None downloads
+                the archive into the cache.
 
         Raises:
             UserError: no data set there, no network, a wrong checksum, a broken archive or batch file.
         """
-        folder = _find(Path(data_dir)) if data_dir is not None else _download()
-        source = Cifar10(str(folder.resolve()))
-        _ = source.class_names
-        for name in (*TRAIN, *TEST):
-            source._batch(name)
+        folder = (_find(Path(data_dir)) if data_dir is not None else _download()).resolve()
+        source = Cifar10(str(folder))
+        try:
+            _ = source.class_names
+            for name in (*TRAIN, *TEST):
+                source._batch(name)
+        except UserError:
+            if data_dir is None or not folder.is_relative_to(Path(data_dir).resolve()):  # it is ours, in the cache
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         return source
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The ten names of batches.meta."""
+        """The ten names in batches.meta."""
         path = Path(self.folder) / META
         names = load_pickle(path).get("label_names")
         if not isinstance(names, list) or len(names) != 10 or not all(isinstance(n, (bytes, str)) for n in names):
-            raise UserError(f"{path} must hold a list of 10 label_names, got another thing")
+            raise UserError(f"{path} must hold a list of 10 label_names, got something else")
         return tuple(n.decode("latin1") if isinstance(n, bytes) else n for n in names)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the SHA-256s of its files."""
+        """SHA-256 over the SHA-256s of its files."""
         digests = [file_sha256(Path(self.folder) / name) for name in (META, *TRAIN, *TEST)]
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
@@ -105,22 +113,29 @@ def _find(place: Path) -> Path:
     for archive in (place, place / Path(URL).name):
         if archive.is_file():
             return _unpacked(archive)
-    raise UserError(f"--data_dir must hold {FOLDER} or {Path(URL).name}, got {str(place)!r}, which has neither")
+    raise UserError(f"--data_dir must hold {FOLDER} or {Path(URL).name}, got {str(place)!r}, which holds neither")
+
+
+def _cache() -> Path:
+    return cache_folder() / "cifar10"
 
 
 def _download() -> Path:
-    cache = cache_folder() / "cifar10"
-    if (cache / FOLDER / META).is_file():
-        return cache / FOLDER
-    archive = fetch(URL, cache / Path(URL).name, sha256=SHA256, way_out=ARCHIVE_HINT)
-    return unpack(archive, cache / FOLDER, members={f"{FOLDER}/{n}": n for n in (META, *TRAIN, *TEST)})
+    folder = _cache() / FOLDER
+    if (folder / META).is_file():
+        return folder
+    archive = download(URL, _cache() / Path(URL).name, sha256=SHA256, way_out=ARCHIVE_HINT)
+    return _unpack(archive, folder)
 
 
 def _unpacked(archive: Path) -> Path:
     digest = file_sha256(archive)
     if digest != SHA256:
-        print(f"note: {archive} is not the published archive (SHA-256 {digest}); its figures are its own")
-    target = cache_folder() / "cifar10" / digest[:16]
-    if (target / META).is_file():
-        return target
-    return unpack(archive, target, members={f"{FOLDER}/{n}": n for n in (META, *TRAIN, *TEST)})
+        print(f"note: {archive} is not the published archive (SHA-256 {digest}), so figures will not compare")
+    folder = _cache() / digest[:16]
+    return folder if (folder / META).is_file() else _unpack(archive, folder)
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    members = {f"{FOLDER}/{name}": name for name in (META, *TRAIN, *TEST)}
+    return unpack(archive, folder, members=members, max_member=MAX_FILE_BYTES, max_total=MAX_TOTAL_BYTES)

@@ -15,7 +15,7 @@ from pipeline.records.keys import chosen
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
-TEST_FRACTION = 0.2  # by hash of the source id: the set has no published split
+TEST_FRACTION = 0.2  # by hash of the source id: the set has no split of its own
 
 
 @lru_cache(maxsize=1)
@@ -23,23 +23,24 @@ def _load() -> Any:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise UserError("source digits must have scikit-learn, got none installed; run `make setup`, "
-                        "or install prematch[digits]") from None  # fmt: skip
+        raise UserError(
+            "source digits needs scikit-learn, which is not installed; run `make setup`, or install prematch[digits]"
+        ) from None
     return load_digits()
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Items `0000` to `1796`; a fifth of them, chosen by hash, is the test split."""
+    """Items `0000` to `1796`; a fifth of them, chosen by hash, are the test split."""
 
     name: str = "digits"
 
     @staticmethod
     def prepare(data_dir: str | None) -> Digits:
-        """The source. Raises `UserError` if a data folder is given: the set is part of scikit-learn."""
+        """Checks that scikit-learn is installed. Raises `UserError` if it is not, or if a data folder is given."""
         if data_dir is not None:
             raise UserError(
-                f"--data_dir must be left out for source digits (it comes with scikit-learn), got {data_dir!r}"
+                f"--data_dir must be left out for source digits (they come with scikit-learn), got {data_dir!r}"
             )
         _load()
         return Digits()

@@ -1,4 +1,4 @@
-"""Boxes as a source gives them: which can be used, and why the others cannot."""
+"""Sorts a source's boxes into those that can be used and the reasons why the others cannot."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 from beam_jobs.sources.source import SourceBox
 from pipeline.geometry.boxes import Array
 
-OVERHANG = 1.0  # pixels that a box may reach outside its picture: it is cut there, annotations are often rounded
+OVERHANG = 1.0  # pixels that a box may reach over the picture's border, where it is cut: annotations are often rounded
 
 
 def usable_boxes(
     boxes: tuple[SourceBox, ...], shape: tuple[int, int], class_names: tuple[str, ...]
 ) -> tuple[Array, NDArray[np.int64], list[str]]:
-    """Splits a picture's boxes into those that can be used and the reasons against the others.
+    """Splits a picture's boxes into usable ones and the reasons against the others.
 
     Args:
         boxes: in pixels of the picture.
         shape: height and width of the picture, pixels.
-        class_names: the classes that there are.
+        class_names: the classes of the source.
 
     Returns:
-        Corners in pixels, inside the picture, [G, 4]; labels, [G]; a reason for each box that is left out.
+        Corners of the usable boxes in pixels, cut to the picture, [G, 4] float64; their labels, [G] int64; one
+        reason for each box that is left out.
     """
     corners, labels, reasons = [], [], []
     for number, box in enumerate(boxes):
@@ -41,7 +42,7 @@ def usable_boxes(
 def _fault(box: SourceBox, shape: tuple[int, int], class_names: tuple[str, ...]) -> str | None:
     height, width = shape
     sides = box[:4]
-    if not all(isinstance(side, int | float) and abs(side) <= sys.float_info.max for side in sides):  # NaN is not
+    if not all(isinstance(side, int | float) and abs(side) <= sys.float_info.max for side in sides):  # false for NaN
         return f"must have finite sides, got {list(sides)}"
     if box.class_name not in class_names:
         return f"must be of a known class, got {box.class_name!r}"

@@ -1,4 +1,4 @@
-"""A source of tests that tells which modules are loaded where its pictures are read."""
+"""A source for tests that records which modules are loaded where its pictures are read."""
 
 from __future__ import annotations
 

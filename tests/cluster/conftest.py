@@ -1,4 +1,4 @@
-"""The runs on a cluster take minutes and ports of the machine: only `make test-cluster` collects them."""
+"""Runs on a cluster take minutes, and ports of the machine: only `make test-cluster` collects them."""
 
 import os
 

@@ -1,14 +1,10 @@
-"""A job whose worker died ends, where Beam alone would wait for ever."""
+"""A job ends when its worker dies. Beam alone would wait for ever."""
 
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-LONG = 120.0  # seconds; only a job that never ends takes as long
+from tests.commands import output, run_python
 
 JOB = textwrap.dedent("""
     import os
@@ -23,7 +19,7 @@ JOB = textwrap.dedent("""
 
     def act():
         print("a worker died", flush=True)
-        time.sleep(1)  # both workers' connections and threads tell of it now; only the first counts
+        time.sleep(1)  # by now both workers' connections and threads report it; only the first report counts
         os._exit(7)
 
     def work(number):
@@ -39,17 +35,11 @@ JOB = textwrap.dedent("""
 """)
 
 
-def run(mode: str, killed: int | None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", JOB.replace("KILLED", repr(killed)), mode]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LONG)
-
-
 def test_killed_worker_is_noticed() -> None:
-    done = run("multi_processing", killed=3)
+    done = run_python("-c", JOB.replace("KILLED", "3"), "multi_processing")
     assert (done.returncode, done.stdout) == (7, "a worker died\n"), done.stderr
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_threading", "multi_processing"])
 def test_workers_that_end_well_are_not_dead(mode: str) -> None:
-    done = run(mode, killed=None)
-    assert (done.returncode, done.stdout) == (0, "the job ended well\n"), done.stderr
+    assert output(run_python("-c", JOB.replace("KILLED", "None"), mode)) == "the job ended well\n"

@@ -1,4 +1,4 @@
-"""Which Java is taken, and what is said where there is none."""
+"""Which Java is chosen, and what is said if there is none."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from cluster.java import find_java, java_major
 
 
 def fake_java(folder: Path, version: str) -> None:
-    """A program `java` that tells that version."""
+    """Writes a program `java` that prints this version."""
     program = folder / "java"
     program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-04-15' >&2\n")
     program.chmod(0o755)
@@ -45,7 +45,7 @@ def test_java_home_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_missing_java_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ClusterError, match=r"got none on PATH: install Java 17.*default-jre-headless"):
+    with pytest.raises(ClusterError, match=r"there is none on PATH: install Java 17.*default-jre-headless"):
         find_java()
 
 

@@ -2,17 +2,18 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cluster import namesakes
 from cluster.namesakes import Namesakes
+from tests.commands import wait_until
+from tests.processes import runs
 
 # Ends by itself when its file is deleted, as a worker does when its runner closes the connection.
 WORKER = "import os, sys, time\nwhile os.path.exists(sys.argv[1]): time.sleep(0.01)"
@@ -33,16 +34,13 @@ def start(workers: Namesakes, connection: Path, program: str = WORKER) -> int:
     return workers.start([sys.executable, "-c", program, str(connection)])
 
 
-def runs(pid: int) -> bool:
-    """Whether a process is there; remains that nobody reaped count."""
-    return bool(subprocess.run(["ps", "-o", "pid=", "-p", str(pid)], capture_output=True).stdout)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def reaped(pid: int) -> bool:
+    """Whether not even a zombie is left."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def test_only_worker_is_ended(workers: Namesakes, tmp_path: Path) -> None:
@@ -65,7 +63,7 @@ def test_worker_that_its_runner_let_go_is_the_one_that_ends(workers: Namesakes, 
 def test_worker_that_ended_before_it_was_stopped(workers: Namesakes, tmp_path: Path) -> None:
     died, other = start(workers, tmp_path / "a"), start(workers, tmp_path / "b")
     os.kill(died, signal.SIGKILL)
-    wait_until(lambda: not runs(died))  # reaped
+    wait_until(lambda: reaped(died))
     workers.stop_one()  # by the runner of the one that died
     assert runs(other)
 

@@ -1,14 +1,14 @@
-"""Processes of a cluster are told from others, and end with their children."""
+"""A cluster's processes are not mistaken for others, and end with their children."""
 
 import dataclasses
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from cluster.processes import Process, is_alive, load, save, start, stop
+from tests.commands import wait_until
+from tests.processes import runs
 
 PARENT = """
 import subprocess, sys, time
@@ -22,14 +22,8 @@ def start_family(tmp_path: Path) -> tuple[Process, int]:
     """A process and the id of its child."""
     log = tmp_path / "log"
     process = start("family", [sys.executable, "-c", PARENT], log=log, env=os.environ)
-    while not log.read_text().endswith("\n"):
-        time.sleep(0.01)
+    wait_until(lambda: log.read_text().endswith("\n"))
     return process, int(log.read_text())
-
-
-def runs(pid: int) -> bool:
-    stat = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return stat.strip() not in ("", "Z", "Zs")
 
 
 def test_stop_ends_children_too(tmp_path: Path) -> None:

@@ -1,23 +1,20 @@
-"""The worker pool between two runners that call their workers by the same id."""
+"""The worker pool, with two runners whose workers have the same id."""
 
-import os
 import queue
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0  # seconds
+from tests.commands import PATIENCE, ROOT, start_module
+from tests.processes import children
 
 
 class Runner(beam_fn_api_pb2_grpc.BeamFnControlServicer):
@@ -47,9 +44,7 @@ class Runner(beam_fn_api_pb2_grpc.BeamFnControlServicer):
 @pytest.fixture
 def pool() -> Iterator[tuple[subprocess.Popen[str], Any]]:
     """The pool as it is run, and a client of it."""
-    command = [sys.executable, "-m", "cluster.worker_pool", "--service_port=0"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    process = start_module("cluster.worker_pool", "--service_port=0", env={"PYTHONPATH": str(ROOT)})
     assert process.stdout is not None
     found = re.fullmatch(r"worker pool on port (\d+)\n", process.stdout.readline())
     assert found is not None
@@ -69,12 +64,6 @@ def start(client: Any, runner: Runner) -> None:
 
 def stop(client: Any) -> None:
     client.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"), timeout=PATIENCE)
-
-
-def children(pid: int) -> list[str]:
-    """The states of a process's children, remains too."""
-    said = subprocess.run(["ps", "-o", "stat=", "--ppid", str(pid)], capture_output=True, text=True).stdout
-    return said.split()
 
 
 def test_runner_stops_its_own_worker(pool: tuple[subprocess.Popen[str], Any]) -> None:

@@ -1,4 +1,4 @@
-"""`verify` finds one flipped bit, wherever it is in a record set."""
+"""`verify` finds every flipped bit in any file of a set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from tests.beam_jobs.picture_files import PictureFiles, write_pictures
+from tests.beam_jobs.picture_source import write_pictures
 from tests.beam_jobs.record_job import DIGITS, findings, make_set
 from tests.faults.repetitions import repetitions
 
@@ -17,15 +17,15 @@ FLIPS = repetitions(full=1000, short=100)
 def test_flips(tmp_path: Path) -> None:
     choose = random.Random(int(os.environ.get("FAULTS_SEED", "0")))
     records = tmp_path / "records"
-    source = PictureFiles(str(write_pictures(tmp_path / "pictures", count=60)))
-    (tmp_path / "pictures" / "0007.png").write_bytes(b"no picture")  # so rejected.jsonl is not empty
+    source = write_pictures(tmp_path / "pictures", 60)
+    (tmp_path / "pictures" / "00007.png").write_bytes(b"no picture")  # so that rejected.jsonl is not empty
     make_set(records, DIGITS, source=source, max_rejected=0.5)
     assert findings(records) == []
     files = sorted(path for path in records.rglob("*") if path.is_file() and path.stat().st_size)
     found: Counter[str] = Counter()
     flips: Counter[str] = Counter()
     for number in range(FLIPS):
-        # Every other flip is anywhere in the set, the others in any of its files, most of which are small.
+        # Half of the flips anywhere in the set; the rest spread over the files, most of which are small.
         path = choose.choices(files, [p.stat().st_size for p in files])[0] if number % 2 else choose.choice(files)
         before = path.read_bytes()
         bit = choose.randrange(8 * len(before))

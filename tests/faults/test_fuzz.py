@@ -1,4 +1,4 @@
-"""Every mutated picture or annotation is written or rejected with key and reason, and the counts add up."""
+"""Mutated pictures and annotations: each is written, or rejected with key and reason, and the counts add up."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from beam_jobs.sources.source import Item, SourceBox
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.picture_files import LIST, PictureFiles, write_pictures
+from tests.beam_jobs.picture_source import write_pictures
 from tests.beam_jobs.record_job import DIGITS, findings, make_set, read_shards
 from tests.faults.repetitions import repetitions
 
 COUNT = repetitions(full=1000, short=100)
 SIDES = (float("nan"), float("inf"), -float("inf"), -5.0, 1e9, 1e308, 10**400, None, "7", 0, True)
-CLASSES = ("cat", "no such class", "", None, 3, "CAT")
+CLASSES = ("circle", "no such class", "", None, 3, "CIRCLE")
 
 
 def break_picture(path: Path, choose: random.Random) -> str:
-    """Mutates a picture file. Returns the kind of mutation."""
+    """Mutates a picture file. Returns how."""
     data = bytearray(path.read_bytes())
     how = choose.choice(["flip", "flip", "truncate", "cut", "noise", "empty", "gone", "foreign", "grow"])
     if how == "flip":
@@ -51,10 +52,10 @@ def break_picture(path: Path, choose: random.Random) -> str:
     return how
 
 
-def break_entry(entry: dict[str, Any], choose: random.Random) -> str:
-    """Mutates the annotation of a picture. Returns the kind of mutation."""
+def break_boxes(boxes: list[list[Any]], choose: random.Random) -> str:
+    """Mutates the boxes of a picture. Returns how; "twice" changes nothing, and lets the caller list it twice."""
     how = choose.choice(["side", "side", "swap", "flat", "class", "no box", "many", "twice"])
-    box = choose.choice(entry["boxes"])
+    box = choose.choice(boxes)
     if how == "side":
         box[choose.randrange(4)] = choose.choice(SIDES)
     elif how == "swap":
@@ -64,9 +65,9 @@ def break_entry(entry: dict[str, Any], choose: random.Random) -> str:
     elif how == "class":
         box[4] = choose.choice(CLASSES)
     elif how == "no box":
-        entry["boxes"] = []
+        boxes.clear()
     elif how == "many":
-        entry["boxes"] = [list(box) for _ in range(60)]
+        boxes[:] = [list(box) for _ in range(60)]
     return how
 
 
@@ -82,20 +83,21 @@ def readable(path: Path) -> bool:
 
 def test_fuzz(tmp_path: Path) -> None:
     choose = random.Random(int(os.environ.get("FAULTS_SEED", "0")))
-    folder = write_pictures(tmp_path / "pictures", count=COUNT)
-    entries = json.loads((folder / LIST).read_text())
+    source = write_pictures(tmp_path / "pictures", COUNT)
+    items: list[Item] = []
     how: Counter[str] = Counter()
-    for entry in list(entries):
+    for item in source.listed:
         which = choose.choice(["picture", "annotation", "both"])
         if which != "annotation":
-            how[break_picture(folder / entry["file"], choose)] += 1
+            how[break_picture(Path(source.folder) / item.reference, choose)] += 1
         if which != "picture":
-            how[broken := break_entry(entry, choose)] += 1
-            if broken == "twice":  # five places on, so that both are of one split
-                entries.insert(min(len(entries), entries.index(entry) + 5), dict(entry))
-    (folder / LIST).write_text(json.dumps(entries))
-    source = PictureFiles(str(folder))
-    items = source.items()
+            boxes: list[list[Any]] = [list(box) for box in item.boxes or ()]
+            how[broken := break_boxes(boxes, choose)] += 1
+            item = item._replace(boxes=tuple(SourceBox(*box) for box in boxes))
+            if broken == "twice":
+                items.append(item)
+        items.append(item)
+    source.listed = items
     config = replace(DIGITS, copies=1, limit=None)
 
     records = tmp_path / "records"
@@ -115,7 +117,9 @@ def test_fuzz(tmp_path: Path) -> None:
     assert rejected["picture"] + len(written) == len(items) == manifest.rejected["pictures_seen"]
     assert {"pictures": rejected["picture"], "boxes": rejected["box"]}.items() <= manifest.rejected.items()
     by_id = {item.source_id: item for item in items}
-    assert {key.split("/")[1] for key in written} == {i for i, item in by_id.items() if readable(Path(item.reference))}
+    assert {key.split("/")[1] for key in written} == {
+        i for i, item in by_id.items() if readable(Path(source.folder) / item.reference)
+    }
     given = {key: len(by_id[key.split("/")[1]].boxes or ()) for key in written}
     lost = Counter(line["key"] for line in lines if line["what"] == "box")
     assert {key: written[key] + lost[key] for key in written} == given

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.record_job import checksums, findings, kill_all, output, receipts, run_command, start
+from tests.beam_jobs.record_job import checksums, findings, make_records, receipts, start_records
+from tests.commands import finished, output
 from tests.faults.repetitions import repetitions
+from tests.processes import kill_group
 
 KILLS = repetitions(full=20, short=3)
 FLAGS = ("--limit=100", "--workers=2")
@@ -28,34 +30,34 @@ def test_kills(tmp_path: Path) -> None:
     random_moment = random.Random(int(os.environ.get("FAULTS_SEED", "0")))
     whole = tmp_path / "uninterrupted"
     started = time.monotonic()
-    job = start(f"--records={whole}", *FLAGS)
+    job = start_records(f"--records={whole}", *FLAGS)
     wait_for_a_shard(job, whole)
     first = time.monotonic() - started
-    assert job.wait() == 0
+    assert finished(job).returncode == 0
     seconds = time.monotonic() - started
     expected = checksums(whole)
     shards = len(receipts(whole))
     kept, late = [], 0
     for number in range(KILLS):
         records = tmp_path / str(number)
-        job = start(f"--records={records}", *FLAGS)
-        if number % 2:  # at any time; otherwise while shards are written
+        job = start_records(f"--records={records}", *FLAGS)
+        if number % 2:  # at any time, otherwise while shards are written
             time.sleep(random_moment.uniform(0, seconds))
         else:
             wait_for_a_shard(job, records)
             time.sleep(random_moment.uniform(0, seconds - first))
         late += job.poll() is not None
-        kill_all(job)
-        finished = len(receipts(records))
+        kill_group(job)
+        whole_shards = len(receipts(records))
         try:
             load_manifest(str(records))
         except UserError:
             pass
         else:  # the manifest is there only when everything is
             assert expected.items() <= checksums(records).items()
-        printed = output(run_command(f"--records={records}", *AGAIN))
-        assert (f"{finished} of {shards} shards were there already" in printed) == (finished > 0)
-        kept.append(finished)
+        printed = output(make_records(f"--records={records}", *AGAIN))
+        assert (f"{whole_shards} of {shards} shards were there already" in printed) == (whole_shards > 0)
+        kept.append(whole_shards)
         assert checksums(records) == expected
     assert findings(tmp_path / str(KILLS - 1)) == []
     print(

@@ -1,13 +1,11 @@
-"""A worker's memory does not grow with the number of copies: it holds one picture and one record at a time."""
+"""A worker's memory does not grow with the number of copies, because it holds one record at a time."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.beam_jobs.record_job import PROJECT
 from tests.cifar10_files import write_cifar10
+from tests.commands import output, run_python
 from tests.faults.repetitions import repetitions
 
 FILES = 6
@@ -18,22 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 from beam_jobs.sources.cifar10 import Cifar10
 from pipeline.config.records_config import ShardCounts
-from tests.beam_jobs.record_job import CIFAR10, local_pipeline, make_set
+from tests.beam_jobs.record_job import CIFAR10, make_set
 place, copies = Path(sys.argv[1]), int(sys.argv[2])
 config = replace(CIFAR10, copies=copies, shards=ShardCounts(train=32, val=4, test=8))
 source = Cifar10.prepare(str(place))
-make_set(place / f"records-{copies}", config, source=source, pipeline=local_pipeline("multi_processing", 2))
+make_set(place / f"records-{copies}", config, source=source, mode="multi_processing", workers=2)
 usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)]
 print(*usage, sum(p.stat().st_size for p in (place / f"records-{copies}").glob("*.tfrecord")))
 """
 
 
 def peaks(place: Path, copies: int) -> tuple[int, int, int]:
-    """Peak resident memory of the larger worker and of the job itself, in KiB, and the bytes of the records."""
-    command = [sys.executable, "-c", PROGRAM, str(place), str(copies)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=1200)
-    assert done.returncode == 0, done.stderr
-    worker, job, size = (int(word) for word in done.stdout.split())
+    """Peak resident KiB of the largest worker and of the job itself, and the bytes of the records."""
+    printed = output(run_python("-c", PROGRAM, str(place), str(copies), timeout=1200))
+    worker, job, size = (int(word) for word in printed.split())
     return worker, job, size
 
 

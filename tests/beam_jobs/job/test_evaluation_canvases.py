@@ -1,4 +1,4 @@
-"""Pictures of val and test are the same canvases whatever training does: only then do its settings compare."""
+"""Canvases of val and test do not depend on settings of training, so that these settings can be compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from beam_jobs.job.entries import entries_of, record_split
-from beam_jobs.job.record_builder import ExampleMaker
+from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.sources.digits import Digits
 from configs import load_config
 from pipeline.config import presets
@@ -23,7 +23,7 @@ CONFIG = RecordsConfig(
     canvas=CANVAS,
     shards=ShardCounts(train=2, val=1, test=1),
 )
-# What says which canvas a key stands for. Every other setting is one of training.
+# What decides which canvas a key stands for. Every other setting is one of training.
 CANVAS_DECIDES = {"size", "object_size", "objects", "max_overlap"}
 RECORDS_DECIDE = {"source", "seed", "val_fraction", "limit"}
 OTHERS: dict[str, Any] = {
@@ -39,13 +39,13 @@ OTHERS: dict[str, Any] = {
 def canvases(config: RecordsConfig) -> dict[str, tuple[bytes, bytes, list[int]]]:
     """By key: pixels, boxes and labels of some canvases of val and test."""
     source = Digits.prepare(None)
-    maker = ExampleMaker(config, source)
+    builder = RecordBuilder(config, source)
     found = {}
     for item in source.items()[:200]:
         if record_split(config, item) != "train":
             for _, entry in entries_of(config, item):
-                record = maker.make(entry).record
-                assert maker.boxes(entry).tobytes() == record.boxes.tobytes()
+                record = builder.build(entry).record
+                assert builder.boxes(entry).tobytes() == record.boxes.tobytes()
                 found[entry.key] = (record.picture().tobytes(), record.boxes.tobytes(), record.labels.tolist())
     return found
 
@@ -63,13 +63,13 @@ def test_canvases_of_evaluation_do_not_depend_on(setting: str) -> None:
 
 
 def test_training_canvases_do_flip() -> None:
-    """The opposite, so that the tests above cannot hold by comparing nothing."""
+    """The opposite, so that the tests above cannot pass by comparing nothing."""
     item = next(i for i in Digits.prepare(None).items() if record_split(CONFIG, i) == "train")
     pictures = []
     for flip in (False, True):
         config = replace(CONFIG, canvas=replace(CANVAS, flip=flip), copies=8)
-        maker = ExampleMaker(config, Digits.prepare(None))
-        pictures.append([maker.make(entry).record.picture().tobytes() for _, entry in entries_of(config, item)])
+        builder = RecordBuilder(config, Digits.prepare(None))
+        pictures.append([builder.build(entry).record.picture().tobytes() for _, entry in entries_of(config, item)])
     assert pictures[0] != pictures[1]
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full: one line that says so, and nothing that looks whole."""
+"""A full disk gives one line that says so, and nothing that looks whole."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import pytest
 
 from beam_jobs.job import storage
 from pipeline.errors import UserError
-from tests.beam_jobs.record_job import checksums, complaint, make_set, receipts, run_command
+from tests.beam_jobs.record_job import checksums, make_records, make_set, receipts
+from tests.commands import complaint
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 256 KiB, where this user may mount one."""
+    """A disk of 256 KiB, if this user may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], capture_output=True)
@@ -28,10 +29,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
-@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+@pytest.mark.parametrize("mode", ["in_memory", pytest.param("multi_processing", marks=pytest.mark.long)])
 def test_a_small_disk(mode: str, small_disk: Path) -> None:
     records = small_disk / "records"
-    line = complaint(run_command(f"--records={records}", "--limit=40", "--workers=2", f"--running_mode={mode}"))
+    line = complaint(make_records(f"--records={records}", "--limit=40", "--workers=2", f"--running_mode={mode}"))
     assert line.startswith(f"cannot write {records}") and "no space left; free some space" in line
     assert not (records / "manifest.json").exists() and len(receipts(records)) < 12
     assert not list(records.glob(".*"))

@@ -1,4 +1,4 @@
-"""What stands in a record set: the right pictures in the right shards, with targets as brute force finds them."""
+"""What a record set holds: the right pictures in the right shards, with the targets that brute force finds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Located = tuple[str, int, Record]  # split, shard, record
 
 @pytest.fixture(scope="module")
 def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set of 72 small pictures; its folder lies beside their source."""
+    """A set of 72 small pictures, in a folder beside their source."""
     place = tmp_path_factory.mktemp("cifar10")
     source = Cifar10.prepare(str(cifar10_files.write_cifar10(place)))
     make_set(place / "records", CIFAR10, source=source)
@@ -34,16 +34,14 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set of digits, one or two a picture."""
-    records = tmp_path_factory.mktemp("digits")
-    make_set(records)
-    return records
+def digits(made: Path) -> Path:
+    """A set of digits, one or two per picture."""
+    return made
 
 
 @pytest.fixture(params=["cifar10", "digits"])
 def located(request: pytest.FixtureRequest) -> list[Located]:
-    """All records of either set."""
+    """All records of each set."""
     return list(read_shards(request.getfixturevalue(request.param)))
 
 

@@ -1,8 +1,9 @@
-"""A second run: what holds is kept, what does not is made again, and a new set replaces the old one whole."""
+"""A second run keeps what is whole, makes the rest again, and replaces an old set only as a whole."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,26 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.job.record_folder import OWNER, RecordFolder, own_folder
+from beam_jobs.job.attempt import OWNER
+from beam_jobs.job.record_folder import RecordFolder, own_folder
 from pipeline.errors import UserError
 from pipeline.records.manifest import Manifest, load_manifest
-from tests.beam_jobs.record_job import DIGITS, checksums, make_set, output, receipts, run_command
+from tests.beam_jobs.record_job import DIGITS, checksums, make_records, make_set, receipts
+from tests.commands import output
 
 SHARDS = 7  # of the small set
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished set; tests work on copies."""
-    records = tmp_path_factory.mktemp("made")
-    make_set(records)
-    return records
-
-
-@pytest.fixture
-def records(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(made, tmp_path / "records"))
 
 
 def first_shard(records: Path) -> Path:
@@ -44,15 +33,15 @@ def flip_a_bit(path: Path) -> None:
 
 def test_nothing_to_do(records: Path) -> None:
     before = checksums(records)
-    assert make_set(records) == SHARDS
+    assert make_set(records).kept == SHARDS
     assert checksums(records) == before
 
 
 def test_the_command_says_what_it_kept(tmp_path: Path) -> None:
     flags = [f"--records={tmp_path}", "--limit=4", "--running_mode=in_memory"]
-    assert "kept" not in output(run_command(*flags))
+    assert "kept" not in output(make_records(*flags))
     before = checksums(tmp_path)
-    assert "12 of 12 shards were there already, with receipts that hold; kept" in output(run_command(*flags))
+    assert "12 of 12 shards were there already, whole and with their receipts; kept" in output(make_records(*flags))
     assert checksums(tmp_path) == before
 
 
@@ -92,13 +81,13 @@ def foreign_receipt(records: Path) -> None:
 def test_what_is_damaged_is_made_again(damage: Callable[[Path], None], records: Path, made: Path) -> None:
     damage(records)
     assert checksums(records) != checksums(made)
-    assert make_set(records) == SHARDS - 1
+    assert make_set(records).kept == SHARDS - 1
     assert checksums(records) == checksums(made)
 
 
 def test_a_lost_manifest_costs_no_shard(records: Path, made: Path) -> None:
     (records / "manifest.json").unlink()
-    assert make_set(records) == SHARDS
+    assert make_set(records).kept == SHARDS
     assert checksums(records) == checksums(made)
 
 
@@ -113,7 +102,7 @@ def test_the_old_set_is_whole_until_the_new_manifest_is_there(records: Path, mon
 
     write_manifest = RecordFolder.write_manifest
     monkeypatch.setattr(RecordFolder, "write_manifest", look)
-    assert make_set(records, replace(DIGITS, seed=1)) == 0
+    assert make_set(records, replace(DIGITS, seed=1)).kept == 0
     new = load_manifest(str(records))
     named = {shard.name for shards in new.shards.values() for shard in shards}
     assert new.fingerprint != old.fingerprint
@@ -131,11 +120,42 @@ def test_files_of_others_stay(records: Path) -> None:
 def test_what_a_dead_job_left_is_swept_away(records: Path, made: Path) -> None:
     left = records / ".attempt-0123456789ab"
     left.mkdir()
+    (left / OWNER).write_text(json.dumps({"pid": 1, "fingerprint": "0" * 16}))
     (left / "train-x.tfrecord.1").write_bytes(b"half a shard")
     (records / ".lock").write_bytes(b"")
     make_set(records)
     assert checksums(records) == checksums(made)
     assert not left.exists()
+
+
+def test_only_folders_of_jobs_are_swept_away(records: Path) -> None:
+    job = {"pid": 1, "fingerprint": "0" * 16}
+    owners = {
+        ".attempt-mine": json.dumps(job),  # no name that a job gives
+        ".attempt-000000000001": "mine",
+        ".attempt-000000000002": json.dumps({"name": "mine"}),
+        ".attempt-000000000003": "[" * 100_000,
+        ".attempt-000000000004": None,  # the file is somebody's, without an owner
+    }
+    for name, owner in owners.items():
+        (records / name).mkdir()
+        (records / name / "data").write_text("mine")
+        if owner is not None:
+            (records / name / OWNER).write_text(owner)
+    os.mkfifo(records / ".attempt-000000000005")
+    (records / ".attempt-000000000006").symlink_to(records / ".attempt-mine")
+    for number, owner in ((7, None), (8, ""), (9, json.dumps(job))):  # of jobs killed as they began
+        begun = records / f".attempt-00000000000{number}"
+        begun.mkdir()
+        if owner is not None:
+            (begun / OWNER).write_text(owner)
+    half_deleted = records / ".attempt-00000000000a-01234567"
+    half_deleted.mkdir()
+    (half_deleted / OWNER).write_text(json.dumps(job))
+    make_set(records)
+    left = {path.name for path in records.glob(".attempt-*")}
+    assert left == {*owners, ".attempt-000000000005", ".attempt-000000000006"}
+    assert all((records / name / "data").read_text() == "mine" for name in owners)
 
 
 def test_an_attempt_that_outlived_its_job_commits_nothing(records: Path, made: Path) -> None:

@@ -1,4 +1,4 @@
-"""Counts of a shard, however many examples it has."""
+"""Statistics of a shard, however many records it has."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_hand_made_shard() -> None:
 
 
 @pytest.mark.parametrize("examples", [0, 1, 255, 256, 257, 700])
-def test_many_examples_count_as_they_do_one_by_one(examples: int) -> None:
+def test_many_records_count_as_they_do_one_by_one(examples: int) -> None:
     rng = np.random.default_rng(examples)
     together, alone = ShardStatistics(3, ANCHORS, 0.5), [ShardStatistics(3, ANCHORS, 0.5).summary()]
     for _ in range(examples):

@@ -1,4 +1,4 @@
-"""Workers start without TensorFlow: looked up where the work is done, in processes of their own."""
+"""Worker processes do not load TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import os
 from pathlib import Path
 
 from tests.beam_jobs.modules_source import ModulesSource
-from tests.beam_jobs.record_job import DIGITS, local_pipeline, make_set
+from tests.beam_jobs.record_job import DIGITS, make_set
 
 
 def test_workers_never_load_tensorflow(tmp_path: Path) -> None:
     told = tmp_path / "told"
     told.mkdir()
-    make_set(
-        tmp_path / "records", DIGITS, source=ModulesSource(str(told)), pipeline=local_pipeline("multi_processing", 2)
-    )
+    source = ModulesSource(str(told))
+    make_set(tmp_path / "records", DIGITS, source=source, mode="multi_processing", workers=2)
     workers = {path.stem: json.loads(path.read_text()) for path in told.iterdir()}
     assert workers and str(os.getpid()) not in workers
     for modules in workers.values():

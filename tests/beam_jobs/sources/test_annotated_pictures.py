@@ -1,4 +1,4 @@
-"""Sources whose pictures have boxes of their own: fitted to the canvas, and no bad one dropped in silence."""
+"""Pictures with boxes of their own are fitted to the canvas, and no bad one is dropped silently."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from beam_jobs.job.coverage import measure_coverage
 from beam_jobs.sources.source import Item, SourceBox
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.annotated_pictures import CLASSES, AnnotatedPictures, write_pictures
+from tests.beam_jobs.picture_source import CLASSES, PictureSource, write_pictures
 from tests.beam_jobs.record_job import DIGITS, make_set, read_shards
 
-CONFIG = replace(DIGITS, source="annotated", limit=None, copies=2, canvas=replace(DIGITS.canvas, flip=True))
+CONFIG = replace(DIGITS, source="pictures", limit=None, copies=2, canvas=replace(DIGITS.canvas, flip=True))
 
 
 def rejected(records: Path) -> list[dict[str, str]]:
@@ -25,7 +25,7 @@ def rejected(records: Path) -> list[dict[str, str]]:
 
 
 def test_boxes_lie_where_the_objects_are(tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 20)
+    source = write_pictures(tmp_path / "pictures", 20, split="train")
     make_set(tmp_path / "records", CONFIG, source=source)
     size = CONFIG.canvas.size
     seen = flipped = 0
@@ -101,7 +101,7 @@ def test_a_picture_without_objects_is_a_record_too(tmp_path: Path) -> None:
 
 
 def test_coverage_names_the_boxes_that_no_anchor_fits(tmp_path: Path) -> None:
-    source = AnnotatedPictures(str(tmp_path))
+    source = PictureSource(str(tmp_path))
     write_pictures(tmp_path, 1)
     thin = tuple(SourceBox(5, 2, 9, 54, "square") for _ in range(3))
     source.listed = [Item("test", "thin", "00000.jpg", boxes=thin)]

@@ -1,16 +1,15 @@
-"""Batch files are pickles from the network: nothing in them may run, and what is wrong is named."""
+"""Batch files are pickles from the network: nothing in them runs, and what is wrong is named."""
 
 from __future__ import annotations
 
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from beam_jobs.sources import cifar10_pickle
 from beam_jobs.sources.cifar10 import Cifar10
 from beam_jobs.sources.cifar10_pickle import load_batch, load_pickle
 from pipeline.errors import UserError
@@ -72,10 +71,12 @@ def test_no_command_runs(protocol: int, path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["os system", "builtins eval", "builtins exec", "builtins getattr", "__builtin__ eval", "subprocess Popen",
-     "numpy load", "numpy fromfile", "numpy.core.multiarray fromfile", "pickle loads", "copyreg _reconstructor",
-     "beam_jobs.sources.cifar10_pickle load_pickle", "numpy core.multiarray._reconstruct.__globals__"],
-)  # fmt: skip
+    [
+        *("os system", "builtins eval", "builtins exec", "builtins getattr", "__builtin__ eval", "subprocess Popen"),
+        *("numpy load", "numpy fromfile", "numpy.core.multiarray fromfile", "pickle loads", "copyreg _reconstructor"),
+        *("beam_jobs.sources.cifar10_pickle load_pickle", "numpy core.multiarray._reconstruct.__globals__"),
+    ],
+)
 @pytest.mark.parametrize("opcodes", [b"c%b\n%b\n", b"(i%b\n%b\n", b"\x8c%c%b\x8c%c%b\x93"])
 def test_no_other_name_is_known(name: str, opcodes: bytes, path: Path) -> None:
     module, attribute = (part.encode() for part in name.split())
@@ -109,7 +110,7 @@ def test_known_names_cannot_be_bent(path: Path) -> None:
         dictionary({"data": array(PIXELS, 2)}),
         dictionary({"labels": listing([number(1)] * 2)}),
     ],
-)  # fmt: skip
+)
 def test_shapes_that_do_not_hold(what: bytes, path: Path) -> None:
     assert "must hold" in refusal(path, what)
 
@@ -146,42 +147,6 @@ def test_not_a_pickle(path: Path) -> None:
         refusal(path, content)
 
 
-def doubled(times: int, first: bytes, twice: bytes) -> bytes:
-    """The opcodes of a container of two that holds one of two, and so on, the same object each time."""
-    return first + b"".join(b"q%c" % n + twice.replace(b"@", b"h%c" % n) for n in range(times))
-
-
-NESTED_LIST, NESTED_TUPLE = doubled(60, b"]", b"0](@@e"), doubled(60, b")", b"@\x86")
-# Each is small and asks for gigabytes, for more steps than there is time, or for more stack than there is.
-BOMBS = {
-    "a memo of 2^32 places": b"\x80\x02Nr\xff\xff\xff\xff.",
-    "a memo of 2^40 places": b"Np1099511627776\n.",
-    "a string of 2^62 bytes": b"\x80\x04\x8e" + (2**62).to_bytes(8, "little") + b"x.",
-    "a string of 64 GiB": b"\x80\x04\x8e" + (2**36).to_bytes(8, "little") + b"x.",
-    "a frame of 64 GiB": b"\x80\x04\x95" + (2**36).to_bytes(8, "little") + b"}.",
-    "lists in lists, as a label": dictionary({"data": array(PIXELS, 2), "labels": listing([number(1), NESTED_LIST])}),
-    "lists in lists, as a shape": dictionary(
-        {"labels": listing([]), "data": b"cnumpy\nndarray\n)\x81(K\x01" + NESTED_LIST + b"NI00\nNtb"}
-    ),
-    "lists in lists, as class names": dictionary({"label_names": NESTED_LIST}),
-    "tuples in tuples, as a key": b"}" + NESTED_TUPLE + b"Ns.",
-    "a million tuples, as a key": b"})" + b"\x85" * 1_000_000 + b"Ns.",
-}
-
-
-@pytest.mark.parametrize("bomb", BOMBS)
-def test_bombs(bomb: str, path: Path) -> None:
-    path.write_bytes(BOMBS[bomb])
-    program = (
-        "import resource, sys; from pathlib import Path; resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2);"
-        "from beam_jobs.sources.cifar10_pickle import load_batch; load_batch(Path(sys.argv[1]))"
-    )
-    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 1, done
-    assert f"UserError: {path}" in done.stderr.splitlines()[-1]
-    assert len(done.stderr) < 5000
-
-
 def test_meta_data_that_names_no_ten_classes(tmp_path: Path) -> None:
     folder = write_cifar10(tmp_path)
     (folder / "batches.meta").write_bytes(dictionary({"label_names": listing([text("cat")])}))
@@ -196,7 +161,7 @@ def test_every_file_is_checked_before_the_job_begins(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="test_batch must be a CIFAR-10 batch file"):
         Cifar10.prepare(str(tmp_path))
     (folder / "test_batch").unlink()
-    with pytest.raises(UserError, match="test_batch must be there, got no such file"):
+    with pytest.raises(UserError, match="test_batch is missing"):
         Cifar10.prepare(str(tmp_path))
 
 
@@ -204,3 +169,8 @@ def test_a_dictionary_is_needed(path: Path) -> None:
     path.write_bytes(b"\x80\x02].")
     with pytest.raises(UserError, match="it holds a list, not a dictionary"):
         load_pickle(path)
+
+
+def test_a_file_that_is_too_large(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar10_pickle, "MAX_FILE_BYTES", 1000)
+    assert "it has more than 1000 bytes" in refusal(path, batch([3, 4], PIXELS))

@@ -17,12 +17,12 @@ CLASSES = ("circle", "square")
 
 
 @dataclass
-class AnnotatedPictures:
-    """Pictures in a folder, and their items as the test wants them."""
+class PictureSource:
+    """Pictures in a folder, and whatever items a test lists."""
 
     folder: str
     listed: list[Item] = field(default_factory=list)
-    name: str = "annotated"
+    name: str = "pictures"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class AnnotatedPictures:
 
 
 def write_picture(path: Path, number: int) -> tuple[SourceBox, ...]:
-    """Writes a picture of a bright square and a circle on noise (PNG or JPEG by name). -> its boxes, pixels."""
+    """Draws a bright square and a circle on noise, as PNG or JPEG by the path's name. Returns their boxes, pixels."""
     noise = np.random.Generator(np.random.Philox(key=number))
     height, width = 60 + number % 5 * 10, 60 + number % 7 * 10
     picture = noise.integers(0, 60, (height, width, 3), np.uint8)
@@ -56,11 +56,13 @@ def write_picture(path: Path, number: int) -> tuple[SourceBox, ...]:
     )
 
 
-def write_pictures(folder: Path, count: int, split: str = "train") -> AnnotatedPictures:
-    """A folder of pictures and the source that reads them."""
+def write_pictures(folder: Path, count: int, split: str | None = None) -> PictureSource:
+    """Makes a folder of pictures and the source that reads them. Without a split, every fifth picture is for test."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = AnnotatedPictures(str(folder))
+    source = PictureSource(str(folder))
     for number in range(count):
         name = f"{number:05d}.{'png' if number % 2 else 'jpg'}"
-        source.listed.append(Item(split, f"{number:05d}", name, boxes=write_picture(folder / name, number)))
+        boxes = write_picture(folder / name, number)
+        of_split = split or ("train" if number % 5 else "test")
+        source.listed.append(Item(of_split, f"{number:05d}", name, boxes=boxes))
     return source

@@ -1,0 +1,41 @@
+"""Alters a record set, and every checksum with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from beam_jobs.job.receipt import parse_receipt
+from pipeline.records.manifest import Shard, load_manifest
+from pipeline.records.record import Record, decode_record, encode_record
+from pipeline.records.tfrecord import frame, read_frames
+
+
+def forge(records: Path, alter: Callable[[list[Record]], list[Record]]) -> str:
+    """Alters the records of the first shard. Returns its name."""
+    return forge_bytes(records, lambda before: [encode_record(r) for r in alter([decode_record(b) for b in before])])
+
+
+def forge_bytes(records: Path, alter: Callable[[list[bytes]], list[bytes]]) -> str:
+    """Alters the serialized records of the first shard. Returns its name."""
+    manifest = load_manifest(str(records))
+    old = manifest.shards["train"][0]
+    with (records / old.name).open("rb") as file:
+        after = alter(list(read_frames(file, old.bytes)))
+    data = b"".join(frame(record) for record in after)
+    (records / old.name).write_bytes(data)
+    new = Shard(old.name, len(after), len(data), hashlib.sha256(data).hexdigest())
+    shards = {**manifest.shards, "train": (new, *manifest.shards["train"][1:])}
+    (records / "manifest.json").write_text(replace(manifest, shards=shards).to_json())
+    path = records / "receipts" / old.name.replace(".tfrecord", ".json")
+    receipt = parse_receipt(path.read_bytes())
+    assert receipt is not None
+    path.write_bytes(replace(receipt, shard=new).to_json())
+    return old.name
+
+
+def second(change: Callable[[Record], Record]) -> Callable[[list[Record]], list[Record]]:
+    """Changes only the record of index 1."""
+    return lambda records: [records[0], change(records[1]), *records[2:]]
