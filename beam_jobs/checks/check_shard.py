@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config.records_config import SPLITS
+from pipeline.errors import printable
 from pipeline.files import file_sha256, open_regular
 from pipeline.geometry.targets import encode_targets
-from pipeline.records.check_record import record_faults
+from pipeline.records.check_record import box_faults, record_faults
 from pipeline.records.keys import chosen, hash63
 from pipeline.records.manifest import Manifest, Shard
 from pipeline.records.record import Record, decode_record, encode_record
@@ -102,11 +103,11 @@ class _Records:
         except ValueError as error:
             self.add(f"{where}: {error}")
             return
-        where += f" ({record.key})"
+        where += f" ({printable(record.key)})"
         faults = list(record_faults(record, self._check.manifest, self._check.split))
         for fault in (*faults, *self._storage_faults(record, serialized)):
             self.add(f"{where}: {fault}")
-        if not faults and self._is_chosen(record.key):  # otherwise its boxes may be impossible to match
+        if not any(box_faults(record, self._check.manifest.background)) and self._is_chosen(record.key):
             self.matched += 1
             for fault in target_faults(self._check.manifest, record):
                 self.add(f"{where}: {fault}")
@@ -118,7 +119,7 @@ class _Records:
         """What is wrong with where and how a record is stored."""
         order = (hash63(record.key), record.key)
         if order <= self._last:
-            yield f"must come after {self._last[1]}, by the hash of its key, and only once"
+            yield f"must come after {printable(self._last[1])}, by the hash of its key, and only once"
         self._last = order
         if (number := order[0] % len(self._check.manifest.shards[self._check.split])) != self._check.number:
             yield f"key must be in shard {number} by its hash, got shard {self._check.number}"

@@ -14,11 +14,21 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipeline.errors import UserError
-from pipeline.reader.parsing import BROKEN_RECORD, parse_evaluation_batch, parse_keys, parse_training_batch
-from pipeline.records.manifest import WAY_OUT, Manifest, Shard, check_shards, load_manifest
+from pipeline.reader.parsing import parse_evaluation_batch, parse_keys, parse_training_batch
+from pipeline.records.manifest import Manifest, Shard, check_shards, load_manifest
+from pipeline.records.read_records import read_records
 
 # Nothing here needs AutoGraph, and its conversion would take seconds at every start.
 without_autograph = tf.autograph.experimental.do_not_convert
+
+# What TensorFlow raises for a broken record: UnicodeDecodeError where it quotes the record's bytes in a message.
+_MET_READING = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    UnicodeDecodeError,
+)
+_READING = "Iterator"  # in every message of an input pipeline: the operation that asked for the batch
 
 SHUFFLE_BYTES = 128 << 20  # of records in the shuffle buffer, at most
 
@@ -110,7 +120,7 @@ def keys_of_step(manifest: Manifest, *, batch: int, seed: int, step: int, reader
     for index in range(readers):
         own = Reader(index, readers)
         serialized = _serialized_batches(manifest, batch=batch, seed=seed, start_step=step, reader=own)
-        keys += [key.decode() for records in serialized.take(1) for key in parse_keys(records).numpy()]
+        keys += [key.decode(errors="replace") for records in serialized.take(1) for key in parse_keys(records).numpy()]
     return keys
 
 
@@ -164,17 +174,18 @@ def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int
 
 @contextmanager
 def named_read_errors(manifest: Manifest, split: str) -> Iterator[None]:
-    """Turns TensorFlow's error about a broken record, met inside, into a `UserError` that names the shard."""
+    """Turns TensorFlow's error about a record, raised inside, into a `UserError` that names shard, record and feature.
+
+    To find the record it reads the whole split again, without TensorFlow.
+    """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        check_shards(load_manifest(manifest.folder), split)  # raises where a file is gone or was altered
-        message = str(error.message)
-        if BROKEN_RECORD in message or "parse" in message:
-            found = message[max(0, message.find(BROKEN_RECORD)) :].splitlines()[0]
-            raise UserError(f"{manifest.folder}: every {split} record must parse, got one that does not "
-                            f"({found}); {WAY_OUT}") from None  # fmt: skip
-        raise
+    except _MET_READING as error:
+        check_shards(load_manifest(manifest.folder), split)
+        if _READING in str(error) or isinstance(error, UnicodeDecodeError):
+            for _ in read_records(manifest, split):
+                pass
+        raise  # the records are as they should be
 
 
 def _options() -> tf.data.Options:

@@ -33,7 +33,7 @@ def record_faults(record: Record, manifest: Manifest, split: str) -> Iterator[st
     if record.format != picture_format:
         yield f"{features.FORMAT} must be {picture_format}, got {record.format}"
     yield from _picture_faults(record, size, picture_format)
-    yield from _box_faults(record, manifest.background)
+    yield from box_faults(record, manifest.background)
     yield from _target_faults(record, len(manifest.anchors))
 
 
@@ -50,7 +50,8 @@ def _picture_faults(record: Record, size: int, picture_format: str) -> Iterator[
         yield f"{features.ENCODED}: {error}"
 
 
-def _box_faults(record: Record, classes: int) -> Iterator[str]:
+def box_faults(record: Record, classes: int) -> Iterator[str]:
+    """What is wrong with a record's boxes and labels; of one without such faults, the boxes can be matched."""
     boxes, labels = record.boxes, record.labels
     name = features.BOX_SIDES[0].rpartition("/")[0]
     if not (np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all()):

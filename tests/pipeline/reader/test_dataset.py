@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from pipeline.reader.dataset import (
 )
 from pipeline.reader.parsing import IGNORED
 from pipeline.records.manifest import Manifest
-from pipeline.records.record import Record
+from pipeline.records.record import Record, encode_record
+from pipeline.records.tf_example import decode_example, encode_example
 from tests.record_sets import TINY, make_records, with_format, write_record_set
 
 
@@ -195,20 +196,66 @@ def test_a_shard_that_goes_away_is_named(tmp_path: Path) -> None:
         batches(evaluation_batches(manifest, "test", batch=4), 6)
 
 
-def test_records_that_contradict_the_manifest_are_refused(tmp_path: Path) -> None:
-    config = replace(TINY, shards=ShardCounts(train=1, val=1, test=1))
-    good = make_records(config, "train", 4)
-    targets = replace(good[2].targets, ignored=np.array([100_000], np.int64))
-    window = replace(good[2].window, xmin=63)
-    short = good[2].encoded[:-3]
-    for number, bad in enumerate(
-        [replace(good[2], targets=targets), replace(good[2], window=window), replace(good[2], encoded=short)]
-    ):
-        manifest = write_record_set(
-            tmp_path / str(number), config=config, records={"train": [*good, bad], "val": [], "test": []}
-        )
-        with (
-            pytest.raises(UserError, match=r"every train record must parse.*record must hold"),
-            named_read_errors(manifest, "train"),
-        ):
+ONE_SHARD = replace(TINY, shards=ShardCounts(train=1, val=1, test=1))
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def set_with_one_altered(folder: Path, split: str, change: Change, picture_format: str = "raw") -> Manifest:
+    """A record set with honest checksums, and one feature altered in the third record of a split."""
+    config = with_format(ONE_SHARD, picture_format)
+    serialized = [encode_record(record) for record in make_records(config, split, 5)]
+    features: dict[str, Any] = decode_example(serialized[2])
+    change(features)
+    serialized[2] = encode_example(features)
+    return write_record_set(folder, config=config, train=5, val=1, test=5, serialized={split: serialized})
+
+
+def read_all(manifest: Manifest, split: str) -> None:
+    with named_read_errors(manifest, split):
+        if split == "train":
             batches(training_batches(manifest, batch=5, seed=0), 1)
+        else:
+            batches(evaluation_batches(manifest, split, batch=2), 3)
+
+
+def bad_class(features: dict[str, Any]) -> None:
+    features["target/class"] = features["target/class"] + 999
+
+
+def bad_box(features: dict[str, Any]) -> None:
+    features["image/object/bbox/ymin"] = features["image/object/bbox/ymin"] * np.float32("nan")
+
+
+def bad_picture(features: dict[str, Any]) -> None:
+    features["image/encoded"] = [b"\x89PNG"]
+
+
+def bad_kind(features: dict[str, Any]) -> None:
+    features["image/window"] = [b"window"]
+
+
+@pytest.mark.parametrize(
+    ("split", "feature", "change", "picture_format"),
+    [
+        ("train", "target/class must", bad_class, "raw"),
+        ("train", "image/encoded: png picture must", bad_picture, "png"),
+        ("train", "image/window must", bad_kind, "raw"),
+        ("test", "image/object/bbox must", bad_box, "raw"),
+    ],
+)
+def test_a_record_that_contradicts_the_manifest_is_named(
+    split: str, feature: str, change: Change, picture_format: str, tmp_path: Path
+) -> None:
+    manifest = set_with_one_altered(tmp_path, split, change, picture_format)
+    with pytest.raises(UserError) as refused:
+        read_all(manifest, split)
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path / manifest.shards[split][0].name}: record 2: {feature}"), message
+    assert "\n" not in message and len(message) < 1000
+
+
+def test_an_error_that_is_not_of_the_records_stays_what_it_is(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), named_read_errors(manifest, "train"):
+        raise tf.errors.InvalidArgumentError(None, None, "mine, of an Iterator")
