@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 
 from pipeline.config.run_config import Config
-from pipeline.errors import UserError
+from pipeline.errors import UserError, printable
 
 
 def config_names() -> list[str]:
@@ -24,8 +24,8 @@ def load_config(name: str) -> Config:
         config = importlib.import_module(f"configs.{name}").CONFIG
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    except Exception as error:  # the file is the user's: it may raise anything
-        raise UserError(f"{where} must define a CONFIG, got {type(error).__name__}: {error}") from None
+    except (Exception, SystemExit) as error:  # the file is the user's: it may raise anything
+        raise UserError(f"{where} must define a CONFIG, got {type(error).__name__}: {printable(str(error))}") from None
     if not isinstance(config, Config):
         raise UserError(f"the CONFIG of {where} must be a Config, got {type(config).__name__}")
     if config.name != name:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import re
 import reprlib
 import sys
+import tempfile
+import traceback
+import unicodedata
 from collections.abc import Callable
 
 from absl import app, flags
+
+_FIRST_LINE = 300  # characters of a library's message
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 100
@@ -52,8 +59,19 @@ def disk_error(error: OSError) -> UserError | None:
     return None
 
 
+def printable(text: str) -> str:
+    """Text from files and names as a terminal may show it: on one line, with control characters escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
+
+
 def run_command(main: Callable[[], None]) -> None:
-    """Runs an absl command. A `UserError` becomes one line on standard error and exit status 1."""
+    """Runs an absl command. An error becomes one line on standard error and exit status 1.
+
+    The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
+    environment every error shows its traceback.
+    """
 
     def guarded(argv: list[str]) -> int:
         try:
@@ -61,18 +79,17 @@ def run_command(main: Callable[[], None]) -> None:
                 raise UserError(f"arguments must be --flags, got {' '.join(argv[1:])!r}; see --help")
             main()
             return 0
-        except UserError as error:
-            message = str(error)
+        except app.UsageError:
+            raise
         except KeyboardInterrupt:
             message = "interrupted; run the same command again to go on"
-        except (FileExistsError, NotADirectoryError) as error:
-            message = f"{error.filename} must be a folder, or not there yet, got a file"
-        except IsADirectoryError as error:
-            message = f"{error.filename2 or error.filename} must be a file, got a folder"
-        except OSError as error:
-            message = str(disk_error(error) or error)
-        sys.stdout.flush()
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        except Exception as error:
+            message = _told(error)
+            if os.environ.get("PREMATCH_TRACEBACK") == "1":
+                traceback.print_exc()
+        with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
+            sys.stdout.flush()
+        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
         return 1
 
     def parse(argv: list[str]) -> list[str]:
@@ -82,7 +99,7 @@ def run_command(main: Callable[[], None]) -> None:
         except flags.Error as error:
             missing = r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
             message = re.sub(missing, r"--\1 must be given", " ".join(str(error).split()))
-            print(f"error: {message}; see --help", file=sys.stderr, flush=True)
+            print(f"error: {printable(message)}; see --help", file=sys.stderr, flush=True)
             sys.exit(1)
 
     app.run(guarded, flags_parser=parse)
@@ -90,3 +107,40 @@ def run_command(main: Callable[[], None]) -> None:
 
 def _asks_for_help(argv: list[str]) -> bool:
     return any(argument.lstrip("-").partition("=")[0] in ("help", "helpfull", "helpshort") for argument in argv[1:])
+
+
+def _told(error: Exception) -> str:
+    """What the user reads about an error that ended a command."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename:
+        return f"{error.filename} must be a folder, or not there yet, got a file"
+    if isinstance(error, IsADirectoryError) and (path := error.filename2 or error.filename):
+        return f"{path} must be a file, got a folder"
+    if isinstance(error, OSError):
+        return str(disk_error(error) or error)
+    kind = type(error).__name__
+    lines = str(error).split("\n", 1)
+    what = f"{kind}: {lines[0][:_FIRST_LINE]}" if lines[0] else kind
+    return f"the command failed unexpectedly: {what}; {_kept_traceback(error)}"
+
+
+def _kept_traceback(error: Exception) -> str:
+    """Writes an error's traceback to a file of its own, or to standard error if no folder can be written.
+
+    Returns the words that say where it is.
+    """
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="prematch-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write(f"{sys.version}\n{sys.argv}\n{text}")
+    except OSError:
+        print(text, file=sys.stderr)
+        return "its traceback is above"
+    return f"the traceback is in {log.name}"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

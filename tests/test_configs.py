@@ -39,6 +39,8 @@ def test_a_copy_with_a_name_of_its_own(folder: Path) -> None:
     [
         ("bad_syntax", "CONFIG = (", r"^configs/bad_syntax.py must define a CONFIG, got SyntaxError: .*line 1"),
         ("no_config", "", r"^configs/no_config.py must define a CONFIG, got AttributeError: .*'CONFIG'"),
+        ("leaves", "raise SystemExit(3)", r"^configs/leaves.py must define a CONFIG, got SystemExit: 3$"),
+        ("control", "raise ValueError('a\\n\\x1b[2J')", r"^configs/control.py must .*got ValueError: a\\n\\x1b\[2J$"),
         ("a_number", "CONFIG = 1", r"^the CONFIG of configs/a_number.py must be a Config, got int"),
         (
             "same_name",

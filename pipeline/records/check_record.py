@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.errors import printable
 from pipeline.records import record as features
 from pipeline.records.manifest import Manifest
 from pipeline.records.picture_codec import decode_picture
@@ -26,12 +27,12 @@ def record_faults(record: Record, manifest: Manifest, split: str) -> Iterator[st
     """What contradicts the manifest in a record, one sentence for each fault; each begins with the feature's name."""
     size, picture_format = manifest.canvas_size, manifest.config.picture_format
     if not record.key.startswith(f"{split}/{record.source_id}/"):
-        yield f"{features.KEY} must be {split}/{record.source_id}/<copy>, got {record.key}"
+        yield f"{features.KEY} must be {split}/{printable(record.source_id)}/<copy>, got {printable(record.key)}"
     for name, pixels in ((features.HEIGHT, record.height), (features.WIDTH, record.width)):
         if pixels != size:
             yield f"{name} must be {size}, got {pixels}"
     if record.format != picture_format:
-        yield f"{features.FORMAT} must be {picture_format}, got {record.format}"
+        yield f"{features.FORMAT} must be {picture_format}, got {printable(record.format)}"
     yield from _picture_faults(record, size, picture_format)
     yield from box_faults(record, manifest.background)
     yield from _target_faults(record, len(manifest.anchors))
