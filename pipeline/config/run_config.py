@@ -18,7 +18,7 @@ MAX_WEIGHT = 1e6  # of a part of the loss
 MAX_BATCH = 1_000_000
 MAX_EPOCHS = 1_000_000
 MAX_STEPS = 10**9
-MAX_RATE = 1e6
+MAX_RATE = 1e30  # well inside of float32
 MAX_DETECTIONS = 100_000
 MAX_CUTOUTS = 10_000
 
