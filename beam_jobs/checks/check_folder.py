@@ -9,9 +9,10 @@ from pathlib import Path
 from beam_jobs.job.receipt import Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
 from beam_jobs.job.record_folder import RECEIPTS
 from beam_jobs.job.shard_statistics import add_up
+from pipeline.config.plain import JSON_BYTES
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError
-from pipeline.files import read_regular
+from pipeline.files import file_sha256, read_regular
 from pipeline.records.manifest import MANIFEST, REJECTED, WAY_OUT, Manifest, parse_manifest
 
 
@@ -25,7 +26,7 @@ def check_files(folder: str) -> tuple[Manifest, list[str]]:
     """
     path = Path(folder) / MANIFEST
     try:
-        text = read_regular(path)
+        text = read_regular(path, limit=JSON_BYTES)
     except OSError as error:
         way_out = f"make a record set with `make records CONFIG=... RECORDS={folder}`"
         raise UserError(f"{path} cannot be read: {error.strerror or error}; {way_out}") from None
@@ -48,7 +49,7 @@ def check_receipts(manifest: Manifest) -> list[str]:
         for shard in manifest.shards[split]:
             name = f"{RECEIPTS}/{receipt_name(shard.name)}"
             try:
-                text = read_regular(Path(manifest.folder) / name)
+                text = read_regular(Path(manifest.folder) / name, limit=JSON_BYTES)
             except OSError as error:
                 findings.append(f"{name}: cannot be read: {error.strerror or error}")
                 continue
@@ -78,10 +79,10 @@ def _check_sums(manifest: Manifest, receipts: dict[str, list[Receipt]]) -> list[
 
 def _check_rejected(manifest: Manifest) -> list[str]:
     try:
-        text = read_regular(Path(manifest.folder) / REJECTED)
+        digest = file_sha256(Path(manifest.folder) / REJECTED)
     except OSError as error:
         return [f"{REJECTED}: cannot be read: {error.strerror or error}"]
-    if hashlib.sha256(text).hexdigest() != manifest.rejected["sha256"]:
+    if digest != manifest.rejected["sha256"]:
         return [f"{REJECTED}: must have the SHA-256 {manifest.rejected['sha256']}, got another"]
     return []
 

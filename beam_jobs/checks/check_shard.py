@@ -16,10 +16,11 @@ from pipeline.geometry.targets import encode_targets
 from pipeline.records.check_record import box_faults, record_faults
 from pipeline.records.keys import chosen, hash63
 from pipeline.records.manifest import Manifest, Shard
-from pipeline.records.record import Record, decode_record, encode_record
+from pipeline.records.record import LABEL, Record, decode_record, encode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
 
-MAX_FINDINGS = 1000  # of a shard; more are only counted
+MAX_FINDINGS = 1000  # of a shard: one more is never news
+MAX_PAIRS = 20_000_000  # of a box and an anchor in one record: each takes about 50 bytes while it is matched
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,9 @@ class _Records:
 
 def target_faults(manifest: Manifest, record: Record) -> Iterator[str]:
     """Where the targets differ from a new matching of the record's own boxes."""
+    if (pairs := len(record.boxes) * len(manifest.anchors)) > MAX_PAIRS:
+        yield f"{LABEL} must be few enough to be matched: {MAX_PAIRS} pairs with anchors, got {pairs}"
+        return
     fresh, _ = encode_targets(record.boxes, record.labels, anchors=manifest.anchors, matching=manifest.matching)
     for field in dataclasses.fields(fresh):
         expected, got = getattr(fresh, field.name), getattr(record.targets, field.name)

@@ -19,14 +19,14 @@ def forge(records: Path, alter: Callable[[list[Record]], list[Record]]) -> str:
 
 
 def forge_bytes(records: Path, alter: Callable[[list[bytes]], list[bytes]]) -> str:
-    """Alters the serialized records of the first shard. Returns its name."""
+    """Alters the serialized records of the first shard, whose stated number stays. Returns its name."""
     manifest = load_manifest(str(records))
     old = manifest.shards["train"][0]
     with (records / old.name).open("rb") as file:
         after = alter(list(read_frames(file, old.bytes)))
     data = b"".join(frame(record) for record in after)
     (records / old.name).write_bytes(data)
-    new = Shard(old.name, len(after), len(data), hashlib.sha256(data).hexdigest())
+    new = Shard(old.name, old.examples, len(data), hashlib.sha256(data).hexdigest())
     shards = {**manifest.shards, "train": (new, *manifest.shards["train"][1:])}
     (records / "manifest.json").write_text(replace(manifest, shards=shards).to_json())
     path = records / "receipts" / old.name.replace(".tfrecord", ".json")
