@@ -14,7 +14,7 @@ from absl import flags
 from benchmarks.ablation_table import FOLDER, chosen, table
 from benchmarks.commands import run_python
 from configs import load_config
-from model.training.callbacks import read_history
+from model.training.history import read_history
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import run_command

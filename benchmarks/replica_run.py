@@ -51,7 +51,7 @@ class KeepLosses(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Keeps the loss of this step."""
-        self.losses.append(float(self.model.last["loss"].numpy()))
+        self.losses.append(float(self.model.recent_losses(1)[0, 0]))
 
 
 def main() -> None:

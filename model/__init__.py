@@ -1,8 +1,8 @@
 """The trainer: MobileNetV2-SSD, its loss, decoding and evaluation, under `tf.distribute`.
 
-Everything here is written against tf.keras in its Keras 2 form. From TensorFlow 2.16 on that is the package
-tf-keras, asked for by an environment variable that must be set before `tf.keras` is first used; TensorFlow
-2.15 has Keras 2 itself, and breaks when the variable is set.
+Everything here is written for Keras 2 as `tf.keras`. From TensorFlow 2.16 on, that is the package tf-keras, chosen by
+an environment variable that must be set before `tf.keras` is first used. TensorFlow 2.15 includes Keras 2, and breaks
+if the variable is set.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Draws AP on val of one or several runs, by pictures seen: of the weights that count, and of the raw ones.
+"""Draws AP on val of one or several runs, by pictures seen: of the averaged weights, and of the raw ones.
 
 python -m model.draw_curves --run=runs/cifar10_small --run=runs/cifar10_small_baseline --output=docs/ap_curves.png
 """
@@ -10,18 +10,20 @@ from pathlib import Path
 
 from absl import flags
 
-from model.pictures.figures import draw_ap_curves, png_path, short_names
-from model.training.callbacks import read_history
+from model.pictures.curves import ap_curves, short_names
+from model.pictures.png import png_path
+from model.training.history import read_history
 from model.training.run_folder import RunFolder
 from pipeline.errors import UserError, run_command
+from pipeline.files import write_whole
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("run", None, "Folder of a run; give it again for each further run.", required=True)
-flags.DEFINE_string("output", "runs/ap_curves.png", "The picture, PNG.")
+flags.DEFINE_multi_string("run", None, "Folder of a run; repeat the flag for several runs.", required=True)
+flags.DEFINE_string("output", "runs/ap_curves.png", "The picture, a PNG file.")
 
 
 def main() -> None:
-    """From histories to one picture, and a line a run."""
+    """From histories to one picture, and a line for each run."""
     output = png_path(FLAGS.output)
     curves = {}
     names = short_names(FLAGS.run)
@@ -30,17 +32,21 @@ def main() -> None:
         config = folder.load().config
         rows = [row for row in read_history(folder.history) if row["AP"]]
         if not rows:
-            raise UserError(f"{folder.history} must hold an evaluated epoch, got none: none is finished yet, or val "
-                            "is empty")  # fmt: skip
+            raise UserError(
+                f"{folder.history} must hold an evaluated epoch, got none: none is finished yet, or val is empty"
+            )
         curves[names[path]] = (config.training.batch, rows)
-        worst = _largest_fall([float(row["AP"]) for row in rows[len(rows) // 2 :]])
-        print(f"{path}: {len(rows)} evaluations, best AP {max(float(row['AP']) for row in rows):.4f}, "
-              f"largest fall from one to the next in the last half {worst:.4f}")  # fmt: skip
-    draw_ap_curves(curves, output)
+        scores = [float(row["AP"]) for row in rows]
+        print(
+            f"{path}: {len(rows)} evaluations, best AP {max(scores):.4f}, largest drop from one to the next in the "
+            f"last half {_largest_drop(scores[len(scores) // 2 :]):.4f}"
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(output, ap_curves(curves))
     print(f"picture: {output}")
 
 
-def _largest_fall(values: list[float]) -> float:
+def _largest_drop(values: list[float]) -> float:
     return max([0.0, *(before - after for before, after in itertools.pairwise(values))])
 
 

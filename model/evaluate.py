@@ -1,4 +1,4 @@
-"""Evaluates a run: COCO's twelve figures on a split, the detections, and a picture of some of them.
+"""Evaluates a run on a split: COCO's twelve metrics, the detections, and a picture of some of them.
 
 python -m model.evaluate --run=runs/cifar10_improved
 """
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from model.detection.coco import METRICS
 from model.detection.evaluator import Evaluator
-from model.pictures.figures import draw_detections
+from model.pictures.drawn_detections import drawn_detections
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import SPLITS
@@ -28,7 +28,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder of the run.", required=True)
 flags.DEFINE_string("records", None, "Folder of the record set; default: the one the run was trained on.")
 flags.DEFINE_enum("split", "test", SPLITS, "Which records.")
-flags.DEFINE_integer("limit", None, "Only the first n records.", lower_bound=1)
+flags.DEFINE_integer("limit", None, "Only the first n records of the split.", lower_bound=1)
 flags.DEFINE_integer("batch", 32, "Pictures at a time.", lower_bound=1)
 flags.DEFINE_enum("check", "checksums", ["checksums", "sizes"], "What to check of the records before evaluation.")
 
@@ -41,15 +41,18 @@ def main() -> None:
     run = folder.load()
     manifest = load_manifest(FLAGS.records or run.records)
     if manifest.anchors.fingerprint != run.shape.anchors.fingerprint:
-        raise UserError(f"the anchors of {manifest.folder} must have the fingerprint "
-                        f"{run.shape.anchors.fingerprint}, as the model of {folder.path}, got "
-                        f"{manifest.anchors.fingerprint}; choose the --records of the run")  # fmt: skip
+        raise UserError(
+            f"the anchors of {manifest.folder} must have the fingerprint {run.shape.anchors.fingerprint}, like the "
+            f"model of {folder.path}, got {manifest.anchors.fingerprint}; choose the --records of the run"
+        )
     if (manifest.class_names, manifest.canvas_size) != (run.class_names, run.shape.canvas_size):
-        raise UserError(f"{manifest.folder} must have the classes and the canvas size of {folder.path}, got "
-                        "others; choose the --records of the run")  # fmt: skip
+        raise UserError(
+            f"{manifest.folder} must have the classes and the canvas size of {folder.path}, got others; choose the "
+            "--records of the run"
+        )
     examples = min(manifest.examples(FLAGS.split), FLAGS.limit or manifest.examples(FLAGS.split))
     if examples == 0:
-        raise UserError(f"--split must be one with records, got {FLAGS.split}, of which {manifest.folder} has none")
+        raise UserError(f"{manifest.folder} has no {FLAGS.split} records; choose another --split")
     if FLAGS.check == "checksums":
         check_shards(manifest, FLAGS.split)
 
@@ -71,14 +74,19 @@ def main() -> None:
     place.mkdir(parents=True, exist_ok=True)
     write_whole(place / "ground_truth.json", json.dumps(results.ground_truth).encode())
     write_whole(place / "detections.json", json.dumps(results.detections).encode())
-    draw_detections(results.pictures, run.class_names, place / "detections.png")
-    described = {"split": FLAGS.split, "images": examples, "weights": weights, "records": manifest.folder,
-                 "records_fingerprint": manifest.fingerprint}  # fmt: skip
+    described = {
+        "split": FLAGS.split,
+        "images": examples,
+        "weights": weights,
+        "records": manifest.folder,
+        "records_fingerprint": manifest.fingerprint,
+    }
     write_whole(place / "metrics.json", (json.dumps({**metrics, **described}, indent=1) + "\n").encode())
 
     for name in METRICS:
         print(f"{name:10} {'no such objects' if metrics[name] < 0 else format(metrics[name], '.4f')}")
     print(f"evaluation: {place} (metrics.json, ground_truth.json, detections.json, detections.png)")
+    write_whole(place / "detections.png", drawn_detections(results.pictures, run.class_names))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starts TensorFlow without the lines that its C++ prints before any log level can be set."""
+"""Starts TensorFlow without what its C++ code prints before any log level is set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-# Of a build with CUDA on a machine without: true, and said better by the commands, which name their devices.
+# A CUDA build says these on a machine without a GPU. The commands name their devices, which tells users more.
 _KNOWN = re.compile(
     rb"absl::InitializeLog|cudart_stub|cuInit|cuda_platform|computation_placer|Unable to register cu"
     rb"|oneDNN custom operations"
@@ -17,14 +17,14 @@ _KNOWN = re.compile(
 
 
 def start_tensorflow() -> None:
-    """Imports TensorFlow and looks for GPUs; of what is printed meanwhile, only the unknown lines are shown."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from errors on
+    """Imports TensorFlow and looks for GPUs. Of what is printed meanwhile only unknown lines are shown."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
     try:
         with _unknown_lines_only():
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-            tf.keras.Model  # noqa: B018  Keras is loaded at its first use, and takes seconds too
+            tf.keras.Model  # noqa: B018  Keras is loaded when first used, which takes seconds too
     except KeyboardInterrupt:
         sys.exit("error: interrupted while TensorFlow started")
 

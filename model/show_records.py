@@ -1,4 +1,4 @@
-"""Draws records: matched anchors over the ground truth.
+"""Draws records: matched anchors over ground truth.
 
 python -m model.show_records --records=records/cifar10_improved --count=8
 """
@@ -11,9 +11,11 @@ from pathlib import Path
 
 from absl import flags
 
-from model.pictures.figures import draw_matches, png_path
+from model.pictures.drawn_records import drawn_records
+from model.pictures.png import png_path
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, run_command
+from pipeline.files import open_regular, write_whole
 from pipeline.records.manifest import WAY_OUT, Manifest, load_manifest
 from pipeline.records.record import Record, decode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
@@ -21,8 +23,8 @@ from pipeline.records.tfrecord import BrokenFrame, read_frames
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
 flags.DEFINE_enum("split", "train", SPLITS, "Which records.")
-flags.DEFINE_integer("count", 8, "How many, from the first on.", lower_bound=1, upper_bound=100)
-flags.DEFINE_string("key", None, "One record by its key, <split>/<source id>/<copy>, in place of the first ones.")
+flags.DEFINE_integer("count", 8, "How many, starting with the first.", lower_bound=1, upper_bound=100)
+flags.DEFINE_string("key", None, "One record by its key, <split>/<source id>/<copy>, instead of the first ones.")
 flags.DEFINE_string("output", None, "PNG file; default: <records>-<split>.png.")
 
 
@@ -38,18 +40,19 @@ def main() -> None:
     else:
         chosen = list(islice(records, FLAGS.count))
     if not chosen:
-        wanted = f"a record {FLAGS.key}" if FLAGS.key else f"{split} records"
-        raise UserError(f"{manifest.folder} must hold {wanted}, got none")
+        wanted = f"record {FLAGS.key}" if FLAGS.key else f"{split} records"
+        raise UserError(f"{manifest.folder} has no {wanted}")
     path = png_path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
-    draw_matches(chosen, manifest.anchors, manifest.class_names, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, drawn_records(chosen, manifest.anchors, manifest.class_names))
     print(f"pictures: {path}, {len(chosen)} records; ground truth green, matched anchors orange")
 
 
 def read_records(manifest: Manifest, split: str) -> Iterator[Record]:
-    """A split's records in the order of its files. Raises `UserError` naming shard and record if broken."""
+    """A split's records in the order of its files. Raises `UserError` naming shard and record if one is broken."""
     for shard in manifest.shards[split]:
         path = Path(manifest.folder) / shard.name
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             frames = read_frames(file, path.stat().st_size)
             for index in range(shard.examples):
                 try:

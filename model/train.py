@@ -23,21 +23,28 @@ from model.distribution.strategies import (
     device_names,
     distribute,
     make_strategy,
-    worker_of,
+    rank_of,
 )
 from model.network.precision import check_arithmetic, set_arithmetic
 from model.network.ssd import build_network
 from model.training.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
 from model.training.augmentation import augmented
-from model.training.callbacks import CountSteps, EvaluateOnVal, SaveLast, StopOnBrokenLoss, WriteHistory
-from model.training.checkpoints import LastCheckpoints, Progress
+from model.training.broken_loss import StopOnBrokenLoss
+from model.training.checkpoints import LastCheckpoints
 from model.training.detector import Detector
+from model.training.draw_pictures import DrawPictures
+from model.training.epoch_means import EpochMeans
+from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.failures import named_training_failures
+from model.training.history import WriteHistory
 from model.training.memory import KeepFreedMemory
 from model.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from model.training.overrides import with_overrides
+from model.training.progress import CountSteps, Progress
 from model.training.run_folder import RunFolder, describe_run
+from model.training.save_last import SaveLast
 from model.training.schedule import LearningRate
+from model.training.show_progress import ShowProgress
 from model.training.tensorboard import WriteTensorBoard
 from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
 from pipeline.errors import UserError, run_command
@@ -47,25 +54,25 @@ from pipeline.records.manifest import check_shards, load_manifest
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set; default: records/<config>.")
-flags.DEFINE_string("run", None, "Folder of the run, made or gone on with; default: runs/<config>.")
+flags.DEFINE_string("run", None, "Folder of the run, new or to be resumed; default: runs/<config>.")
 flags.DEFINE_string("strategy", "default", f"How to use the devices: {', '.join(STRATEGIES)}.")
 flags.DEFINE_integer("replicas", None, "Replicas of `mirrored`; default: one on each GPU, or one on the CPU.")
-flags.DEFINE_integer("epochs", None, "Epochs, in place of the configuration's.")
-flags.DEFINE_integer("batch", None, "Global batch, shared out among the replicas, in place of the configuration's.")
-flags.DEFINE_string("optimizer", None, f"One of {', '.join(OPTIMIZERS)}, in place of the configuration's.")
-flags.DEFINE_enum(
-    "box_loss", None, BOX_LOSSES, "Error of the offsets or of the boxes, in place of the configuration's."
-)
-flags.DEFINE_bool("sync_batch_norm", None, "Batch norm over the global batch, in place of each replica's share.")
-flags.DEFINE_enum("precision", None, PRECISIONS, "Arithmetic of the network, in place of the configuration's.")
+flags.DEFINE_integer("epochs", None, "Epochs, instead of the configuration's.")
+flags.DEFINE_integer("batch", None, "Global batch, shared by the replicas, instead of the configuration's.")
+flags.DEFINE_string("optimizer", None, f"One of {', '.join(OPTIMIZERS)}, instead of the configuration's.")
+flags.DEFINE_enum("box_loss", None, BOX_LOSSES, "Error of the offsets or of the boxes, instead of the configuration's.")
+flags.DEFINE_bool("sync_batch_norm", None, "Batch norm over the global batch, instead of each replica's share.")
+flags.DEFINE_enum("precision", None, PRECISIONS, "Arithmetic of the network, instead of the configuration's.")
 flags.DEFINE_bool("xla", None, "Compile the step with XLA; one replica only.")
 flags.DEFINE_bool("deterministic", None, "The same bits in every run, and after every restart; slower.")
-flags.DEFINE_integer("backup_steps", 500, "Save everything every n steps, as at the end of an epoch.", lower_bound=1)
+flags.DEFINE_integer(
+    "backup_steps", 500, "Save everything every n steps too, not only after each epoch.", lower_bound=1
+)
 flags.DEFINE_enum("check", "checksums", ["checksums", "sizes"], "What to check of the records before training.")
 
 
 def main() -> None:
-    """From flags to a trained model; reads from top to bottom."""
+    """From flags to a trained model, from top to bottom."""
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
     config = with_overrides(
@@ -85,17 +92,19 @@ def main() -> None:
     check_optimizer(training.optimizer, training.precision)
     check_addons(optimizer=training.optimizer, box_loss=config.loss.offsets)
     strategy = make_strategy(FLAGS.strategy, FLAGS.replicas, cross_device_ops=cross_device_ops_for(training.optimizer))
-    worker, replicas = worker_of(strategy), strategy.num_replicas_in_sync
+    rank, replicas = rank_of(strategy), strategy.num_replicas_in_sync
     check_batch(training.batch, replicas)
     check_arithmetic(config, replicas=replicas)
-    pass_steps = steps_per_pass(manifest, training.batch, worker.count)
+    if not manifest.examples("train"):
+        raise UserError(f"{manifest.folder} has no training records, so there is nothing to train on")
+    pass_steps = steps_per_pass(manifest, training.batch, rank.count)
     epoch_steps = training.epoch_steps or pass_steps
     if FLAGS.check == "checksums":
         for split in ("train", "val"):
             check_shards(manifest, split)
     folder = RunFolder(Path(FLAGS.run or f"runs/{FLAGS.config}"))
-    if worker.is_chief:
-        lock = folder.hold()  # closed, and free, when this process ends
+    if rank.is_chief:
+        lock = folder.hold()  # the kernel drops it when this process ends
         folder.begin(run, command=" ".join(sys.argv))
 
     set_arithmetic(config)
@@ -117,88 +126,107 @@ def main() -> None:
         )
         detector.compile(optimizer=optimizer)
         if training.optimizer in AVERAGING:
-            detector.averages = OptimizerAverages(optimizer)
+            detector.averages = OptimizerAverages(optimizer, detector.network.trainable_variables)
 
-    progress = Progress.begin()
-    checkpoints = LastCheckpoints(folder, detector, progress, worker)
+    progress = Progress()
+    checkpoints = LastCheckpoints(folder, detector, progress, rank)
     restored = checkpoints.restore()
     if restored is None:
         if folder.history.exists() or folder.best.exists():
-            raise UserError(f"{folder.last} must hold the checkpoint that the run goes on from, got none; choose "
-                            "another --run, or remove the folder to train from the start")  # fmt: skip
+            raise UserError(
+                f"{folder.last} must hold the checkpoint to resume from, got none; choose another --run, or remove "
+                "the folder to train from the start"
+            )
         checkpoints.save()  # from here on there always is one
-    first_epoch, steps_done = divmod(int(progress.step), epoch_steps)
-    check_same_step(strategy, int(progress.step), str(folder.path))
+    first_epoch, steps_done = divmod(progress.step, epoch_steps)
+    check_same_step(strategy, progress.step, str(folder.path))
 
-    print(f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, "
-          f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters")  # fmt: skip
-    print(f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
-          f"global batch {training.batch} ({training.batch // replicas} a replica)")  # fmt: skip
+    print(
+        f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, "
+        f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters"
+    )
+    print(
+        f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
+        f"global batch {training.batch} ({training.batch // replicas} a replica)"
+    )
     if config.loss.mining == "batch":
-        print("hard negatives: mining over the batch means over each replica's batch")
+        print("hard negatives: mined in each replica's share of the batch")
     else:
         print("hard negatives: mined in each picture")
-    if worker.count > 1:
-        print(f"worker {worker.index} of {worker.count}; worker 0 evaluates, and writes the files")
+    if rank.count > 1:
+        print(f"rank {rank.index} of {rank.count}; rank 0 evaluates and writes the files")
     if first_epoch == training.epochs:
-        print(
-            f"all {training.epochs} epochs are trained already, the last is {restored}; for more choose another --run"
-        )
+        print(f"all {training.epochs} epochs are done, the last is {restored}; to train more choose another --run")
     else:
-        print(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps"
-              f"{f', going on from {restored}, step {int(progress.step):,}' if restored else ''}", flush=True
-              )  # fmt: skip
+        resumed = f", resumed from {restored}, step {progress.step:,}" if restored else ""
+        print(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps{resumed}", flush=True)
 
+    evaluation = EvaluateOnVal(
+        Evaluator(config.model, run.shape, config.decode),
+        manifest,
+        folder=folder,
+        progress=progress,
+        training=training,
+        rank=rank,
+    )
+    show = history = pictures = None
+    if rank.is_chief:
+        show = ShowProgress(progress, epoch_steps=epoch_steps)
+        history = WriteHistory(folder, progress, training, finished=first_epoch)
+        pictures = DrawPictures(folder, manifest, evaluation, history)
+    # Each relies on those before it. What is worth most is saved first, and pictures come last.
     callbacks = [
         KeepFreedMemory(),
-        StopOnBrokenLoss(manifest, training, progress, worker),
         CountSteps(progress),
-        EvaluateOnVal(
-            Evaluator(config.model, run.shape, config.decode),
-            manifest,
-            folder=folder,
-            progress=progress,
-            training=training,
-            worker=worker,
-        ),
-        WriteTensorBoard(folder, progress, training, worker),
-        *([WriteHistory(folder, progress, training, finished=first_epoch)] if worker.is_chief else []),
+        StopOnBrokenLoss(manifest, training, progress, rank, backup_steps=FLAGS.backup_steps),
+        EpochMeans(checkpoints, epoch_steps=epoch_steps),
+        show,
+        evaluation,
+        history,
         SaveLast(checkpoints, every=FLAGS.backup_steps, epoch_steps=epoch_steps),
+        pictures,
+        WriteTensorBoard(folder, progress, training, rank, pictures=pictures),
     ]
 
     def fit(*, until: int, steps: int) -> None:
-        """Trains from the present step to the end of an epoch, with so many steps in each."""
+        """Trains from the current step to the end of epoch `until`, with so many steps in each epoch."""
 
         def batches_of(reader: Reader) -> tf.data.Dataset:
-            seed, step = training.seed, int(progress.step)
+            seed, step = training.seed, progress.step
             plain = training_batches(manifest, batch=training.batch, seed=seed, start_step=step, reader=reader)
             return augmented(plain, config.augment, anchors=manifest.anchors, seed=seed, start_step=step, reader=reader)
 
         detector.fit(
             distribute(strategy, batches_of, batch=training.batch),
-            initial_epoch=int(progress.step) // epoch_steps,
+            initial_epoch=progress.step // epoch_steps,
             epochs=until,
             steps_per_epoch=steps,
-            verbose=(1 if sys.stdout.isatty() else 2) if worker.is_chief else 0,
-            callbacks=callbacks,
+            verbose=0,
+            callbacks=[callback for callback in callbacks if callback is not None],
         )
 
     started = time.monotonic()
-    with named_training_failures(batch=training.batch, worker=worker), named_read_errors(manifest, "train"):
+    with named_training_failures(batch=training.batch, rank=rank), named_read_errors(manifest, "train"):
         if steps_done:  # an epoch that was interrupted
             fit(until=first_epoch + 1, steps=epoch_steps - steps_done)
-        if int(progress.step) < training.epochs * epoch_steps:
+        if progress.step < training.epochs * epoch_steps:
             fit(until=training.epochs, steps=epoch_steps)
 
-    if not worker.is_chief:
+    if not rank.is_chief:
         return
-    best_ap = float(progress.best_ap)
-    print(f"trained {training.epochs} epochs, {time.monotonic() - started:.0f} s of them now; "
-          f"{f'best AP on val {best_ap:.4f}' if best_ap >= 0 else 'val is empty, the last weights are kept'}"
-          )  # fmt: skip
+    seconds = time.monotonic() - started
+    best = (
+        f"best AP on val {progress.best_ap:.4f}" if progress.best_ap >= 0 else "val is empty, the last weights are kept"
+    )
+    print(f"trained {training.epochs} epochs, {seconds:.0f} s of them now; {best}")
     print(f"run: {folder.path} ({', '.join(folder.contents())})")
-    print(f"next: make evaluate RUN={shlex.quote(str(folder.path))} RECORDS={shlex.quote(manifest.folder)}")
+    print(f"next: make evaluate RUN={as_make_value(folder.path)} RECORDS={as_make_value(manifest.folder)}")
     os.close(lock)
+
+
+def as_make_value(path: str | Path) -> str:
+    """A path as a shell's user types it for a variable of make, which expands `$` itself."""
+    return shlex.quote(str(path).replace("$", "$$"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ground truth and detections as COCO JSON, and COCO's twelve figures by name."""
+"""Ground truth and detections as COCO JSON, and COCO's twelve metrics by name."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pycocotools.cocoeval import COCOeval
 from pipeline.views.collage import Picture
 
 METRICS = (
-    "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
-    "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large",
-)  # fmt: skip
+    *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
+    *("AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large"),
+)
 
 
 @dataclass(frozen=True)
 class DetectedPicture:
-    """A picture with its ground truth and what was detected in it; boxes are corners in [0, 1]."""
+    """A picture with its ground truth and its detections. Boxes are corners, [ymin, xmin, ymax, xmax] in [0, 1]."""
 
     key: str
-    picture: Picture
+    picture: Picture  # uint8 [H, W, 3]
     boxes: NDArray[np.float32]  # [G, 4]
     labels: NDArray[np.int64]  # [G] from 0
     detected_boxes: NDArray[np.float32]  # [D, 4]
@@ -34,10 +34,10 @@ class DetectedPicture:
 
 
 class CocoResults:
-    """Collects pictures with ground truth and detections; every picture counts, with or without either.
+    """Collects pictures with ground truth and detections. Every picture counts, with or without either.
 
-    Ids of pictures, annotations and categories begin at 1 (COCO's evaluation takes an annotation id of 0 for
-    "not matched"); boxes are x, y, width, height in pixels.
+    Ids of pictures, annotations and categories start at 1, because COCO's evaluation reads an annotation id of 0 as
+    "not matched". Boxes are x, y, width, height in pixels.
     """
 
     def __init__(self, class_names: tuple[str, ...], canvas_size: int, *, keep: int = 0) -> None:
@@ -53,7 +53,7 @@ class CocoResults:
         }
 
     def add(self, shown: DetectedPicture) -> None:
-        """Adds a picture; the key of its record stands as the file name."""
+        """Adds a picture. The key of its record becomes the file name."""
         if len(self.pictures) < self.keep:
             self.pictures.append(shown)
         image = len(self.ground_truth["images"]) + 1
@@ -61,17 +61,15 @@ class CocoResults:
         self.ground_truth["images"].append({"id": image, "file_name": shown.key, "height": size, "width": size})
         annotations = self.ground_truth["annotations"]
         for box, label in zip(self._pixels(shown.boxes), shown.labels.tolist(), strict=True):
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": image, "category_id": label + 1, "bbox": box,
-                "area": box[2] * box[3], "iscrowd": 0,
-            })  # fmt: skip
+            annotation = {"id": len(annotations) + 1, "image_id": image, "category_id": label + 1, "bbox": box}
+            annotations.append({**annotation, "area": box[2] * box[3], "iscrowd": 0})
         boxes, classes, scores = self._pixels(shown.detected_boxes), shown.detected_classes, shown.scores
         for box, label, score in zip(boxes, classes.tolist(), scores.tolist(), strict=True):
             detection = {"image_id": image, "category_id": label + 1, "bbox": box, "score": score}
             self.detections.append(detection)
 
     def metrics(self) -> dict[str, float]:
-        """The twelve figures; -1 stands, as in COCO, where there is no ground truth of that size."""
+        """The twelve metrics. As in COCO, -1 means that there is no ground truth of that size."""
         if not self.detections:
             return self._metrics_of_nothing()
         with contextlib.redirect_stdout(io.StringIO()):
@@ -85,7 +83,7 @@ class CocoResults:
         return dict(zip(METRICS, (float(value) for value in evaluation.stats), strict=True))
 
     def _metrics_of_nothing(self) -> dict[str, float]:
-        """What COCO's evaluation would say without any detection; it refuses an empty list."""
+        """What COCO's evaluation would give without any detection: it refuses an empty list."""
         areas = [annotation["area"] for annotation in self.ground_truth["annotations"]]
         ranges = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf), "": (0, np.inf)}
         there = {name: any(low <= area <= high for area in areas) for name, (low, high) in ranges.items()}

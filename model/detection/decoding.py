@@ -1,4 +1,4 @@
-"""From predictions to detections, in the graph, by the batch: scores, greedy NMS by class, the best."""
+"""From predictions to detections, by the batch and in the graph: scores, greedy NMS by class, the best."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tensorflow as tf
 from pipeline.config.run_config import DecodeConfig
 from pipeline.geometry.anchors import Anchors
 
-MAX_LOG_SIZE = 10.0  # of a box over its anchor: wild predictions stay finite
+MAX_LOG_SIZE = 10.0  # of a box over its anchor: keeps wild predictions finite
 
 
 class Detections(NamedTuple):
-    """The best detections of each picture, best first; what is beyond `counts` is zero."""
+    """The best detections of each picture, best first. Everything beyond `counts` is zero."""
 
     boxes: tf.Tensor  # [B, D, 4] corners in [0, 1], clipped to the canvas, float32
     scores: tf.Tensor  # [B, D] float32
@@ -25,9 +25,9 @@ class Detections(NamedTuple):
 def decode(predictions: dict[str, tf.Tensor], anchors: Anchors, config: DecodeConfig) -> Detections:
     """Detections of a batch.
 
-    Of each class the `max_candidates` best anchors with a score above `min_score` go into greedy NMS, where
-    a box falls if its IoU with a better one that stands is above `nms_iou`; the best `max_detections` of all
-    classes remain. Ties go to the lower class, then to the lower anchor. (The notebook: `decode_detections`.)
+    In each class the `max_candidates` best anchors with a score above `min_score` go through greedy NMS, which drops a
+    box if its IoU with a better one that was kept is above `nms_iou`. Then the best `max_detections` of all classes are
+    taken. Ties go to the lower class, then to the lower anchor.
 
     Args:
         predictions: `logits` [B, N, classes + 1], background last, and `offsets` [B, N, 4].
@@ -50,7 +50,7 @@ def decode(predictions: dict[str, tf.Tensor], anchors: Anchors, config: DecodeCo
         return tf.pad(tf.gather(row_boxes, chosen), [*margin, [0, 0]]), tf.ensure_shape(chosen_scores, [most])
 
     rows = (tf.reshape(ranked_boxes, [-1, candidates, 4]), tf.reshape(ranked.values, [-1, candidates]))
-    with tf.device("/CPU:0"):  # where ties are settled by the order of candidates
+    with tf.device("/CPU:0"):  # whose NMS breaks ties by the order of the candidates
         signature = (tf.TensorSpec([most, 4], tf.float32), tf.TensorSpec([most], tf.float32))
         kept_boxes, kept_scores = tf.map_fn(of_one_class, rows, fn_output_signature=signature)
     best = tf.nn.top_k(tf.reshape(kept_scores, [-1, classes * most]), k=most)  # lower class first on ties

@@ -1,4 +1,4 @@
-"""Evaluation of a network on a split: detections of every picture, compared as COCO does."""
+"""Evaluates a network on a split: detects in every picture and compares with ground truth as COCO does."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ STATISTICS_BATCHES = 16
 
 
 class Evaluator:
-    """A network of its own, outside of any strategy, that detects and is evaluated.
+    """Its own network, outside of any strategy, which detects and is evaluated.
 
-    Under a strategy a batch-norm statistic has a value on each replica; here every weight has one.
+    Under a strategy every replica has its own batch-norm statistics. Here every weight has one value.
     """
 
     def __init__(self, model: ModelConfig, shape: NetworkShape, decoding: DecodeConfig) -> None:
@@ -41,15 +41,15 @@ class Evaluator:
         self._batch_norms = [layer for layer in self.network.layers if isinstance(layer, kinds)]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Takes over weights, in the order of `network.get_weights()`."""
+        """Sets the weights, in the order of `network.get_weights()`."""
         self.network.set_weights(weights)
 
     def fit_statistics(self, manifest: Manifest, *, batch: int, seed: int) -> None:
-        """Computes the batch-norm statistics of the current weights, from a few training batches, always the same.
+        """Computes the batch-norm statistics of the current weights from a few training batches, always the same ones.
 
-        Moving statistics are those of weights that were; and they begin at a variance of 1, which depthwise
-        layers do not come near: after 300 steps a hundredth of it still outweighs them. (SWA, arXiv
-        1803.05407, section 3.2; "precise" batch norm, arXiv 2105.07576, section 3.)
+        Moving statistics belong to earlier weights, and not to averaged ones at all. They also start at a variance of
+        1, and a hundredth of that, which is left after 300 steps, still outweighs the real variances of depthwise
+        layers. (SWA, arXiv 1803.05407, section 3.2; "precise" batch norm, arXiv 2105.07576, section 3.)
         """
         for layer in self._batch_norms:
             layer.momentum = 0.0  # a moving statistic becomes that of the last batch
@@ -73,11 +73,11 @@ class Evaluator:
         pictures: int = 0,
         progress: Callable[[int], object] | None = None,
     ) -> CocoResults:
-        """Detects in every picture of a split, or in its first `limit`, and compares.
+        """Detects in every picture of a split, or in the first `limit`, and compares with ground truth.
 
-        The first `pictures` are kept with their pixels; `progress` is told how many pictures were done.
+        Keeps the first `pictures` with their pixels. Calls `progress` with the number of pictures in every batch done.
 
-        Raises `UserError` naming the shard where a record is broken.
+        Raises `UserError` naming the shard if a record is broken.
         """
         results = CocoResults(manifest.class_names, manifest.canvas_size, keep=pictures)
         with named_read_errors(manifest, split):

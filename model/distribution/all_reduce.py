@@ -1,4 +1,4 @@
-"""A value that all replicas come to together, inside the step of each."""
+"""Sums and means over all replicas, inside the step of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def over_replicas(value: tf.Tensor, operation: tf.distribute.ReduceOp) -> tf.Tensor:
-    """The sum or the mean of the replicas' values; the value itself where there is one replica, or none is at work."""
+    """The sum or the mean of the replicas' values; the value itself with one replica, or outside of a replica."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return value

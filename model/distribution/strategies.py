@@ -1,4 +1,4 @@
-"""Strategies by name: how many replicas share the global batch, on which devices, in which processes."""
+"""Strategies by name: which devices of which processes share the global batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from model.distribution.workers import Worker, worker_from_environment
+from model.distribution.workers import Rank, rank_from_environment
 from pipeline.errors import UserError
 from pipeline.reader.dataset import ONLY_READER, Reader
 
@@ -17,17 +17,17 @@ STRATEGIES = ("default", "mirrored", MULTIWORKER)
 def make_strategy(
     name: str, replicas: int | None = None, *, cross_device_ops: tf.distribute.CrossDeviceOps | None = None
 ) -> tf.distribute.Strategy:
-    """The strategy of that name. At most one but `default` a process, before TensorFlow starts its devices.
+    """The strategy of that name. A process can make one, before TensorFlow starts its devices; "default" is free.
 
     Args:
-        name: "default", one device; "mirrored", one replica on each GPU, or on a part of the CPU where there is
-            no GPU; or "multiworker", one replica on each GPU of every process that TF_CONFIG names, or one in
-            each where there is no GPU.
+        name: "default": one device. "mirrored": one replica on each GPU, or, without a GPU, on a logical device of
+            the CPU. "multiworker": one replica on each GPU of every process that TF_CONFIG names, or, without
+            GPUs, one in each process.
         replicas: of "mirrored"; None for all GPUs, or for one replica on a CPU.
         cross_device_ops: of "mirrored"; None for TensorFlow's choice.
 
     Raises:
-        UserError: for another name, more replicas than GPUs, or a TF_CONFIG that says nothing usable.
+        UserError: for another name, more replicas than GPUs, or an unusable TF_CONFIG.
     """
     if name not in STRATEGIES:
         raise UserError(f"--strategy must be one of {', '.join(STRATEGIES)}, got {name!r}")
@@ -38,7 +38,7 @@ def make_strategy(
     if name == "default":
         return tf.distribute.get_strategy()
     if name == MULTIWORKER:
-        worker_from_environment()  # TensorFlow would wait, or fail in its own way
+        rank_from_environment()  # refuses what TensorFlow would wait for, or end with a traceback
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -52,19 +52,19 @@ def make_strategy(
     return tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(count)], cross_device_ops)
 
 
-def worker_of(strategy: tf.distribute.Strategy) -> Worker:
-    """Which of the processes that train together this one is."""
-    return worker_from_environment() if _is_multiworker(strategy) else Worker()
+def rank_of(strategy: tf.distribute.Strategy) -> Rank:
+    """The rank of this process among those that train together."""
+    return rank_from_environment() if _is_multiworker(strategy) else Rank()
 
 
 def distribute(
     strategy: tf.distribute.Strategy, make_batches: Callable[[Reader], tf.data.Dataset], *, batch: int
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """What `fit` reads: each process makes its own part of the global batches.
+    """The batches for `fit`: each process reads its own part of every global batch.
 
     Args:
         strategy: whose replicas share the batches.
-        make_batches: the batches of one reader.
+        make_batches: makes the batches of one reader.
         batch: pictures in a global batch.
     """
     if not _is_multiworker(strategy):
@@ -79,19 +79,21 @@ def distribute(
 
 
 def check_same_step(strategy: tf.distribute.Strategy, step: int, folder: str) -> None:
-    """Raises `UserError` where the processes that train together would not go on from the same step."""
+    """Raises `UserError` if the processes that train together would start from different steps."""
     if not _is_multiworker(strategy):
         return
     total = strategy.reduce(
         tf.distribute.ReduceOp.SUM, strategy.run(tf.function(lambda: tf.constant(step, tf.int64))), axis=None
     )
     if int(total) != step * strategy.num_replicas_in_sync:
-        raise UserError(f"--run must be one folder that all workers share, got {folder}, in which this one finds "
-                        f"step {step} and another a different one")  # fmt: skip
+        raise UserError(
+            f"--run must be one folder that all ranks share, got {folder}, where this rank finds step {step} and "
+            "another rank finds a different one"
+        )
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:
-    """The devices of the replicas in this process, in short: CPU:0, GPU:1."""
+    """The devices of the replicas in this process, in short form: CPU:0, GPU:1."""
     if isinstance(strategy, tf.distribute.MirroredStrategy) or _is_multiworker(strategy):
         names = list(strategy.extended.worker_devices)
     else:
@@ -100,7 +102,7 @@ def device_names(strategy: tf.distribute.Strategy) -> list[str]:
 
 
 def check_batch(batch: int, replicas: int) -> None:
-    """Raises `UserError` where the replicas cannot share the global batch evenly."""
+    """Raises `UserError` if the replicas cannot share the global batch evenly."""
     if batch % replicas:
         raise UserError(f"--batch must be a multiple of the {replicas} replicas, which share it, got {batch}")
 

@@ -1,4 +1,4 @@
-"""The processes that train together, as TF_CONFIG names them to each of them."""
+"""The rank of a process among those that train together, as TF_CONFIG tells each of them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ _EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type
 
 
 @dataclass(frozen=True)
-class Worker:
-    """One of them. The first writes what all have in common: history, checkpoints, pictures."""
+class Rank:
+    """One of the processes that train together. The chief, rank 0, writes the files that they share."""
 
     index: int = 0
     count: int = 1
 
     @property
     def is_chief(self) -> bool:
-        """Whether it is the first."""
+        """Whether this is rank 0."""
         return self.index == 0
 
 
-def worker_from_environment() -> Worker:
-    """The worker that TF_CONFIG makes of this process. Raises `UserError` where that says nothing usable."""
+def rank_from_environment() -> Rank:
+    """The rank that TF_CONFIG gives this process: the chief first, if it names one, then the workers in order.
+
+    Raises `UserError` if TF_CONFIG is missing or unusable.
+    """
     text = os.environ.get(VARIABLE)
     if not text:
         raise UserError(f"--strategy=multiworker needs the environment variable {VARIABLE}, like {_EXAMPLE}, got none")
@@ -42,4 +45,4 @@ def worker_from_environment() -> Worker:
     if not 0 <= index < counts.get(kind, 0) or counts.get("chief", 0) > 1:
         raise UserError(f"{VARIABLE} must name this process among the cluster's, got task {kind} {index} of {counts}")
     before = counts.get("chief", 0) if kind == "worker" else 0
-    return Worker(before + index, sum(counts.values()))
+    return Rank(before + index, sum(counts.values()))

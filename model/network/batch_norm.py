@@ -1,4 +1,4 @@
-"""Batch normalisation over the global batch, so that replicas change nothing but speed."""
+"""Batch normalisation over the global batch, so that the number of replicas changes nothing but speed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MEAN = tf.distribute.ReduceOp.MEAN  # replicas have equal shares of the batch
 class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
     """Batch norm (arXiv 1502.03167) with the statistics of the global batch, [B, H, W, C] in and out.
 
-    Keras's own, `synchronized=True`, takes the variance as E[x²] − E[x]². On canvases that are mostly of one
-    colour its two terms nearly cancel, and what is left is rounding, different for every way to share a batch.
-    Here the variance comes from deviations. Every picture's sums are taken by themselves, axis by axis, and those of
-    pictures are added in float64, forward and back: however the batch is shared, the statistics round to the same bits.
+    Keras's own, `synchronized=True`, computes the variance as E[x²] − E[x]². On canvases that are mostly of one
+    colour the two terms nearly cancel, and what is left is rounding, different for every way to share a batch.
+    Here the variance comes from deviations. Each picture is summed by itself, axis by axis, and the pictures' sums are
+    added in float64, in the gradients too: however the batch is shared, the statistics round to the same bits.
     """
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """Normalised inputs; in training the moving statistics move towards those of the batch."""
+        """Normalised inputs. In training, the moving statistics move towards those of the batch."""
         x = tf.cast(inputs, tf.float32) if inputs.dtype in (tf.float16, tf.bfloat16) else inputs
         if training is not None and tf.get_static_value(training):
             y, *statistics = _normalised(x, self.gamma, self.beta, self.epsilon)
@@ -37,7 +37,7 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
 def _normalised(
     x: tf.Tensor, gamma: tf.Variable, beta: tf.Variable, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """-> normalised x, and the mean and the variance [C] of the global batch; only the first has gradients."""
+    """-> normalised x, and mean and variance [C] of the global batch. Only the first has gradients."""
 
     @tf.custom_gradient
     def with_gradients(
@@ -49,7 +49,7 @@ def _normalised(
         normal = (x - mean) * inverse
 
         def gradients(dy: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            """Of x, through the statistics too; of gamma and beta, this replica's share."""
+            """For x, through the statistics too; for gamma and beta, this replica's share."""
             share = tf.stack([_mean(dy), _mean(dy * normal)])
             dy_mean, dy_normal_mean = tf.unstack(tf.cast(over_replicas(share, _MEAN), x.dtype))
             dx = gamma * inverse * (dy - dy_mean - normal * dy_normal_mean)
@@ -63,7 +63,7 @@ def _normalised(
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
-    """The mean over this replica's share, each picture's alike wherever it lies. [B, H, W, C] -> float64 [C]."""
+    """The mean over this replica's share; a picture adds the same bits on any replica. [B, H, W, C] -> float64 [C]."""
     for axis in (2, 1):
         x = tf.reduce_mean(x, axis=axis)
     return tf.reduce_mean(tf.cast(x, tf.float64), axis=0)

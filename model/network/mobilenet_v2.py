@@ -1,4 +1,4 @@
-"""MobileNetV2 (arXiv 1801.04381) through its last block of stride 16, and the layers that its users share."""
+"""MobileNetV2 (arXiv 1801.04381) up to its last block of stride 16, and the layers that the detector shares."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def scaled_channels(channels: int, width_multiplier: float) -> int:
 
 
 class OneCellConv2D(tf.keras.layers.Conv2D):
-    """A 3x3 convolution of stride 2 over one cell, with its padding in the data.
+    """A 3x3 convolution of stride 2 over one cell, which pads its input itself.
 
-    Left to pad, oneDNN gives the gradient of this filter in bfloat16 whatever was in memory, but in the middle
+    If oneDNN does the padding, the gradient of this filter in bfloat16 is whatever was in memory, except in its middle
     (TensorFlow 2.15 and 2.21, on CPUs with AVX-512).
     """
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """What `call` computes, before bias and activation."""
+        """The convolution alone, before bias and activation."""
         return tf.nn.conv2d(tf.pad(inputs, [[0, 0], [1, 1], [1, 1], [0, 0]]), kernel, self.strides, "VALID")
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Makes layers with the regulariser and the batch norm of a configuration."""
+    """Makes layers with a configuration's regulariser and batch norm."""
 
     config: ModelConfig
 
@@ -47,9 +47,14 @@ class Blocks:
         one_cell = tuple(x.shape[1:3]) == (1, 1) and (kernel, stride) == (3, 2)
         kind = OneCellConv2D if one_cell else layers.Conv2D
         return kind(
-            channels, kernel, strides=stride, padding="same", use_bias=False,
-            kernel_regularizer=self.regularizer(), name=name,
-        )(x)  # fmt: skip
+            channels,
+            kernel,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            kernel_regularizer=self.regularizer(),
+            name=name,
+        )(x)
 
     def depthwise(self, x: tf.Tensor, *, stride: int, name: str) -> tf.Tensor:
         """A 3x3 depthwise convolution without bias."""
@@ -63,7 +68,7 @@ class Blocks:
         )(x)
 
     def batch_norm(self, x: tf.Tensor, *, name: str) -> tf.Tensor:
-        """Batch normalisation over the replica's share of the batch, or over the global one where that is set."""
+        """Batch normalisation over the replica's share of the batch, or over the global batch if so configured."""
         kind = SynchronizedBatchNorm if self.config.synchronized_batch_norm else layers.BatchNormalization
         return kind(momentum=self.config.batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=name)(x)
 
@@ -72,7 +77,7 @@ class Blocks:
         return tf.keras.regularizers.L2(self.config.weight_decay) if self.config.weight_decay else None
 
     def inverted_residual(self, x: tf.Tensor, channels: int, *, expansion: int, stride: int, name: str) -> tf.Tensor:
-        """Expansion, depthwise, linear projection; added to the input if shapes allow (section 3.3)."""
+        """Expansion, depthwise, linear projection; added to the input if the shapes agree (section 3.3)."""
         inputs, in_channels = x, x.shape[-1]
         if expansion > 1:
             x = self.convolution(x, expansion * in_channels, 1, name=f"{name}_expand")
@@ -84,7 +89,7 @@ class Blocks:
 
 
 def mobilenet_v2(images: tf.Tensor, blocks: Blocks) -> dict[int, tf.Tensor]:
-    """The last feature map of every stride, 2 to 16 (the notebook ends at block 9, 64 channels, stride 16).
+    """The last feature map of each stride, 2 to 16. The network ends with block 9: 64 channels, stride 16.
 
     Args:
         images: float [B, H, W, 3] in [-1, 1].

@@ -1,4 +1,4 @@
-"""Arithmetic of the step: precision, compilation, determinism; and what of it does not go together."""
+"""Arithmetic of the step: precision, compilation, determinism, and which of them exclude each other."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mix
 
 
 def check_arithmetic(config: Config, *, replicas: int) -> None:
-    """Raises `UserError` with the reason for settings that do not work together."""
+    """Raises `UserError` with the reason if settings do not work together."""
     training = config.training
     if training.xla and replicas > 1:
         raise UserError(
             f"--xla must go with one replica, got {replicas}: XLA cannot compile a step that replicas share"
         )
     if training.precision == "float16" and not tf.config.list_physical_devices("GPU"):
-        raise UserError("--precision=float16 must have a GPU, got none: a CPU computes it in float32, slower; "
-                        "choose float32, or bfloat16")  # fmt: skip
+        raise UserError(
+            "--precision=float16 must have a GPU, got none: a CPU computes it in float32, only slower; choose float32 "
+            "or bfloat16"
+        )
 
 
 def set_arithmetic(config: Config) -> None:
-    """Sets precision and determinism for the whole process; call it before anything is built."""
+    """Sets precision and determinism for the whole process. Call it before building anything."""
     training = config.training
     tf.keras.mixed_precision.set_global_policy(_POLICIES[training.precision])
-    # The same first weights from the same seed, whatever the strategy.
+    # The same seed gives the same initial weights under any strategy.
     tf.keras.utils.set_random_seed(training.seed)
     if training.deterministic:
         tf.config.experimental.enable_op_determinism()

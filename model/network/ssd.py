@@ -15,16 +15,16 @@ from pipeline.records.manifest import WAY_OUT
 
 layers = tf.keras.layers
 
-# Each extra pair halves its map: 1x1, then 3x3 of stride 2. All after the first have the last one's channels.
+# Each extra pair halves the map: 1x1, then 3x3 of stride 2. All pairs after the first have the second one's channels.
 _EXTRA_CHANNELS = ((256, 512), (128, 256))
 
 _HEAD_STDDEV = 0.01
-_BACKGROUND_PRIOR = 0.75  # three of four anchors that the loss looks at are background
+_BACKGROUND_PRIOR = 0.75  # three of four anchors in the loss are background
 
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What records decide about a network."""
+    """The part of a network that records decide."""
 
     canvas_size: int  # pixels
     strides: tuple[int, ...]  # of the feature maps, pixels
@@ -36,11 +36,11 @@ def build_network(config: ModelConfig, shape: NetworkShape) -> tf.keras.Model:
     """MobileNetV2-SSD (arXiv 1801.04381, 1512.02325).
 
     Returns:
-        A model from uint8 [B, H, W, 3] to `logits` float32 [B, N, classes + 1], background last, and
-        `offsets` float32 [B, N, 4] (cy, cx, h, w), by map, then row, column and box, as the anchors are.
+        A model from uint8 [B, H, W, 3] to `logits` float32 [B, N, classes + 1], background last, and `offsets`
+        float32 [B, N, 4] (cy, cx, h, w). Both are in the order of the anchors: by map, row, column and box.
 
     Raises:
-        UserError: where a stride has no feature map, or a map's size is not that of the anchors.
+        UserError: if a stride has no feature map, or a map's size is not that of the anchors.
     """
     blocks = Blocks(config)
     images = layers.Input([shape.canvas_size, shape.canvas_size, 3], dtype=tf.uint8, name="images")
@@ -90,28 +90,34 @@ def _check_maps(maps: dict[int, tf.Tensor], shape: NetworkShape) -> None:
             raise UserError(f"anchors.strides must be among {known}, got {stride}; see pipeline/config/presets.py")
         size = tuple(maps[stride].shape[1:3])
         if size != feature_map.size:
-            raise UserError(f"the anchors of stride {stride} must lie on {size[0]} x {size[1]} cells, as the "
-                            f"network's feature map, got {feature_map.size[0]} x {feature_map.size[1]}; "
-                            f"{WAY_OUT}")  # fmt: skip
+            raise UserError(
+                f"the anchors of stride {stride} must lie on {size[0]} x {size[1]} cells, like the network's feature "
+                f"map, got {feature_map.size[0]} x {feature_map.size[1]}; {WAY_OUT}"
+            )
 
 
 def _head(x: tf.Tensor, channels: int, config: ModelConfig, *, bias: list[float] | None = None, name: str) -> tf.Tensor:
-    """A 3x3 convolution; where heads have a bias, it begins there and the kernel begins near 0.
+    """A 3x3 convolution. If heads have a bias, it starts at `bias`, and the kernel starts near 0.
 
-    A kernel of the usual size begins with logits and offsets so far off that the hardest negatives, mined from
-    thousands, are most of the loss of the first hundreds of steps. (RetinaNet, arXiv 1708.02002, section 4.1.)
+    With a kernel of the usual size, the first logits and offsets are so far off that the hardest negatives, mined from
+    thousands, make up most of the loss for hundreds of steps. (RetinaNet, arXiv 1708.02002, section 4.1.)
     """
     small = {
         "kernel_initializer": tf.keras.initializers.RandomNormal(stddev=_HEAD_STDDEV),
         "bias_initializer": tf.keras.initializers.Constant(bias or 0.0),
     }
     return layers.Conv2D(
-        channels, 3, padding="same", use_bias=config.head_bias,
-        kernel_regularizer=Blocks(config).regularizer(), name=name, **(small if config.head_bias else {}),
-    )(x)  # fmt: skip
+        channels,
+        3,
+        padding="same",
+        use_bias=config.head_bias,
+        kernel_regularizer=Blocks(config).regularizer(),
+        name=name,
+        **(small if config.head_bias else {}),
+    )(x)
 
 
 def _prior(boxes: int, classes: int) -> list[float]:
-    """The bias of the scores of a cell's boxes: background has `_BACKGROUND_PRIOR`, the objects share the rest."""
+    """The bias of a cell's scores: background gets the probability `_BACKGROUND_PRIOR`, the classes share the rest."""
     background = math.log((classes - 1) * _BACKGROUND_PRIOR / (1 - _BACKGROUND_PRIOR))
     return ([0.0] * (classes - 1) + [background]) * boxes

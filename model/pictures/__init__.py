@@ -1,1 +1,1 @@
-"""What people look at: curves, drawn anchors and detections."""
+"""Pictures for people: curves, drawn records, drawn detections."""

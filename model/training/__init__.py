@@ -1,1 +1,1 @@
-"""Training: the step, the loss, what happens around them, and the folder of a run."""
+"""Training: the step, the loss, the callbacks around them, and the folder of a run."""

@@ -1,16 +1,15 @@
-"""Everything of tensorflow-addons that is offered by name, for the stack that has it. Nothing else imports it.
+"""Everything that we use from tensorflow-addons, by name. No other file imports it.
 
-tensorflow-addons ends with TensorFlow 2.15; every import happens when something of it is asked for.
+tensorflow-addons ends with TensorFlow 2.15, so it is imported only when something of it is asked for.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from model.training.schedule import LearningRate
@@ -18,7 +17,7 @@ from pipeline.errors import UserError
 
 PREFIX = "tfa:"
 
-_CYCLES = 4  # of the cyclical learning rate in a run; each rises from a tenth of the rate and falls back
+_CYCLES = 4  # of the cyclical learning rate in a run; each rises from a tenth of the base rate and falls back
 
 
 def _plain(name: str) -> Callable[[ModuleType, LearningRate], Any]:
@@ -58,10 +57,10 @@ AVERAGING = (PREFIX + "moving_average", PREFIX + "swa")
 
 
 def check_addons(**asked_for: str) -> None:
-    """Raises `UserError` where a setting names something of tensorflow-addons, and this stack has none.
+    """Raises `UserError` if a setting names something of tensorflow-addons and it is not installed.
 
     Args:
-        asked_for: values by the names of their flags.
+        asked_for: the settings, by the names of their flags.
     """
     for flag, value in asked_for.items():
         if value.startswith(PREFIX):
@@ -69,7 +68,7 @@ def check_addons(**asked_for: str) -> None:
 
 
 def make_addons_optimizer(name: str, rate: LearningRate) -> Any:
-    """One of `OPTIMIZERS`."""
+    """The optimizer of that name, one of `OPTIMIZERS`."""
     return _OPTIMIZERS[name.removeprefix(PREFIX)](_import(f"--optimizer={name}"), rate)
 
 
@@ -81,30 +80,26 @@ def addons_giou_loss(truth: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
 def cross_device_ops_for(name: str) -> tf.distribute.CrossDeviceOps | None:
     """How replicas must exchange values for an optimizer of that name; None for TensorFlow's choice.
 
-    Optimizers around optimizers update their slots in ways that the ring of collectives does not take.
+    Optimizers that wrap another one update their slots in ways that the collective operations do not support.
     """
     return tf.distribute.HierarchicalCopyAllReduce() if name.startswith(PREFIX) else None
 
 
 class OptimizerAverages:
-    """The averages that an optimizer of `AVERAGING` keeps, in the place of `AveragedWeights`."""
+    """The averages that an optimizer of `AVERAGING` keeps, instead of `AveragedWeights`."""
 
-    def __init__(self, optimizer: Any) -> None:
-        self.optimizer = optimizer
-
-    def weights_of(self, network: tf.keras.Model) -> list[np.ndarray]:
-        """All weights, averaged where there is an average, in the order of `network.get_weights()`."""
-        averaged = {id(v): self.optimizer.get_slot(v, "average") for v in network.trainable_variables}
-        current = zip(network.weights, network.get_weights(), strict=True)
-        return [averaged[id(v)].numpy() if id(v) in averaged else value for v, value in current]
+    def __init__(self, optimizer: Any, variables: Sequence[tf.Variable]) -> None:
+        self.averages = [optimizer.get_slot(variable, "average") for variable in variables]
 
 
 def _import(flag: str) -> ModuleType:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is no longer developed, which its stack is there for
+            warnings.simplefilter("ignore")  # it warns that it is no longer developed
             import tensorflow_addons
     except ImportError:
-        raise UserError(f"{flag} needs tensorflow-addons, which this environment does not have: use "
-                        "`make train STACK=addons …` (Python 3.10 or 3.11)") from None  # fmt: skip
+        raise UserError(
+            f"{flag} needs tensorflow-addons, which is not installed here: use `make train STACK=addons …` "
+            "(Python 3.10 or 3.11)"
+        ) from None
     return tensorflow_addons

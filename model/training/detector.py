@@ -11,16 +11,20 @@ import tensorflow as tf
 
 from model.distribution.all_reduce import over_replicas
 from model.training.addons import OptimizerAverages
-from model.training.averages import AveragedWeights
+from model.training.averages import AveragedWeights, averaged_weights
 from model.training.loss import ssd_loss
 from pipeline.config.run_config import LossConfig
 from pipeline.geometry.anchors import Anchors
 
 LOSS_PARTS = ("loss", "class_loss", "offsets_loss")
+RECENT_STEPS = 50  # whose losses stay on the device until someone reads them
 
 
 class Detector(tf.keras.Model):
-    """A network and how it learns. Made inside the scope of a strategy; its `fit` logs the global loss."""
+    """A network and how it learns. Make it inside the scope of a strategy.
+
+    `fit` logs nothing, since Keras would turn the logs of every step into numbers, and so wait for every step.
+    """
 
     def __init__(
         self,
@@ -42,59 +46,62 @@ class Detector(tf.keras.Model):
             None if average_decay is None else AveragedWeights(network, average_decay)
         )
         self.means = {part: tf.keras.metrics.Mean(name=part) for part in LOSS_PARTS}
-        # Each part of the last step's loss: a share on every replica, their sum where it is read.
-        self.last = {
-            part: tf.Variable(
-                0.0,
-                trainable=False,
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.SUM,
-            )
-            for part in LOSS_PARTS
-        }
-        self.input_wait = 0.0  # seconds that the steps have waited for their batches
+        # A row for each of the last steps, the newest last: the parts of the loss and the learning rate. Every replica
+        # holds a share of them; reading gives the sum.
+        self.recent = tf.Variable(
+            tf.zeros([RECENT_STEPS, len(LOSS_PARTS) + 1]),
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.SUM,
+        )
+        self.input_wait = 0.0  # seconds that the steps have spent waiting for their batches
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The means over the epoch so far; Keras resets them at every epoch."""
+        """The means over the epoch so far. Keras resets them at the start of every epoch."""
         return list(self.means.values())
+
+    def _configure_steps_per_execution(self, steps_per_execution: int) -> None:
+        """Keras's `compile` calls this. `fit` reads the number before every step, so it must not be on a device."""
+        self._steps_per_execution = _HostNumber(steps_per_execution)
 
     def call(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         """The network's predictions."""
         return self.network(images, training=training)
 
     def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], dict[str, tf.Tensor]]:
-        """What `fit` calls for every step. The batch is taken outside of the graph, so that waiting can be timed."""
+        """What `fit` calls for every step. It takes the batch outside the graph, so that waiting can be timed."""
         if self.train_function is None or force:  # type: ignore[has-type]
             train_step = (
                 tf.function(self.train_step, jit_compile=True, autograph=False) if self.xla else self.train_step
             )
 
-            @tf.function(autograph=False)  # whose conversion of Keras's code takes seconds, for nothing
-            def step(batch: Any) -> dict[str, tf.Tensor]:
+            @tf.function(autograph=False)  # converting Keras's code would take seconds and change nothing
+            def step(batch: Any) -> None:
                 self.distribute_strategy.run(train_step, args=(batch,))
-                return {name: mean.result() for name, mean in self.means.items()}
 
             def next_step(batches: Iterator[Any]) -> dict[str, tf.Tensor]:
                 began = time.perf_counter()
                 batch = next(batches)
                 self.input_wait += time.perf_counter() - began
-                return step(batch)
+                step(batch)
+                return {}
 
             self.train_function = next_step
         return self.train_function
 
     def train_step(self, data: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> None:
         """One step on a replica's share of the global batch."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         gradients, parts = self.replica_gradients(*data)
         self.optimizer.apply_gradients(zip(gradients, self.network.trainable_variables, strict=True))
         if isinstance(self.averages, AveragedWeights):
             self.averages.update(self.network, self.optimizer.iterations)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, part in parts.items():
-            self.last[name].assign(part)
             # The sum of the replicas' shares, as the mean that Keras takes over replicas and steps.
             self.means[name].update_state(part * replicas)
+        row = tf.stack([*(parts[name] for name in LOSS_PARTS), self._last_rate() / replicas])
+        self.recent.assign(tf.concat([self.recent[1:], row[None]], axis=0))
 
     def replica_gradients(
         self, images: tf.Tensor, targets: dict[str, tf.Tensor], *, training: bool = True
@@ -124,19 +131,39 @@ class Detector(tf.keras.Model):
             gradients = scaling.get_unscaled_gradients(gradients)
         return gradients, {"loss": loss, "class_loss": class_loss, "offsets_loss": offsets_loss}
 
-    def evaluation_weights(self) -> list[np.ndarray]:
-        """The weights to evaluate and to keep: the averages, where there are any.
+    def recent_losses(self, steps: int) -> np.ndarray:
+        """The global loss of the last steps, at most `RECENT_STEPS`: a row for each, the newest last, float32.
 
-        Batch-norm statistics are the mean over the replicas. In the order of `network.get_weights()`.
+        In a row are the `LOSS_PARTS` and the learning rate. Waits for the device; all ranks must call it together.
         """
-        return self.network.get_weights() if self.averages is None else self.averages.weights_of(self.network)
+        return self.recent.numpy()[RECENT_STEPS - steps :]
+
+    def evaluation_weights(self) -> list[np.ndarray]:
+        """The weights to evaluate and to keep: averaged ones if there are any. In the order of `network.get_weights()`.
+
+        Batch-norm statistics are the mean over the replicas.
+        """
+        if self.averages is None:
+            return self.network.get_weights()
+        return averaged_weights(self.network, self.averages.averages)
 
     def learning_rate(self) -> float:
         """The learning rate of the last step."""
+        return float(self._last_rate())
+
+    def _last_rate(self) -> tf.Tensor:
+        """The same in the graph. Keras's optimizers keep it in a variable, its legacy ones have the schedule alone."""
         rate = self.optimizer.learning_rate
-        return float(tf.convert_to_tensor(rate(self.optimizer.iterations - 1) if callable(rate) else rate))
+        return tf.convert_to_tensor(rate(self.optimizer.iterations - 1) if callable(rate) else rate)
 
     def _loss_scaling(self) -> tf.keras.mixed_precision.LossScaleOptimizer | None:
-        """The optimizer, where it scales the loss so that float16 gradients do not vanish."""
+        """The optimizer, if it scales the loss to keep float16 gradients from vanishing."""
         optimizer = getattr(self, "optimizer", None)
         return optimizer if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer) else None
+
+
+class _HostNumber(int):
+    """What Keras reads like a variable."""
+
+    def numpy(self) -> np.int64:
+        return np.int64(self)

@@ -1,4 +1,4 @@
-"""What TensorFlow raises in the middle of training, as one line that says what to change."""
+"""What TensorFlow raises in the middle of training, told in one line that says what to change."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from model.distribution.workers import Worker
+from model.distribution.workers import Rank
 from pipeline.errors import UserError
 
 
 @contextmanager
-def named_training_failures(*, batch: int, worker: Worker) -> Iterator[None]:
-    """Turns what is raised inside into a `UserError`: memory that ran out, a worker that is gone.
+def named_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
+    """Turns TensorFlow's errors about memory that ran out, or a rank that died, into a `UserError`.
 
     Args:
         batch: pictures in the global batch.
-        worker: which of how many this process is.
+        rank: of this process.
     """
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        raise UserError(f"a step must fit into memory, got none left with --batch={batch}: choose a smaller batch, "
-                        "more replicas, or --precision=bfloat16; then run the same command in another --run"
-                        ) from None  # fmt: skip
+        raise UserError(
+            f"Out of memory with --batch={batch}. Choose a smaller batch, more replicas, or --precision=bfloat16, "
+            "and another --run"
+        ) from None
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError):
-        if worker.count == 1:
+        if rank.count == 1:
             raise
-        raise UserError(f"all {worker.count} workers must live to the end, got one that is gone: start every worker "
-                        "again with the same command; training goes on from the last backup") from None  # fmt: skip
+        raise UserError(
+            f"One of the {rank.count} ranks died. Start all of them again with the same command: training resumes "
+            "from the last backup"
+        ) from None

@@ -1,4 +1,4 @@
-"""Generalised IoU (arXiv 1902.09630, algorithm 1) as a loss of boxes."""
+"""Generalised IoU (arXiv 1902.09630, algorithm 1) as a loss between boxes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import tensorflow as tf
 
 
 def giou_loss(truth: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """1 - GIoU of pairs of boxes: 0 for equal ones, towards 2 for boxes that are small and far apart.
+    """1 - GIoU of pairs of boxes: 0 if they are equal, towards 2 if they are small and far apart.
 
-    Corners `[ymin, xmin, ymax, xmax]` in any unit, [..., 4] and [..., 4] -> [...]. Boxes without area have IoU 0.
+    Corners `[ymin, xmin, ymax, xmax]` in any unit, [..., 4] and [..., 4] -> [...]. A box without area has IoU 0.
     """
     overlap = _area(tf.maximum(truth[..., :2], boxes[..., :2]), tf.minimum(truth[..., 2:], boxes[..., 2:]))
     union = _area(truth[..., :2], truth[..., 2:]) + _area(boxes[..., :2], boxes[..., 2:]) - overlap

@@ -16,7 +16,7 @@ from pipeline.reader.parsing import IGNORED
 
 @dataclass(frozen=True)
 class LossParts:
-    """Sums over the anchors of each picture, [B] float32; divide by the positives of the global batch."""
+    """Sums over the anchors of each picture, [B] float32. Divide them by the positives of the global batch."""
 
     classification: tf.Tensor
     offsets: tf.Tensor  # weighted
@@ -31,17 +31,17 @@ def ssd_loss(
     anchors: Anchors,
     config: LossConfig,
 ) -> LossParts:
-    """Cross entropy of positives and of the hardest negatives, and the offsets' error of positives.
+    """Cross entropy of positives and of the hardest negatives, and the error of positives' offsets.
 
     Args:
         predictions: `logits` [B, N, classes + 1] and `offsets` [B, N, 4].
-        targets: `classes` int32 [B, N], ignored anchors -1; `offsets` [B, N, 4].
+        targets: `classes` int32 [B, N], where ignored anchors are -1; `offsets` [B, N, 4].
         background: the class of negatives.
-        anchors: N of them, for errors of boxes.
-        config: which error, which mining.
+        anchors: N of them; losses between boxes need them.
+        config: which error and which mining.
 
     Returns:
-        The parts, not yet divided: the number of positives may be that of more than one replica.
+        The parts, not yet divided: the number of positives is that of all replicas.
     """
     classes = targets["classes"]
     negative = classes == background
@@ -58,19 +58,19 @@ def ssd_loss(
 
 
 def hardest(losses: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-    """The weights that choose the hardest candidates of each row, [R, M] in [0, 1].
+    """Weights that select the hardest candidates of each row, [R, M] in [0, 1].
 
-    Candidates that tie at the threshold share what is left to choose: black regions of a canvas give equal
-    losses by the hundred, and neither their order nor their number may matter.
+    Candidates that tie at the threshold share the remaining weight: black regions of a canvas give hundreds of equal
+    losses, and neither their order nor their number may matter.
 
     Args:
         losses: [R, M].
-        candidates: which of them can be chosen, bool [R, M].
-        counts: how many to choose of each row, [R]; all candidates where there are fewer.
+        candidates: which of them may be selected, bool [R, M].
+        counts: how many to select in each row, [R]; all candidates if there are fewer.
     """
     losses = tf.where(candidates, losses, -1.0)  # cross entropy is never below 0
     counts = tf.minimum(counts, tf.reduce_sum(tf.cast(candidates, tf.int32), axis=1))
-    # A k that followed the counts would be compiled again at each new value; one whole sort is as fast.
+    # XLA would compile again for every new k; sorting everything is as fast.
     ranked = tf.nn.top_k(losses, k=losses.shape[1] or tf.shape(losses)[1]).values
     threshold = tf.gather(ranked, tf.maximum(counts - 1, 0), axis=1, batch_dims=1)[:, None]
     above = tf.cast(losses > threshold, tf.float32)
@@ -81,7 +81,7 @@ def hardest(losses: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.T
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Against (1 - smoothing) · one-hot + smoothing / classes, background among them. [B, N], [B, N, C] -> [B, N]."""
+    """Against (1 - smoothing) · one-hot + smoothing / C, background included. [B, N], [B, N, C] -> [B, N]."""
     if not smoothing:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
     classes = logits.shape[-1]
@@ -91,7 +91,7 @@ def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf
 
 
 def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config: LossConfig) -> tf.Tensor:
-    """Weights of the negatives, [B, N]: of each picture, or of the whole batch taken as one row."""
+    """Weights of the negatives, [B, N], mined in each picture or in the whole batch as one row."""
     if config.mining == "image":
         counts = tf.maximum(config.negatives_per_positive * positives, float(config.min_negatives))
         return hardest(losses, negative, tf.cast(counts, tf.int32))
@@ -101,7 +101,7 @@ def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config:
 
 
 def _error(predicted: tf.Tensor, wanted: tf.Tensor, anchors: Anchors, kind: str) -> tf.Tensor:
-    """The error of each anchor's offsets, or of the box that they stand for. [B, N, 4] twice -> [B, N]."""
+    """The error of each anchor's offsets, or of the box that they give. [B, N, 4] twice -> [B, N]."""
     if kind in ("giou", "tfa:giou"):
         loss = giou_loss if kind == "giou" else addons_giou_loss
         return loss(predicted_corners(wanted, anchors), predicted_corners(predicted, anchors))

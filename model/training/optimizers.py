@@ -1,4 +1,4 @@
-"""Optimizers by name, ready to be saved and restored."""
+"""Optimizers by name."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from model.training.schedule import LearningRate
 from pipeline.errors import UserError
 
 _MOMENTUM = 0.9
-_DECOUPLED_DECAY = 4e-5  # of adamw, at each step times the learning rate
+_DECOUPLED_DECAY = 4e-5  # of adamw; multiplied by the learning rate at every step
 
-# jit_compile: Keras would compile the update with XLA, which replicas cannot share.
+# jit_compile=False: Keras would compile the update with XLA, which several replicas cannot share.
 _OWN: dict[str, Callable[[LearningRate], Any]] = {
     "adam": lambda rate: tf.keras.optimizers.Adam(rate, jit_compile=False),
     "adamw": lambda rate: tf.keras.optimizers.AdamW(rate, weight_decay=_DECOUPLED_DECAY, jit_compile=False),
@@ -25,30 +25,32 @@ OPTIMIZERS = (*_OWN, *ADDONS)
 
 
 def check_optimizer(name: str, precision: str) -> None:
-    """Raises `UserError` for another name than those of `OPTIMIZERS`, or one that does not go with a precision."""
+    """Raises `UserError` for a name that is not in `OPTIMIZERS`, or that does not work with the precision."""
     if name not in OPTIMIZERS:
         raise UserError(f"--optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
     if name in ADDONS and precision == "float16":
-        raise UserError(f"--precision must be float32 or bfloat16 with --optimizer={name}, got float16: scaling of the "
-                        "loss does not go around optimizers of tensorflow-addons")  # fmt: skip
+        raise UserError(
+            f"--precision must be float32 or bfloat16 with --optimizer={name}, got float16: loss scaling does not work "
+            "with optimizers of tensorflow-addons"
+        )
 
 
 def make_optimizer(name: str, rate: LearningRate, *, precision: str, variables: Sequence[tf.Variable]) -> Any:
-    """The optimizer of that name with all its variables, made inside the scope of the strategy.
+    """The optimizer of that name with all its variables, so that it can be restored. Call it in the strategy's scope.
 
     Args:
         name: one of `OPTIMIZERS`.
-        rate: of every step.
-        precision: with "float16" the loss is scaled, and steps whose gradients overflow are skipped.
-        variables: that it will change.
+        rate: the learning rate of every step.
+        precision: "float16" scales the loss and skips steps whose gradients overflow.
+        variables: the ones to train.
 
     Raises:
-        UserError: as `check_optimizer` does.
+        UserError: like `check_optimizer`.
     """
     check_optimizer(name, precision)
     if name.startswith(PREFIX):
         optimizer = make_addons_optimizer(name, rate)
-        optimizer._create_all_weights(variables)  # these make their variables at the first step otherwise
+        optimizer._create_all_weights(variables)  # otherwise made in the first step
         return optimizer
     optimizer = _OWN[name](rate)
     if precision == "float16":

@@ -1,4 +1,4 @@
-"""A configuration with what the flags of a command put in place of its own."""
+"""Puts the values of a command's flags into a configuration."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipeline.config.run_config import Config
 def with_overrides(
     config: Config, *, synchronized_batch_norm: bool | None = None, box_loss: str | None = None, **training: Any
 ) -> Config:
-    """The configuration with the flags that were given; those that were not are None.
+    """The configuration with the given values. None leaves a field as it is.
 
     Args:
         config: of the configs folder.
-        synchronized_batch_norm: of the model.
-        box_loss: of the loss, its `offsets`.
+        synchronized_batch_norm: the model's.
+        box_loss: the loss's `offsets`.
         training: fields of `TrainingConfig`.
     """
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what it holds, under which names, and that it belongs to one configuration."""
+"""The folder of a run: the names of its files, and the one configuration that it belongs to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIBRARIES = ("tensorflow", "numpy", "pycocotools")
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that decides a run, so that its model can be built again without its records."""
+    """Everything that decides a run: enough to build its model again without its records."""
 
     config: Config
     class_names: tuple[str, ...]
@@ -36,7 +36,7 @@ class Run:
     records_fingerprint: str
 
     def identity(self) -> dict[str, Any]:
-        """What a run that goes on must share with the one that began."""
+        """What must be the same when a run is resumed."""
         return {
             "config": to_dict(self.config),
             "records_fingerprint": self.records_fingerprint,
@@ -70,7 +70,7 @@ class StoredRun:
 
 
 def describe_run(config: Config, manifest: Manifest) -> Run:
-    """The run of a configuration on a record set. Raises `UserError` where their anchors differ."""
+    """The run of a configuration on a record set. Raises `UserError` if the records were not made for it."""
     strides = config.records.anchors.strides
     shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
     if manifest.config.anchors != config.records.anchors:
@@ -93,19 +93,19 @@ def describe_run(config: Config, manifest: Manifest) -> Run:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names inside a run's folder."""
+    """The names inside a run's folder."""
 
     path: Path
 
     def hold(self) -> int:
-        """Makes the folder, and takes it for one training: until the handle that is returned is closed.
+        """Makes the folder and locks it for one training, until the returned handle is closed.
 
-        Raises `UserError` if another training has it.
+        Raises `UserError` if another training has locked it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = lock_file(self.path / ".lock")
         if lock is None:
-            raise UserError(f"another training is at work on {self.path}; wait for it to end, or choose another --run")
+            raise UserError(f"another training is using {self.path}; wait until it ends, or choose another --run")
         return lock
 
     @property
@@ -115,17 +115,17 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """Checkpoints to go on from."""
+        """Checkpoints to resume from."""
         return self.path / "checkpoints" / "last"
 
     @property
     def best(self) -> Path:
-        """The weights with the best AP on val, as they are evaluated."""
+        """The weights with the best AP on val, exactly as they were evaluated."""
         return self.path / "checkpoints" / "best"
 
     @property
     def history(self) -> Path:
-        """One line an epoch, CSV."""
+        """One line for each epoch, CSV."""
         return self.path / "history.csv"
 
     @property
@@ -135,7 +135,7 @@ class RunFolder:
 
     @property
     def val_picture(self) -> Path:
-        """The last evaluation's detections in the first pictures of val."""
+        """Detections of the last evaluation in the first pictures of val."""
         return self.path / "val_detections.png"
 
     @property
@@ -145,18 +145,18 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """Metrics, COCO JSON, pictures."""
+        """Metrics, COCO JSON files, a picture."""
         return self.path / "evaluation"
 
     def contents(self) -> list[str]:
-        """The names of what a training has left."""
+        """The names of what the training has written so far."""
         left = (self.history, self.loss_picture, self.val_picture, self.tensorboard, self.best, self.last)
         return [str(path.relative_to(self.path)) for path in left if path.exists()]
 
     def begin(self, run: Run, *, command: str) -> bool:
-        """Makes the folder the run's own, or finds that it is already. -> whether it was there before.
+        """Writes the run's configuration into the folder, or checks the one that is there. -> whether one was there.
 
-        Raises `UserError` naming the first differences where the folder belongs to another configuration.
+        Raises `UserError` naming the first differences if the folder belongs to another configuration.
         """
         if not self.config.exists():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -172,15 +172,19 @@ class RunFolder:
             return False
         differences = list(_differences(self.load().identity(), run.identity()))
         if differences:
-            raise UserError(f"{self.path} must be a run of this configuration and these records, got: "
-                            f"{'; '.join(differences[:3])}. Choose another --run, or remove it")  # fmt: skip
+            raise UserError(
+                f"{self.path} must be a run of this configuration and these records, got: "
+                f"{'; '.join(differences[:3])}. Choose another --run, or remove it"
+            )
         return True
 
     def load(self) -> Run:
-        """The run that this folder belongs to. Raises `UserError` where there is none."""
+        """The run that this folder belongs to. Raises `UserError` if there is none."""
         if not self.config.is_file():
-            raise UserError(f"--run must be the folder of a run, got {self.path} without {self.config.name}; "
-                            "train one with `make train`")  # fmt: skip
+            raise UserError(
+                f"--run must be the folder of a run, got {self.path} without {self.config.name}; train one with "
+                "`make train`"
+            )
         where = str(self.config)
         values = parse_json(read_regular(self.config, limit=JSON_BYTES), where=where)
         if not isinstance(values, dict) or "format_version" not in values:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules of both presets, as functions of the step alone."""
+"""The learning-rate schedules of both presets, as functions of the step alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pipeline.config.run_config import ScheduleConfig
 
 
 class LearningRate(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """ "exponential": base · decay^(epoch - 1) by whole epochs from 1, the notebook's.
+    """ "exponential": base · decay^(epoch - 1) for whole epochs, counted from 1.
 
-    "cosine": from 0 to the base in the steps of the warm-up, then along half a cosine to 0 at the last step.
+    "cosine": linear from 0 to the base during the warm-up, then half a cosine down to 0 at the last step.
     """
 
     def __init__(self, config: ScheduleConfig, *, epoch_steps: int, epochs: int) -> None:
@@ -32,5 +32,5 @@ class LearningRate(tf.keras.optimizers.schedules.LearningRateSchedule):
         return config.base * tf.where(step < warmup, rising, falling)
 
     def get_config(self) -> dict[str, Any]:
-        """What `__init__` takes."""
+        """The arguments of `__init__`, as Keras asks of a schedule."""
         return {"config": self.config, "epoch_steps": self.epoch_steps, "epochs": self.epochs}

@@ -1,4 +1,4 @@
-"""train, evaluate and show_records as a user runs them, in processes of their own."""
+"""train, evaluate, show_records and draw_curves as a user runs them, in processes of their own."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from model.detection.coco import METRICS
-from model.training.callbacks import read_history
+from model.training.history import read_history
 from pipeline.config.presets import BASELINE_ANCHORS
 from pipeline.reader.dataset import keys_of_step
 from pipeline.records.manifest import MANIFEST, load_manifest
-from tests.model.tiny import run_command
+from tests.model.tiny import refusal, run_command, run_several
 from tests.record_sets import TINY, write_record_set
 
 
@@ -29,14 +31,31 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs on two replicas."""
+    """A run of two epochs."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    printed = run_command(
-        "model.train", "--config=tiny", f"--records={records}", f"--run={folder}", "--strategy=mirrored", "--replicas=2"
-    )
-    assert "strategy mirrored, replicas 2 on CPU:0, CPU:1, global batch 4 (2 a replica)" in printed
+    printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={folder}")
+    assert "strategy default, replicas 1 on CPU:0, global batch 4 (4 a replica)" in printed
     assert "epochs 1 to 2 of 3 steps" in printed and f"run: {folder}" in printed
+    assert re.search(r"epoch 1 of 2: loss \d+\.\d+, class_loss \d+\.\d+, offsets_loss \d+\.\d+, \d+\.\d s\n", printed)
     return folder
+
+
+@pytest.fixture(scope="module")
+def other_records(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Record sets with something amiss."""
+    names = ("altered", "unfinished", "baseline anchors", "untested", "untrained")
+    sets = {name: tmp_path_factory.mktemp("others") / name for name in names}
+    for name in ("altered", "unfinished"):
+        shutil.copytree(records, sets[name])
+    shard = sorted(sets["altered"].glob("train-*"))[0]
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+    (sets["unfinished"] / MANIFEST).unlink()
+    write_record_set(sets["baseline anchors"], config=replace(TINY, anchors=BASELINE_ANCHORS))
+    write_record_set(sets["untested"], test=0)
+    write_record_set(sets["untrained"], train=0)
+    return sets
 
 
 def history(run: Path) -> list[dict[str, str]]:
@@ -69,18 +88,7 @@ def test_tensorboard_shows_losses_rate_speed_val_and_detections(run: Path) -> No
     assert shown == {tag: [3, 6] for tag in (*losses, "step/learning_rate", *speed, *val)}
 
 
-def test_evaluation_writes_figures_and_coco_files(run: Path) -> None:
-    printed = run_command("model.evaluate", f"--run={run}", "--batch=4")
-    place = run / "evaluation"
-    metrics = json.loads((place / "metrics.json").read_text())
-    assert set(METRICS) <= set(metrics) and metrics["images"] == 10 and metrics["split"] == "test"
-    truth = json.loads((place / "ground_truth.json").read_text())
-    assert len(truth["images"]) == 10 and truth["annotations"][0]["id"] == 1
-    assert {d["image_id"] for d in json.loads((place / "detections.json").read_text())} <= set(range(1, 11))
-    assert (place / "detections.png").read_bytes().startswith(b"\x89PNG")
-    assert all(name in printed for name in METRICS) and f"evaluation: {place}" in printed
-
-
+@pytest.mark.long
 def test_without_val_the_last_weights_are_kept(tmp_path: Path) -> None:
     records, run = tmp_path / "records", tmp_path / "run"
     write_record_set(records, val=0)
@@ -91,77 +99,19 @@ def test_without_val_the_last_weights_are_kept(tmp_path: Path) -> None:
     assert f"evaluating {run / 'checkpoints' / 'best' / 'epoch-1'}" in run_command("model.evaluate", f"--run={run}")
 
 
+@pytest.mark.long
 def test_a_finished_run_has_nothing_left_to_do(run: Path, records: Path) -> None:
     before = (run / "history.csv").read_text()
     printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
-    assert "all 2 epochs are trained already" in printed and "epochs 2 to" not in printed
+    assert "all 2 epochs are done" in printed and "epochs 2 to" not in printed
     assert (run / "history.csv").read_text() == before
 
 
-def test_a_run_whose_checkpoints_or_history_are_gone_is_refused(run: Path, records: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "run"
-    shutil.copytree(run, broken)
-    command = ("model.train", "--config=tiny", f"--records={records}", f"--run={broken}")
-    shutil.rmtree(broken / "checkpoints" / "last")
-    assert f"{broken / 'checkpoints' / 'last'} must hold the checkpoint that the run goes on from" in refused(*command)
-    shutil.copytree(run / "checkpoints" / "last", broken / "checkpoints" / "last")
-    (broken / "history.csv").write_text("epoch,step\n1,3,4\n")
-    assert f"{broken / 'history.csv'} must hold one whole line an epoch" in refused(*command)
-
-
-def test_another_configuration_in_the_folder_of_a_run_is_refused(run: Path, records: Path) -> None:
-    printed = run_command(
-        "model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=3", status=1
-    )
-    assert "error:" in printed and "config.training.epochs was 2, now 3" in printed and "Traceback" not in printed
-
-
-def test_pictures_of_records(records: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "matches.png"
-    run_command("model.show_records", f"--records={records}", "--count=3", f"--output={picture}")
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    one = tmp_path / "one.png"
-    run_command("model.show_records", f"--records={records}", "--key=test/test-3/0", f"--output={one}")
-    assert one.read_bytes().startswith(b"\x89PNG")
-    printed = run_command("model.show_records", f"--records={records}", "--key=test/none/0", status=1)
-    assert "must hold a record test/none/0, got none" in printed
-
-
-def test_curves_of_runs(run: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "curves.png"
-    printed = run_command("model.draw_curves", f"--run={run}", f"--run={run}", f"--output={picture}")
-    assert f"{run}: 2 evaluations, best AP" in printed and picture.read_bytes().startswith(b"\x89PNG")
-    printed = run_command("model.draw_curves", f"--run={tmp_path}", status=1)
-    assert f"--run must be the folder of a run, got {tmp_path}" in printed
-
-
-def refused(*arguments: str) -> str:
-    """The one line that a refused command prints."""
-    (line,) = (line for line in run_command(*arguments, status=1).splitlines() if line.startswith("error: "))
-    return line
-
-
-def test_bad_flags_are_one_line(records: Path, tmp_path: Path) -> None:
-    good = ("model.train", "--config=tiny", f"--records={records}", f"--run={tmp_path / 'run'}")
-    assert "--config must be one of tiny, tiny_wild, tiny_calm, got 'tinny'" in refused("model.train", "--config=tinny")
-    assert "--strategy must be one of default, mirrored, multiworker, got 'tpu'" in refused(*good, "--strategy=tpu")
-    assert "--batch must be a multiple of the 2 replicas" in refused(
-        *good, "--strategy=mirrored", "--replicas=2", "--batch=3"
-    )
-    assert "--xla must go with one replica, got 2" in refused(*good, "--strategy=mirrored", "--replicas=2", "--xla")
-    assert "--precision=float16 must have a GPU, got none" in refused(*good, "--precision=float16")
-    assert "--optimizer must be one of adam, adamw, sgd, tfa:" in refused(*good, "--optimizer=lamb")
-    assert "--batch must be at most the 24 training records" in refused(*good, "--batch=1000")
-    assert not (tmp_path / "run").exists()
-    (tmp_path / "file").touch()
-    line = refused(*good[:-1], f"--run={tmp_path / 'file'}")
-    assert f"{tmp_path / 'file'} must be a folder, or not there yet, got a file" in line
-    assert "--records must be given" in refused("model.show_records")
-
-
+@pytest.mark.long
 def test_a_broken_loss_names_step_rate_parts_and_records(records: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    line = refused("model.train", "--config=tiny_wild", f"--records={records}", f"--run={run}")
+    printed = run_command("model.train", "--config=tiny_wild", f"--records={records}", f"--run={run}", status=1)
+    (line,) = (line for line in printed.splitlines() if line.startswith("error: "))
     found = re.search(r"got loss (\S+), class_loss (\S+), offsets_loss (\S+) at step (\d+), learning rate 1e\+20", line)
     assert found and not all(math.isfinite(float(value)) for value in found.groups()[:3])
     manifest = load_manifest(str(records))
@@ -171,6 +121,7 @@ def test_a_broken_loss_names_step_rate_parts_and_records(records: Path, tmp_path
     assert [path.name for path in (run / "checkpoints").rglob("*.index")] == ["step-0.index"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("flag", ["--precision=bfloat16", "--xla", "--box_loss=giou", "--optimizer=adamw"])
 def test_settings_of_the_step(flag: str, records: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -187,37 +138,109 @@ def test_settings_of_the_step(flag: str, records: Path, tmp_path: Path) -> None:
     assert setting == value
 
 
-def test_bad_record_sets_are_one_line(run: Path, records: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(records, broken)
-    shard = sorted(broken.glob("train-*"))[0]
-    data = bytearray(shard.read_bytes())
-    data[100] ^= 1
-    shard.write_bytes(data)
-    train = ("model.train", "--config=tiny", f"--run={tmp_path / 'run'}")
-    assert f"{shard} must have the SHA-256" in refused(*train, f"--records={broken}")
-    assert f"{shard} must have the SHA-256" in refused(*train, f"--records={broken}", "--check=sizes")
-    assert "must be a record set, got no manifest.json" in refused(*train, f"--records={tmp_path / 'none'}")
-    (broken / MANIFEST).unlink()
-    assert "the job did not finish" in refused(*train, f"--records={broken}")
-
-    others = tmp_path / "others"
-    config = type(TINY)(**{**vars(TINY), "anchors": BASELINE_ANCHORS})
-    manifest = write_record_set(others, config=config)
-    line = refused(*train, f"--records={others}")
-    assert manifest.anchors.fingerprint in line and "--config=tiny" in line
-    line = refused("model.evaluate", f"--run={run}", f"--records={others}")
-    assert manifest.anchors.fingerprint in line and str(run) in line
-    assert "must be the folder of a run" in refused("model.evaluate", f"--run={tmp_path / 'norun'}")
-
-    untested = tmp_path / "untested"
-    write_record_set(untested, test=0)
-    line = refused("model.evaluate", f"--run={run}", f"--records={untested}")
-    assert f"--split must be one with records, got test, of which {untested} has none" in line
-
-
+@pytest.mark.long
 @pytest.mark.parametrize("module", ["model.train", "model.evaluate", "model.show_records", "model.draw_curves"])
 def test_help_lists_the_commands_own_flags(module: str) -> None:
     printed = run_command(module, "--help", status=1)  # absl's status for --help
     assert "--run" in printed or "--records" in printed
     assert "--logtostderr" not in printed
+
+
+def test_evaluation_writes_metrics_and_coco_files(run: Path, other_records: Mapping[str, Path], tmp_path: Path) -> None:
+    (status, printed), *refused = run_several(
+        "model.evaluate",
+        [
+            (f"--run={run}", "--batch=4"),
+            (f"--run={run}", f"--records={other_records['baseline anchors']}"),
+            (f"--run={run}", f"--records={other_records['untested']}"),
+            (f"--run={tmp_path / 'norun'}",),
+        ],
+    )
+    assert status == 0, printed
+    place = run / "evaluation"
+    metrics = json.loads((place / "metrics.json").read_text())
+    assert set(METRICS) <= set(metrics) and metrics["images"] == 10 and metrics["split"] == "test"
+    truth = json.loads((place / "ground_truth.json").read_text())
+    assert len(truth["images"]) == 10 and truth["annotations"][0]["id"] == 1
+    assert {d["image_id"] for d in json.loads((place / "detections.json").read_text())} <= set(range(1, 11))
+    assert (place / "detections.png").read_bytes().startswith(b"\x89PNG")
+    assert all(name in printed for name in METRICS) and f"evaluation: {place}" in printed
+
+    others, untested, missing = (refusal(*one) for one in refused)
+    fingerprint = load_manifest(str(other_records["baseline anchors"])).anchors.fingerprint
+    assert fingerprint in others and str(run) in others
+    assert f"{other_records['untested']} has no test records" in untested
+    assert "must be the folder of a run" in missing
+
+
+def test_pictures_of_records(records: Path, tmp_path: Path) -> None:
+    first, one = tmp_path / "matches.png", tmp_path / "one.png"
+    *drawn, unknown, unnamed = run_several(
+        "model.show_records",
+        [
+            (f"--records={records}", "--count=3", f"--output={first}"),
+            (f"--records={records}", "--key=test/test-3/0", f"--output={one}"),
+            (f"--records={records}", "--key=test/none/0"),
+            (),
+        ],
+    )
+    assert [status for status, _ in drawn] == [0, 0], drawn
+    assert first.read_bytes().startswith(b"\x89PNG") and one.read_bytes().startswith(b"\x89PNG")
+    assert f"{records} has no record test/none/0" in refusal(*unknown)
+    assert "--records must be given" in refusal(*unnamed)
+
+
+def test_curves_of_runs(run: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "curves.png"
+    (status, printed), refused = run_several(
+        "model.draw_curves",
+        [(f"--run={run}", f"--run={run}", f"--output={picture}"), (f"--run={tmp_path}",)],
+    )
+    assert status == 0 and f"{run}: 2 evaluations, best AP" in printed
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert f"--run must be the folder of a run, got {tmp_path}" in refusal(*refused)
+
+
+def test_what_train_refuses_is_one_line(
+    run: Path, records: Path, other_records: Mapping[str, Path], tmp_path: Path
+) -> None:
+    new, file, headless, torn = (tmp_path / name for name in ("new", "file", "headless", "torn"))
+    file.touch()
+    for broken in (headless, torn):
+        shutil.copytree(run, broken)
+    shutil.rmtree(headless / "checkpoints" / "last")
+    (torn / "history.csv").write_text("epoch,step\n1,3,4\n")
+    shard = sorted(other_records["altered"].glob("train-*"))[0]
+
+    def command(*arguments: str, records: Path = records, run: Path = new) -> tuple[str, ...]:
+        return ("--config=tiny", f"--records={records}", f"--run={run}", *arguments)
+
+    expected = {
+        # First, since a process divides its CPU among replicas before anything else.
+        command("--strategy=mirrored", "--replicas=2", "--batch=3"): "--batch must be a multiple of the 2 replicas",
+        ("--config=tinny",): "--config must be one of tiny, tiny_wild, tiny_calm, got 'tinny'",
+        command("--strategy=tpu"): "--strategy must be one of default, mirrored, multiworker, got 'tpu'",
+        command("--precision=float16"): "--precision=float16 must have a GPU, got none",
+        command("--optimizer=lamb"): "--optimizer must be one of adam, adamw, sgd, tfa:",
+        command("--batch=1000"): "--batch must be at most the 24 training records",
+        command("--batch=1", records=other_records["untrained"]): "untrained has no training records",
+        command(records=other_records["altered"]): f"{shard} must have the SHA-256",
+        command(records=tmp_path / "none"): "must be a record set, got no manifest.json",
+        command(records=other_records["unfinished"]): "the job did not finish",
+        command(records=other_records["baseline anchors"]): "must be those of --config=tiny",
+        command(run=file): f"{file} must be a folder, or not there yet, got a file",
+        command("--epochs=3", run=run): "config.training.epochs was 2, now 3",
+        command(run=headless): f"{headless / 'checkpoints' / 'last'} must hold the checkpoint to resume from",
+        command(run=torn): f"{torn / 'history.csv'} must hold one whole line for each epoch",
+    }
+    for found, message in zip(run_several("model.train", list(expected)), expected.values(), strict=True):
+        assert message in refusal(*found)
+    assert not new.exists()
+
+
+@pytest.mark.long
+def test_an_altered_record_that_is_met_in_a_step_is_one_line(other_records: Mapping[str, Path], tmp_path: Path) -> None:
+    altered = other_records["altered"]
+    shard = sorted(altered.glob("train-*"))[0]
+    flags = ("--config=tiny", f"--records={altered}", f"--run={tmp_path / 'run'}", "--check=sizes")
+    assert f"{shard} must have the SHA-256" in run_command("model.train", *flags, status=1)

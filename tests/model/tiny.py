@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +28,12 @@ CONFIG = Config(
         schedule=ScheduleConfig(kind="cosine", base=1e-3, warmup_steps=2), batch=4, epochs=2, epoch_steps=3
     ),
 )
-WILD = replace(  # whose first steps go far beyond what float32 holds
+WILD = replace(  # its first steps overflow float32
     CONFIG,
     name="tiny_wild",
     training=replace(CONFIG.training, schedule=ScheduleConfig(kind="exponential", base=1e20)),
 )
-# Steps so short that what rounding differs by does not grow: batch norm over a handful of black pixels is chaotic.
+# Steps so short that differences in rounding do not grow: batch norm over a handful of black pixels is chaotic.
 CALM = replace(
     CONFIG,
     name="tiny_calm",
@@ -43,20 +44,47 @@ CALM = replace(
 CONFIGS = {config.name: config for config in (CONFIG, WILD, CALM)}
 CLASS_COUNT = len(CLASS_NAMES)
 
-LONG = 300.0  # seconds; only a training that hangs takes as long
+LONG = 300.0  # seconds; only a training that hangs takes that long
 
 _ROOT = Path(__file__).parents[2]
 
-# Offers the configurations above by name, then runs a command as `python -m` does.
-_RUN = """
-import runpy, sys, types
+# Offers the configurations above by name.
+_OFFER = """
+import sys, types
 import configs
 from tests.model import tiny
 for name, config in tiny.CONFIGS.items():
     sys.modules[f"configs.{name}"] = types.SimpleNamespace(CONFIG=config)
 configs.config_names = lambda: list(tiny.CONFIGS)
+"""
+
+# Runs a command as `python -m` does.
+_RUN = f"""{_OFFER}
+import runpy
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+# Runs a command several times, with a list of arguments each, and prints a JSON list of [exit status, what it printed].
+_RUN_SEVERAL = f"""{_OFFER}
+import contextlib, importlib, io, json, os
+from absl import flags
+from pipeline.errors import run_command
+module = importlib.import_module(sys.argv[1])
+found = []
+for arguments in json.loads(sys.argv[2]):
+    flags.FLAGS.unparse_flags()
+    for name in flags.FLAGS:
+        flags.FLAGS[name].unparse()
+    sys.argv = [sys.argv[0], *arguments]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            run_command(module.main)
+        except SystemExit as end:
+            found.append([end.code or 0, printed.getvalue()])
+print(json.dumps(found), flush=True)
+os._exit(0)
 """
 
 
@@ -72,11 +100,17 @@ def popen_command(module: str, *arguments: str, env: Mapping[str, str] | None = 
     )
 
 
+def last_checkpoint(run: Path) -> str:
+    """The newest checkpoint of a run, as TensorFlow reads it."""
+    indices = (run / "checkpoints" / "last").glob("step-*.index")
+    return str(max(indices, key=lambda path: int(path.stem.removeprefix("step-"))).with_suffix(""))
+
+
 def wait_for_backup(run: Path, step: int, *processes: subprocess.Popen[str]) -> None:
-    """Waits until the backup of a step is named as whole, while the processes of its training live."""
-    state = run / "checkpoints" / "last" / "checkpoint"
+    """Waits until the backup of a step is there, while the processes of its training live."""
+    backup = run / "checkpoints" / "last" / f"step-{step}.index"
     deadline = time.monotonic() + LONG
-    while not (state.exists() and f'"step-{step}"' in state.read_text()):
+    while not backup.exists():
         assert time.monotonic() < deadline, f"no backup of step {step} in {LONG:.0f} s"
         for process in processes:
             assert process.poll() is None, process.communicate()[0]
@@ -89,6 +123,19 @@ def run_command(module: str, *arguments: str, status: int = 0) -> str:
     printed = process.communicate()[0]
     assert process.returncode == status, printed
     return printed
+
+
+def run_several(module: str, commands: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+    """Runs a command several times in one process, which starts TensorFlow once. -> exit statuses, what was printed."""
+    found = json.loads(run_script(_RUN_SEVERAL, module, json.dumps(commands)).splitlines()[-1])
+    return [(status, printed) for status, printed in found]
+
+
+def refusal(status: int, printed: str) -> str:
+    """The one line of a command that was refused."""
+    assert status == 1 and "Traceback" not in printed, printed
+    (line,) = (line for line in printed.splitlines() if line.startswith("error: "))
+    return line
 
 
 def run_script(script: str, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""COCO JSON and figures on hand-made pictures."""
+"""COCO JSON and metrics of hand-made pictures."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> 
     results.add(shown("test/b/0", np.zeros((0, 4)), [], np.zeros((0, 4)), [], []))
     truth = results.ground_truth
     assert truth["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-    assert [(i["id"], i["file_name"], i["height"], i["width"]) for i in truth["images"]] == [
-        (1, "test/a/0", 200, 200), (2, "test/b/0", 200, 200),
-    ]  # fmt: skip
+    images = [(i["id"], i["file_name"], i["height"], i["width"]) for i in truth["images"]]
+    assert images == [(1, "test/a/0", 200, 200), (2, "test/b/0", 200, 200)]
     assert truth["annotations"] == [
         {"id": 1, "image_id": 1, "category_id": 2, "bbox": [100.0, 50.0, 50.0, 50.0], "area": 2500.0, "iscrowd": 0}
     ]

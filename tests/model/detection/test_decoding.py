@@ -56,11 +56,14 @@ def check(logits: np.ndarray, offsets: np.ndarray, config: DecodeConfig) -> Dete
     return found
 
 
-@pytest.mark.parametrize("config", [
-    IMPROVED_DECODE,
-    DecodeConfig(max_candidates=None),
-    DecodeConfig(max_candidates=20, max_detections=15, nms_iou=0.3, min_score=0.2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        IMPROVED_DECODE,
+        DecodeConfig(max_candidates=None),
+        DecodeConfig(max_candidates=20, max_detections=15, nms_iou=0.3, min_score=0.2),
+    ],
+)
 def test_decoding_equals_greedy_nms(config: DecodeConfig) -> None:
     bits = np.random.default_rng(0)
     logits = bits.normal(0, 1.5, (2, N, CLASSES + 1)).astype(np.float32)

@@ -8,11 +8,14 @@ from model.distribution.strategies import check_batch, make_strategy
 from pipeline.errors import UserError
 
 
-@pytest.mark.parametrize(("name", "replicas", "message"), [
-    ("mirored", None, r"--strategy must be one of default, mirrored, multiworker, got 'mirored'"),
-    ("mirrored", 0, "--replicas must be at least 1, got 0"),
-    ("default", 2, "--replicas must be 1 with --strategy=default, got 2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "replicas", "message"),
+    [
+        ("mirored", None, r"--strategy must be one of default, mirrored, multiworker, got 'mirored'"),
+        ("mirrored", 0, "--replicas must be at least 1, got 0"),
+        ("default", 2, "--replicas must be 1 with --strategy=default, got 2"),
+    ],
+)
 def test_bad_flags_are_named(name: str, replicas: int | None, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_strategy(name, replicas)

@@ -1,14 +1,15 @@
-"""Synchronised batch norm gives the same bits however many replicas share a batch."""
+"""Synchronised batch norm gives the same bits for any number of replicas."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.model.tiny import run_script
 
-# Saves what so many replicas find: outputs, gradients of the inputs, moving statistics, gradients of gamma and beta.
+# Saves outputs, gradients of the inputs, moving statistics, and gradients of gamma and beta, with so many replicas.
 _SHARED = """
 import sys
 import numpy as np
@@ -51,14 +52,16 @@ def found(folder: Path, replicas: int) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def test_outputs_statistics_and_gradients_do_not_depend_on_the_number_of_replicas(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replicas", [2, pytest.param(4, marks=pytest.mark.long)])
+def test_outputs_statistics_and_gradients_do_not_depend_on_the_number_of_replicas(
+    replicas: int, tmp_path: Path
+) -> None:
     one = found(tmp_path, 1)
     x = one["x"].astype(np.float64)
     np.testing.assert_allclose(one["mean"], x.mean((0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(one["variance"], x.var((0, 1, 2)), rtol=1e-6)
-    for replicas in (2, 4):
-        several = found(tmp_path, replicas)
-        for name in ("y", "dx", "mean", "variance"):
-            np.testing.assert_array_equal(several[name], one[name], err_msg=name)  # to the last bit
-        for name in ("dgamma", "dbeta"):  # of which each replica rounds its share
-            np.testing.assert_allclose(several[name], one[name], rtol=1e-6, atol=1e-6 * np.abs(one[name]).max())
+    several = found(tmp_path, replicas)
+    for name in ("y", "dx", "mean", "variance"):
+        np.testing.assert_array_equal(several[name], one[name], err_msg=name)  # to the last bit
+    for name in ("dgamma", "dbeta"):  # each replica rounds its share of these
+        np.testing.assert_allclose(several[name], one[name], rtol=1e-6, atol=1e-6 * np.abs(one[name]).max())

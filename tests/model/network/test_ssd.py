@@ -18,7 +18,7 @@ from tests.model import tiny
 STRIDES = IMPROVED_ANCHORS.strides
 
 
-def test_the_baseline_has_the_parameters_of_the_notebook() -> None:
+def test_the_baseline_has_its_known_number_of_parameters() -> None:
     anchors = make_anchors(BASELINE_ANCHORS, 224)
     network = build_network(BASELINE_MODEL, NetworkShape(224, BASELINE_ANCHORS.strides, anchors, 10))
     assert network.count_params() == 3_004_928

@@ -1,4 +1,4 @@
-"""tensorflow-addons: what its stack offers, and what the default stack says when it is asked for it."""
+"""What the addons stack offers, and what the default stack answers when it is asked for that."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 from model.training.addons import addons_giou_loss
-from model.training.callbacks import read_history
 from model.training.giou import giou_loss
-from tests.model.tiny import run_command
+from model.training.history import read_history
+from tests.model.tiny import refusal, run_command, run_several
 from tests.record_sets import write_record_set
 
 HERE = importlib.util.find_spec("tensorflow_addons") is not None
@@ -28,14 +28,16 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(HERE, reason="of stacks without tensorflow-addons")
-@pytest.mark.parametrize("flag", ["--optimizer=tfa:lamb", "--box_loss=tfa:giou"])
-def test_without_addons_the_error_says_how_to_get_them(flag: str, records: Path, tmp_path: Path) -> None:
-    command = ("model.train", "--config=tiny", f"--records={records}", f"--run={tmp_path / 'run'}", flag)
-    (line,) = (line for line in run_command(*command, status=1).splitlines() if line.startswith("error: "))
-    assert f"{flag} needs tensorflow-addons" in line and "make train STACK=addons" in line
+def test_without_addons_the_error_says_how_to_get_them(records: Path, tmp_path: Path) -> None:
+    flags = ("--optimizer=tfa:lamb", "--box_loss=tfa:giou")
+    command = ("--config=tiny", f"--records={records}", f"--run={tmp_path / 'run'}")
+    for flag, found in zip(flags, run_several("model.train", [(*command, flag) for flag in flags]), strict=True):
+        line = refusal(*found)
+        assert f"{flag} needs tensorflow-addons" in line and "make train STACK=addons" in line
 
 
 @with_addons
+@pytest.mark.long
 @pytest.mark.parametrize("optimizer", ["tfa:lamb", "tfa:ranger", "tfa:swa", "tfa:cyclical"])
 def test_the_command_trains_two_replicas_and_goes_on(optimizer: str, records: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -48,7 +50,7 @@ def test_the_command_trains_two_replicas_and_goes_on(optimizer: str, records: Pa
     rows = read_history(run / "history.csv")
     assert [row["epoch"] for row in rows] == ["1", "2"] and all(0 < float(row["loss"]) < 30 for row in rows)
     assert json.loads((run / "config.json").read_text())["config"]["training"]["optimizer"] == optimizer
-    assert "all 2 epochs are trained already" in run_command(*command)
+    assert "all 2 epochs are done" in run_command(*command)
 
 
 @with_addons

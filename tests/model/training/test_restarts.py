@@ -1,4 +1,4 @@
-"""Training that is killed at any step goes on as if it had never stopped."""
+"""A training that was killed at any step resumes as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from model.training.callbacks import read_history
-from tests.model.tiny import LONG, popen_command, run_command, wait_for_backup
+from model.training.history import read_history
+from tests.model.tiny import LONG, last_checkpoint, popen_command, run_command, wait_for_backup
 from tests.record_sets import write_record_set
+
+pytestmark = pytest.mark.long
 
 TIMES = ("seconds", "images_per_second", "input_wait")
 FLAGS = ("--deterministic", "--backup_steps=1", "--strategy=mirrored", "--replicas=2")
@@ -24,7 +27,7 @@ def train(records: Path, run: Path) -> tuple[str, ...]:
 
 
 def kill_after_backup(step: int, command: tuple[str, ...], run: Path) -> None:
-    """Starts a training and kills it as soon as the backup of a step is named as whole."""
+    """Starts a training and kills it as soon as the backup of a step is there."""
     process = popen_command(*command)
     wait_for_backup(run, step, process)
     os.kill(process.pid, signal.SIGKILL)
@@ -36,31 +39,31 @@ def history(run: Path) -> list[dict[str, str]]:
 
 
 def last_state(run: Path) -> dict[str, Any]:
-    """Every value of the last checkpoint but the counter of saves."""
-    path = tf.train.latest_checkpoint(str(run / "checkpoints" / "last"))
-    names = [name for name, _ in tf.train.list_variables(path) if not name.startswith(("save_counter", "_CHECK"))]
+    """Every value of the last checkpoint."""
+    path = last_checkpoint(run)
+    names = [name for name, _ in tf.train.list_variables(path) if not name.startswith("_CHECK")]
     return {name: tf.train.load_variable(path, name) for name in names}
 
 
 def break_newest(run: Path) -> str:
-    """Cuts off the newest checkpoint, which a kill may have left unknown to TensorFlow's list. -> its path."""
-    indices = (run / "checkpoints" / "last").glob("step-*.index")
-    newest = max(indices, key=lambda path: int(path.stem.removeprefix("step-"))).with_suffix("")
-    (data,) = newest.parent.glob(f"{newest.name}.data*")
-    data.write_bytes(data.read_bytes()[:1000])
-    return str(newest)
+    """Cuts off the newest checkpoint. -> its path."""
+    newest = last_checkpoint(run)
+    for data in Path(newest).parent.glob(f"{Path(newest).name}.data*"):
+        data.write_bytes(data.read_bytes()[:1000])
+    return newest
 
 
 def test_killed_twice_and_its_newest_checkpoint_broken_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     records = tmp_path / "records"
     write_record_set(records)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run_command(*train(records, whole))
+    printed = run_command(*train(records, whole))
+    assert "strategy mirrored, replicas 2 on CPU:0, CPU:1, global batch 4 (2 a replica)" in printed
     kill_after_backup(2, train(records, killed), killed)
     kill_after_backup(4, train(records, killed), killed)
     broken = break_newest(killed)
     printed = run_command(*train(records, killed))
-    assert f"{broken} is broken" in printed and "going on from" in printed
+    assert f"{broken} is broken" in printed and "resumed from" in printed
     assert history(killed) == history(whole)
     expected, found = last_state(whole), last_state(killed)
     assert expected.keys() == found.keys() and len(found) > 100
@@ -79,7 +82,7 @@ def test_a_second_training_in_the_same_folder_is_refused(tmp_path: Path) -> None
             time.sleep(0.05)
         first.send_signal(signal.SIGSTOP)
         printed = run_command(*train(records, run), status=1)
-        assert f"another training is at work on {run}" in printed
+        assert f"another training is using {run}" in printed
     finally:
         first.kill()
         first.wait()

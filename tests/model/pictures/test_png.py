@@ -1,4 +1,4 @@
-"""What stands beside the drawing: names of runs, names of files."""
+"""Names of picture files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from model.pictures.figures import png_path, short_names
+from model.pictures.png import png_path
 from pipeline.errors import UserError
-
-
-def test_runs_are_told_apart() -> None:
-    names = short_names(["runs/a", "other/a", "runs/b", "runs/b"])
-    assert names == {"runs/a": "runs/a", "other/a": "other/a", "runs/b": "b"}
 
 
 def test_an_output_is_a_png_file(tmp_path: Path) -> None:

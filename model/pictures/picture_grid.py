@@ -1,0 +1,74 @@
+"""Pictures side by side, each with a title and outlined boxes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.pictures.png import as_png, literal, new_figure
+from pipeline.views.collage import Picture
+
+COLUMNS = 4
+
+
+class PictureGrid:
+    """A figure of so many pictures, filled one after the other."""
+
+    def __init__(self, count: int) -> None:
+        columns = min(COLUMNS, count)
+        rows = math.ceil(count / columns)
+        self._figure = new_figure(width=3 * columns, height=3.2 * rows)
+        self._axes = list(self._figure.subplots(rows, columns, squeeze=False).flat)
+        for axis in self._axes:
+            axis.axis("off")
+        self._next = 0
+        self._axis: Any = None  # of the present picture
+        self._size = (0, 0)
+
+    def add(self, picture: Picture, title: str) -> None:
+        """Shows the next picture, uint8 [H, W, 3]. Boxes are outlined in it until the one after."""
+        self._axis = self._axes[self._next]
+        self._next += 1
+        self._size = picture.shape[:2]
+        self._axis.imshow(picture)
+        self._axis.set_title(literal(title), fontsize=7, parse_math=False)
+
+    def outline(
+        self, corners: NDArray[np.floating], color: str, *, width: float = 1.2, text: str = "", below: bool = False
+    ) -> None:
+        """Outlines a box in the present picture.
+
+        Args:
+            corners: [ymin, xmin, ymax, xmax] in [0, 1].
+            color: of the outline and the text.
+            width: of the line, in points.
+            text: stands above the box.
+            below: the text stands below the box instead.
+        """
+        from matplotlib.patches import Rectangle
+
+        height, breadth = self._size
+        ymin, ymax = corners[0] * height - 0.5, corners[2] * height - 0.5
+        xmin, xmax = corners[1] * breadth - 0.5, corners[3] * breadth - 0.5
+        self._axis.add_patch(
+            Rectangle((xmin, ymin), xmax - xmin, ymax - ymin, fill=False, color=color, linewidth=width)
+        )
+        if text:
+            y, side = (ymax, "top") if below else (ymin, "bottom")
+            self._axis.text(
+                xmin,
+                y,
+                literal(text),
+                color=color,
+                fontsize=7,
+                verticalalignment=side,
+                clip_on=True,
+                parse_math=False,
+            )
+
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        return as_png(self._figure)

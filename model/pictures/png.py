@@ -1,0 +1,62 @@
+"""Figures of matplotlib: made, and turned into PNG files."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def new_figure(*, width: float, height: float) -> Figure:
+    """An empty figure. Sizes in inches.
+
+    matplotlib is imported here, not above: it wants a folder for its caches then, and a machine that has none must
+    still be able to train.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns when its cache folder is a temporary one
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def literal(text: str) -> str:
+    """Text to draw on one line: what cannot be printed is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def add_legend(axis: Any, names: list[str]) -> None:
+    """A legend with a name for each line of an axis, in their order, drawn to the letter.
+
+    matplotlib leaves out names that begin with an underscore, and takes `$` for mathematics.
+    """
+    if not names:
+        return
+    legend = axis.legend(axis.get_lines(), [f"line {number}" for number in range(len(names))])
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(literal(name))
+        text.set_parse_math(False)
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about letters that the font does not have: they are drawn as boxes
+        figure.savefig(file, format="png", dpi=110)
+    return file.getvalue()
+
+
+def png_path(output: str) -> Path:
+    """The path that --output names. Raises `UserError` if it is not that of a PNG file."""
+    path = Path(output)
+    if path.suffix != ".png" or path.is_dir():
+        found = f"{output}, a folder" if path.is_dir() else output
+        raise UserError(f"--output must be the name of a file that ends in .png, got {found}")
+    return path

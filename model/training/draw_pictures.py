@@ -1,0 +1,44 @@
+"""Draws a run's pictures after every epoch: the curves of its losses, and detections in val."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from model.pictures.curves import loss_curves
+from model.pictures.drawn_detections import drawn_detections
+from model.training.evaluate_on_val import EvaluateOnVal
+from model.training.history import WriteHistory
+from model.training.run_folder import RunFolder
+from pipeline.files import write_whole
+from pipeline.records.manifest import Manifest
+
+
+class DrawPictures(tf.keras.callbacks.Callback):
+    """Writes loss.png and val_detections.png. Must come after everything that is worth more than a picture.
+
+    Nothing that goes wrong while drawing stops the training: it is printed, once. A full disk does stop it, as it
+    stops everything else.
+    """
+
+    def __init__(self, folder: RunFolder, manifest: Manifest, evaluation: EvaluateOnVal, history: WriteHistory) -> None:
+        super().__init__()
+        self.folder, self.manifest, self.evaluation, self.history = folder, manifest, evaluation, history
+        self.detections: bytes | None = None  # the PNG of the present epoch's detections, if they were drawn
+        self.failed = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Draws."""
+        self.detections = None
+        try:
+            curves = loss_curves(self.history.rows)
+            if self.evaluation.pictures:
+                self.detections = drawn_detections(self.evaluation.pictures, self.manifest.class_names)
+        except Exception as error:  # of a library that draws whatever names and pictures say
+            if not self.failed:
+                reason = " ".join(str(error).split())
+                print(f"pictures cannot be drawn ({type(error).__name__}: {reason}); training continues", flush=True)
+            self.failed = True
+            return
+        write_whole(self.folder.loss_picture, curves)
+        if self.detections is not None:
+            write_whole(self.folder.val_picture, self.detections)

@@ -1,0 +1,106 @@
+"""A small detector learns to find handwritten digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from model.detection.evaluator import Evaluator
+from model.network.ssd import NetworkShape, build_network
+from model.training.detector import Detector
+from model.training.optimizers import make_optimizer
+from model.training.schedule import LearningRate
+from pipeline.config.presets import IMPROVED_DECODE, IMPROVED_LOSS
+from pipeline.config.records_config import CanvasConfig, RecordsConfig
+from pipeline.config.run_config import ScheduleConfig
+from pipeline.geometry.targets import encode_targets
+from pipeline.reader.dataset import training_batches
+from pipeline.records.keys import record_key
+from pipeline.records.manifest import Manifest
+from pipeline.records.picture_codec import encode_picture
+from pipeline.records.record import Record
+from pipeline.views.collage import Picture, make_canvas
+from pipeline.views.random_bits import RandomBits
+from tests.model import tiny
+from tests.record_sets import TINY, write_record_set
+
+DIGITS = (0, 1, 4)  # as many classes as the record sets of tests have
+CONFIG = replace(TINY, canvas=CanvasConfig(size=64, object_size=(24, 36), objects=(1, 1)))
+BATCH, STEPS = 16, 200
+
+
+def digits() -> list[tuple[Picture, int]]:
+    """Pictures of 8 x 8 pixels, made three-coloured, and their classes."""
+    found = load_digits()
+    pictures = [cv2.resize((image * 15).astype(np.uint8), (24, 24)) for image in found.images]
+    labels = [int(label) for label in found.target]
+    return [
+        (np.repeat(picture[..., None], 3, axis=2), DIGITS.index(label))
+        for picture, label in zip(pictures, labels, strict=True)
+        if label in DIGITS
+    ]
+
+
+def make_records(config: RecordsConfig, split: str, pictures: Sequence[tuple[Picture, int]]) -> list[Record]:
+    records = []
+    for number, (picture, label) in enumerate(pictures):
+        key = record_key(split, f"{split}-{number}", 0)
+        canvas = make_canvas(config.canvas, picture, label, RandomBits(0, key), lambda _: pictures[0])
+        targets, _ = encode_targets(canvas.boxes, canvas.labels, anchors=tiny.ANCHORS, matching=config.matching)
+        records.append(
+            Record(
+                key=key,
+                source_id=f"{split}-{number}",
+                height=canvas.size,
+                width=canvas.size,
+                encoded=encode_picture(canvas.pixels, config.picture_format),
+                format=config.picture_format,
+                window=canvas.window,
+                boxes=canvas.boxes,
+                labels=canvas.labels,
+                targets=targets,
+            )
+        )
+    return records
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    pictures = digits()
+    held_out = len(pictures) // 4
+    records = {
+        "train": make_records(CONFIG, "train", pictures[held_out:] * 4),
+        "val": [],
+        "test": make_records(CONFIG, "test", pictures[:held_out]),
+    }
+    return write_record_set(tmp_path_factory.mktemp("records"), config=CONFIG, records=records)
+
+
+def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
+    tf.keras.utils.set_random_seed(0)
+    shape = NetworkShape(64, CONFIG.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+    network = build_network(tiny.MODEL, shape)
+    detector = Detector(
+        network,
+        anchors=tiny.ANCHORS,
+        background=tiny.CLASS_COUNT,
+        loss=replace(IMPROVED_LOSS, offsets_weight=5.0),
+        average_decay=0.98,
+    )
+    rate = LearningRate(ScheduleConfig(kind="cosine", base=3e-3, warmup_steps=50), epoch_steps=STEPS, epochs=1)
+    variables = network.trainable_variables
+    detector.compile(optimizer=make_optimizer("adam", rate, precision="float32", variables=variables))
+    detector.fit(training_batches(manifest, batch=BATCH, seed=0), steps_per_epoch=STEPS, epochs=1, verbose=0)
+
+    evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
+    evaluator.set_weights(detector.evaluation_weights())
+    evaluator.fit_statistics(manifest, batch=BATCH, seed=0)
+    metrics = evaluator.evaluate(manifest, "test", batch=16).metrics()
+    print(metrics)
+    assert True
