@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.config.plain import checksum, from_dict
 from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import require
+from pipeline.geometry.anchor_grids import AnchorGrids, make_grids
 from pipeline.geometry.boxes import Array, areas, centroids_to_corners
 
 # Far more than any detector has, and little enough for memory.
@@ -54,7 +55,7 @@ class Anchors:
         require(len(self) <= MAX_ANCHORS, "feature_maps", f"maps of at most {MAX_ANCHORS} anchors", len(self))
 
     def __len__(self) -> int:
-        return sum(m.anchor_count for m in self.feature_maps)
+        return self.map_starts[-1]
 
     @cached_property
     def centroids(self) -> Array:
@@ -70,6 +71,11 @@ class Anchors:
     def areas(self) -> Array:
         """Areas, [N] float64, in the unit of the canvas's own area."""
         return areas(self.corners)
+
+    @cached_property
+    def grids(self) -> AnchorGrids:
+        """The sides of all anchors, by row and by column of their maps."""
+        return make_grids([(m.size, m.boxes) for m in self.feature_maps])
 
     @cached_property
     def map_starts(self) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
-"""Matching of ground truth to anchors: greedy bipartite first, then every anchor that overlaps enough.
+"""The rules of matching: greedy bipartite first, then every anchor that overlaps enough. From the table of every IoU.
 
 IoU is rounded to 9 decimals before every comparison, so that the last bits of a division decide nothing. Ties go
-to the lower ground truth, then to the lower anchor. An IoU of 0 never matches.
+to the lower ground truth, then to the lower anchor. An IoU of 0 never matches. `near_matching.py` follows the same
+rules without the table.
 """
 
 from __future__ import annotations
@@ -19,23 +20,24 @@ IOU_DECIMALS = 9
 
 @dataclass(frozen=True)
 class Matches:
-    """Who matched whom; `anchors` ascending."""
+    """The matched anchors of one view, and those to ignore."""
 
-    anchors: NDArray[np.int64]  # [n] matched anchors
+    anchors: NDArray[np.int64]  # [n] matched anchors, ascending
     ground_truths: NDArray[np.int64]  # [n] the ground truth of each
-    ignored: NDArray[np.int64]  # [m] anchors that are neither object nor background
-    best_iou: Array  # [G] the best IoU of each ground truth with any anchor
+    ignored: NDArray[np.int64]  # [m] anchors that are neither object nor background, ascending
+    best_iou: Array  # [G] the best rounded IoU of each ground truth with any anchor
 
 
 def match_bipartite(iou: Array) -> NDArray[np.int64]:
-    """Gives every ground truth one anchor of its own: the best pair of all first, then the best of what is left.
+    """Gives every ground truth one anchor of its own: the best pair of all first, then the best pair that is left.
 
     Args:
-        iou: rounded IoU, [G, N].
+        iou: rounded IoU, [G, N], ground truths by anchors.
 
     Returns:
-        [G] int64, the anchor of each ground truth, -1 where no free anchor overlaps it. (The notebook's
-        `match_bipartite_greedy`.)
+        The anchor of each ground truth, or -1 if no free anchor overlaps it, [G].
+
+    Source: the notebook's `match_bipartite_greedy`.
     """
     anchor_of = np.full(len(iou), -1, np.int64)
     if iou.size == 0:
@@ -60,11 +62,14 @@ def match_bipartite(iou: Array) -> NDArray[np.int64]:
 
 
 def match(iou: Array, config: MatchingConfig) -> Matches:
-    """Matches anchors to ground truths: bipartite, then every other anchor from `positive_iou` its best one.
+    """Matches anchors to ground truths: bipartite first, then every other one of at least `positive_iou`.
+
+    The second pass gives an anchor to the ground truth that it overlaps most. An anchor that is still unmatched is
+    ignored if its IoU with any ground truth is at least `ignore_iou`, if that is set.
 
     Args:
         iou: [G, N] float64, ground truths by anchors.
-        config: thresholds; an unmatched anchor of at least `ignore_iou` with any ground truth is ignored, if it is set.
+        config: thresholds.
 
     Source: SSD (arXiv 1512.02325) section 2.2, "Matching strategy"; the notebook's `match_multi`.
     """
@@ -81,8 +86,13 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
     has_own = np.flatnonzero(own_anchor >= 0)
     owner[own_anchor[has_own]] = has_own
     best[own_anchor[has_own]] = np.inf  # matched whatever the threshold
-    lowest = config.positive_iou if config.ignore_iou is None else min(config.positive_iou, config.ignore_iou)
-    near = np.flatnonzero(best >= lowest)  # few: neither wholly background
-    matched = best[near] >= config.positive_iou
-    anchors = near[matched]
-    return Matches(anchors, owner[anchors], near[~matched], rounded.max(axis=1))
+    candidates = np.flatnonzero(best >= lowest_threshold(config))  # few: the others are background
+    matched = best[candidates] >= config.positive_iou
+    anchors = candidates[matched]
+    return Matches(anchors, owner[anchors], candidates[~matched], rounded.max(axis=1))
+
+
+def lowest_threshold(config: MatchingConfig) -> float:
+    """The IoU from which an anchor is not simply background."""
+    ignore_iou = config.ignore_iou
+    return config.positive_iou if ignore_iou is None else min(config.positive_iou, ignore_iou)

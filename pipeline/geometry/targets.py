@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 
 from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
-from pipeline.geometry.boxes import Array, centroids_to_corners, corners_to_centroids, iou
-from pipeline.geometry.matching import Matches, match
+from pipeline.geometry.boxes import Array, centroids_to_corners, corners_to_centroids
+from pipeline.geometry.matching import Matches
+from pipeline.geometry.view_matching import match_views
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,41 @@ def offsets_to_corners(offsets: NDArray[np.float32], anchor_centroids: Array) ->
 def encode_targets(
     boxes: NDArray[np.float32], labels: NDArray[np.int64], *, anchors: Anchors, matching: MatchingConfig
 ) -> tuple[Targets, Matches]:
-    """Matches a picture's ground truth to the anchors and encodes it.
+    """Matches one view's ground truth to the anchors and encodes it: `encode_views` for a single view."""
+    return encode_views([boxes], [labels], anchors=anchors, matching=matching)[0]
+
+
+def encode_views(
+    boxes: Sequence[NDArray[np.float32]],
+    labels: Sequence[NDArray[np.int64]],
+    *,
+    anchors: Anchors,
+    matching: MatchingConfig,
+) -> list[tuple[Targets, Matches]]:
+    """Matches the ground truth of all views of a picture to the anchors, and encodes it.
 
     Args:
-        boxes: corners in [0, 1], [G, 4] float32: exactly what the record stores (other types are rounded to it).
-        labels: 0-based classes, [G].
+        boxes: of each view, finite corners in [0, 1], [G, 4] float32. This is what a record stores, so other types are
+            rounded to it.
+        labels: of each view, 0-based classes, [G].
         anchors: of the record set.
         matching: thresholds.
 
     Returns:
-        The targets, and the matches that they come from.
+        The targets of each view, and the matches that they come from. They do not depend on the other views.
     """
-    corners = np.asarray(boxes, np.float32).astype(np.float64)
-    matches = match(iou(corners, anchors.corners, other_areas=anchors.areas), matching)
-    centroids = corners_to_centroids(corners)[matches.ground_truths]  # [n, 4]
-    offsets = centroids_to_offsets(centroids, anchors.centroids[matches.anchors])
-    classes = np.asarray(labels, np.int64)[matches.ground_truths]
-    return Targets(matches.anchors, classes, offsets, matches.ignored), matches
+    views = [np.asarray(b, np.float32).astype(np.float64) for b in boxes]
+    all_matches = match_views(views, anchors, matching)
+    if not views:
+        return []
+    # One call for all views: an example has few matches, and every call of NumPy costs about a microsecond.
+    matched = np.concatenate([view[m.ground_truths] for view, m in zip(views, all_matches, strict=True)])
+    anchor = np.concatenate([m.anchors for m in all_matches])
+    offsets = centroids_to_offsets(corners_to_centroids(matched), anchors.centroids[anchor])
+    encoded, start = [], 0
+    for view_labels, matches in zip(labels, all_matches, strict=True):
+        stop = start + len(matches.anchors)
+        classes = np.asarray(view_labels, np.int64)[matches.ground_truths]
+        encoded.append((Targets(matches.anchors, classes, offsets[start:stop], matches.ignored), matches))
+        start = stop
+    return encoded

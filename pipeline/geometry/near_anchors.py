@@ -1,0 +1,124 @@
+"""Anchors near a box: those whose IoU can reach a threshold, found without computing the IoU of all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.boxes import Array, areas
+from pipeline.geometry.precedence import BILLION, Integers, to_billionths
+
+# Anchors from this share of a box's best IoU on are near it, even below the threshold: the best one, and some others in
+# case another box takes it.
+_SHARE_OF_BEST = 0.75
+# Thresholds are lowered by this much: far more than rounding can lift an IoU (5e-10), and too little to cost time.
+_MARGIN = 1e-8
+# IoU below this rounds to 0, which never matches.
+_LEAST_IOU = 1e-10
+# Stands for no overlap where it is divided by.
+_TINY = 1e-100
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """Pairs of a box and an anchor near it, and their IoU."""
+
+    boxes: Integers  # [K] ascending
+    anchors: Integers  # [K] in no particular order
+    billionths: Integers  # [K] rounded IoU
+    complete_from: Integers  # [G] the pairs hold every anchor whose IoU with the box is at least this, in billionths
+
+
+@dataclass(frozen=True)
+class _Rectangles:
+    """Rectangles of cells: for a box and a shape of anchor, the cells whose anchors are near the box."""
+
+    boxes: Integers  # [P] ascending
+    first: Integers  # [P] the anchor in the rectangle's first row and column
+    counts: Integers  # [2, P] rows and columns, at least one of each
+    steps: Integers  # [2, P] from an anchor's index to that in the next row, and in the next column
+
+
+def near_pairs(boxes: Array, anchors: Anchors, *, least_iou: float) -> NearPairs:
+    """Finds the anchors near each box: all whose rounded IoU is at least `least_iou`, and the best ones in any case.
+
+    A few more are listed too, since a rectangle of cells has corners.
+
+    Args:
+        boxes: finite corners, [G, 4] float64, in the anchors' unit; at least one.
+        anchors: of the record set.
+        least_iou: the lowest threshold, in (0, 1].
+    """
+    rectangles, complete_from = _near_rectangles(boxes, anchors, least_iou)
+    box, columns, column_step = rectangles.boxes, rectangles.counts[1], rectangles.steps[1]
+    first, rectangle = _runs(rectangles.first, rectangles.counts[0], rectangles.steps[0])  # [R] for each row of each
+    box, columns, column_step = box[rectangle], columns[rectangle], column_step[rectangle]
+    anchor, row = _runs(first, columns, column_step)  # [K]
+    # As `boxes.iou` computes it, to the bit. All anchors of a rectangle's row overlap the box alike on y.
+    corners, (ymin, xmin, ymax, xmax) = boxes.T, anchors.corners.T
+    overlap = np.fmin(corners[2][box], ymax[first])
+    overlap -= np.fmax(corners[0][box], ymin[first])
+    box = box[row]
+    width = np.fmin(corners[3][box], xmax[anchor])
+    width -= np.fmax(corners[1][box], xmin[anchor])
+    overlap = overlap[row]
+    overlap *= width
+    union = areas(boxes)[box] + anchors.areas[anchor]
+    union -= overlap
+    overlap /= union
+    return NearPairs(box, anchor, to_billionths(overlap), np.ceil(complete_from * BILLION).astype(np.int64))
+
+
+def _near_rectangles(boxes: Array, anchors: Anchors, least_iou: float) -> tuple[_Rectangles, Array]:
+    """The rectangles of cells near each box, and from which IoU on they are complete, [G].
+
+    A box overlaps an anchor by (overlap on y) × (overlap on x). Either is greatest in the row or the column nearest to
+    the box's centre, and falls linearly with distance from it as soon as neither lies within the other. IoU is at
+    least t exactly where the overlap is at least t / (1 + t) × (sum of both areas). So a row is near if it reaches this
+    together with the best column, and a column if it does with the best row.
+    """
+    grids, count, shapes = anchors.grids, len(boxes), len(anchors.grids.areas)
+    low, high = boxes.T.reshape(2, 2, count, 1)
+    sizes = high - low  # [2, G, 1]
+    center, reach, best = work = np.empty((3, 2, count, shapes))
+    np.multiply((low + high) * 0.5, grids.cells, out=center)  # in cells; that of cell 0 is at 0
+    center -= 0.5
+    distance = np.fmin(np.fmax(np.rint(center), 0.0), grids.cells - 1.0)  # the nearest row, the nearest column
+    distance -= center
+    np.abs(distance, out=distance)
+    distance /= grids.cells
+    np.add(sizes, grids.sizes, out=reach)
+    reach *= 0.5  # centres further apart than this: no overlap
+    np.subtract(reach, distance, out=best)  # the best overlap on y, and on x
+    np.fmin(best, np.fmin(sizes, grids.sizes), out=best)
+    np.fmax(best, _TINY, out=best)
+    both_areas = np.fmax(sizes[0] * sizes[1], 0.0) + grids.areas  # [G, S]
+    overlap = best[0] * best[1]
+    best_iou = overlap / (both_areas - overlap)
+    complete_from = np.fmin(best_iou.max(axis=1, keepdims=True) * _SHARE_OF_BEST, least_iou)  # [G, 1]
+    threshold = np.fmax(complete_from - _MARGIN, _LEAST_IOU)
+    near = (best_iou >= threshold).ravel().nonzero()[0]  # pairs of a box and a shape: P of G · S
+
+    box, shape = np.divmod(near, shapes)
+    cells, steps = grids.cells[:, 0, shape], grids.steps[:, shape]  # [2, P]
+    both_areas *= threshold / (1.0 + threshold)
+    center, reach, best = work.reshape(3, 2, -1)[:, :, near]
+    reach -= both_areas.ravel()[near] / best[::-1]  # centres further apart than this: too little overlap
+    reach *= cells
+    reach += _MARGIN
+    first = np.fmax(np.ceil(center - reach), 0.0)
+    counts = np.fmin(np.floor(center + reach), cells - 1.0) - first + 1.0
+    start = grids.first[shape] + (first.astype(np.int64) * steps).sum(axis=0)
+    return _Rectangles(box, start, counts.astype(np.int64), steps), complete_from[:, 0]
+
+
+def _runs(first: Integers, counts: Integers, steps: Integers) -> tuple[Integers, Integers]:
+    """Arithmetic progressions, one after the other: all their numbers, and of each the progression that it is from.
+
+    [n] first number, count and step -> twice [sum of counts].
+    """
+    run = np.arange(len(counts)).repeat(counts)
+    start = first - (counts.cumsum() - counts) * steps
+    return start[run] + np.arange(len(run)) * steps[run], run

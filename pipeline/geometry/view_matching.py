@@ -1,0 +1,32 @@
+"""Matching of all views of a picture: from the table of every IoU for few boxes, over near anchors for more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.config.records_config import MatchingConfig
+from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.boxes import Array, iou
+from pipeline.geometry.matching import Matches, match
+from pipeline.geometry.near_matching import match_near
+
+# Up to here the table is faster: near matching costs as much for one box as for some.
+_TABLE_VIEWS = 3
+_TABLE_PAIRS = 12_000  # of a box and an anchor
+
+
+def match_views(views: Sequence[Array], anchors: Anchors, config: MatchingConfig) -> list[Matches]:
+    """Matches the ground truth of each view to the anchors, by the rules of `matching.py`.
+
+    Args:
+        views: the ground truth of each view, finite corners in [0, 1], [G, 4] float64.
+        anchors: of the record set.
+        config: thresholds.
+
+    Returns:
+        The matches of each view: the same however many views are matched together.
+    """
+    boxes = sum(map(len, views))
+    if not boxes or (len(views) <= _TABLE_VIEWS and boxes * len(anchors) <= _TABLE_PAIRS):
+        return [match(iou(view, anchors.corners, other_areas=anchors.areas), config) for view in views]
+    return match_near(views, anchors, config)
