@@ -13,7 +13,13 @@ from pipeline.config.records_config import AnchorConfig, MatchingConfig
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.boxes import iou
 from pipeline.geometry.matching import match
-from pipeline.geometry.targets import Targets, centroids_to_offsets, encode_targets, offsets_to_corners
+from pipeline.geometry.targets import (
+    Targets,
+    centroids_to_offsets,
+    encode_targets,
+    encode_views,
+    offsets_to_corners,
+)
 from tests import reference
 
 PRESETS = pytest.mark.parametrize(
@@ -86,6 +92,25 @@ def test_targets_are_the_references(anchor_config: AnchorConfig, matching: Match
         boxes, labels = corners_of(random_placements(random, count)), random.integers(0, 10, count)
         targets, _ = encode_targets(boxes, labels, anchors=anchors, matching=matching)
         assert_as_reference(targets, boxes, labels, anchors, matching)
+
+
+@PRESETS
+@pytest.mark.parametrize("counts", [[], [0], [1], [1] * 16, [3, 0, 12, 1], [0, 0], [40]])
+def test_a_view_has_the_same_targets_among_others_and_alone(
+    anchor_config: AnchorConfig, matching: MatchingConfig, counts: list[int]
+) -> None:
+    random = np.random.default_rng(2)
+    anchors = make_anchors(anchor_config, CANVAS)
+    boxes = [corners_of(random_placements(random, count)) for count in counts]
+    labels = [random.integers(0, 10, count) for count in counts]
+    together = encode_views(boxes, labels, anchors=anchors, matching=matching)
+    assert len(together) == len(counts)
+    for view, view_labels, (targets, matches) in zip(boxes, labels, together, strict=True):
+        alone, matches_alone = encode_targets(view, view_labels, anchors=anchors, matching=matching)
+        for found, expected in ((targets, alone), (matches, matches_alone)):
+            for name, value in vars(expected).items():
+                assert getattr(found, name).dtype == value.dtype
+                np.testing.assert_array_equal(getattr(found, name), value, name)
 
 
 def test_every_placement_of_the_notebooks_size_has_a_match() -> None:

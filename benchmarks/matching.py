@@ -1,0 +1,134 @@
+"""Matching near objects beside matching from the table of every IoU, on one core, in one run.
+
+    python -m benchmarks.matching
+
+Every round times both ways in turn on the same pictures; the table shows medians. Ends with status 1 if a goal is
+missed, unless --nogoals is given.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from absl import flags
+
+from benchmarks.machine import describe_machine, load_average
+from benchmarks.one_core import pin_to_one_core
+from configs import load_config
+from pipeline.config.records_config import MatchingConfig
+from pipeline.errors import run_command
+from pipeline.geometry.anchors import Anchors, make_anchors
+from pipeline.geometry.boxes import Array, iou
+from pipeline.geometry.matching import Matches, match
+from pipeline.geometry.view_matching import match_views
+
+CONFIG = "cifar10_improved"
+SIDES = (16, 112)  # of objects, pixels on a canvas of 224
+PICTURES = 8  # of each kind; a round matches all of them
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("rounds", 30, "Rounds; medians are shown.", lower_bound=3)
+flags.DEFINE_boolean("goals", True, "Ends with status 1 if a goal is missed.")
+
+Picture = Sequence[Array]  # the boxes of each view
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of picture, and how many times as fast as the table near matching must be."""
+
+    name: str
+    counts: tuple[int, ...]  # objects of each view
+    goal: float | None
+
+
+KINDS = (
+    Kind("1 object", (1,), 0.95),  # no slower: the table again, so that only noise can make a difference
+    Kind("10 objects", (10,), 3.0),
+    Kind("50 objects", (50,), 5.0),
+    Kind("200 objects", (200,), None),
+    Kind("16 views of 1 object", (1,) * 16, 2.0),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Milliseconds a picture, and the median of the rounds' ratios."""
+
+    kind: Kind
+    table: float
+    near: float
+    ratio: float
+
+    @property
+    def missed(self) -> bool:
+        """Whether there is a goal that the ratio does not reach."""
+        return self.kind.goal is not None and self.ratio < self.kind.goal
+
+
+def random_picture(random: np.random.Generator, counts: Sequence[int], canvas: int) -> Picture:
+    """Rectangles anywhere on the canvas, as a record stores them."""
+    views = []
+    for count in counts:
+        sides = random.integers(SIDES[0], SIDES[1] + 1, (count, 2))
+        low = random.integers(0, canvas - sides + 1)
+        corners = np.concatenate([low, low + sides], axis=1) / canvas
+        views.append(corners.astype(np.float32).astype(np.float64))
+    return views
+
+
+def match_tables(views: Picture, anchors: Anchors, config: MatchingConfig) -> list[Matches]:
+    """Each view from the table of its IoU with every anchor."""
+    return [match(iou(view, anchors.corners, other_areas=anchors.areas), config) for view in views]
+
+
+def measure(kind: Kind, anchors: Anchors, config: MatchingConfig, *, canvas: int, rounds: int) -> Result:
+    """Times both ways on the same pictures, in turn."""
+    random = np.random.default_rng(0)
+    pictures = [random_picture(random, kind.counts, canvas) for _ in range(PICTURES)]
+
+    def seconds(way: Callable[[Picture, Anchors, MatchingConfig], list[Matches]]) -> float:
+        started = time.perf_counter()
+        for picture in pictures:
+            way(picture, anchors, config)
+        return (time.perf_counter() - started) / PICTURES
+
+    seconds(match_tables), seconds(match_views)  # anchors compute their grids once
+    timed = [(seconds(match_tables), seconds(match_views)) for _ in range(rounds)]
+    table, near = (statistics.median(times) * 1e3 for times in zip(*timed, strict=True))
+    return Result(kind, table, near, statistics.median(a / b for a, b in timed))
+
+
+def table_of(results: Sequence[Result]) -> str:
+    """The results beside the goals, as lines of text."""
+    lines = [f"{'one picture':<24}{'table, ms':>10}{'near, ms':>10}{'ratio':>8}  goal"]
+    for result in results:
+        goal = "" if result.kind.goal is None else f">= {result.kind.goal:g}{', missed' if result.missed else ''}"
+        row = f"{result.kind.name:<24}{result.table:>10.3f}{result.near:>10.3f}{result.ratio:>8.2f}  {goal}"
+        lines.append(row.rstrip())
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """All kinds of pictures, then the table."""
+    pin_to_one_core()
+    records = load_config(CONFIG).records
+    anchors = make_anchors(records.anchors, records.canvas.size)
+    load = load_average()
+    results = [
+        measure(kind, anchors, records.matching, canvas=records.canvas.size, rounds=FLAGS.rounds) for kind in KINDS
+    ]
+    print(describe_machine())
+    print(f"{CONFIG}: {len(anchors):,} anchors; one core; load average before: {load:.1f}")
+    print(table_of(results))
+    if FLAGS.goals and any(result.missed for result in results):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_command(main)
