@@ -93,10 +93,10 @@ def measure(kind: Kind, anchors: Anchors, config: MatchingConfig, *, canvas: int
     pictures = [random_picture(random, kind.counts, canvas) for _ in range(PICTURES)]
 
     def seconds(way: Callable[[Picture, Anchors, MatchingConfig], list[Matches]]) -> float:
-        started = time.perf_counter()
+        started = time.thread_time()  # not the wall's: other load on the machine counts less
         for picture in pictures:
             way(picture, anchors, config)
-        return (time.perf_counter() - started) / PICTURES
+        return (time.thread_time() - started) / PICTURES
 
     seconds(match_tables), seconds(match_views)  # anchors compute their grids once
     timed = [(seconds(match_tables), seconds(match_views)) for _ in range(rounds)]
@@ -116,6 +116,7 @@ def table_of(results: Sequence[Result]) -> str:
 
 def main() -> None:
     """All kinds of pictures, then the table."""
+    machine = describe_machine()
     pin_to_one_core()
     records = load_config(CONFIG).records
     anchors = make_anchors(records.anchors, records.canvas.size)
@@ -123,7 +124,7 @@ def main() -> None:
     results = [
         measure(kind, anchors, records.matching, canvas=records.canvas.size, rounds=FLAGS.rounds) for kind in KINDS
     ]
-    print(describe_machine())
+    print(machine)
     print(f"{CONFIG}: {len(anchors):,} anchors; one core; load average before: {load:.1f}")
     print(table_of(results))
     if FLAGS.goals and any(result.missed for result in results):

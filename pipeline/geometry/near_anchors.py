@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.geometry.anchor_grids import AnchorGrids
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, areas
-from pipeline.geometry.precedence import BILLION, Integers, to_billionths
+from pipeline.geometry.precedence import Integers, to_billionths
 
 # Anchors from this share of a box's best IoU on are near it, even below the threshold: the best one, and some others in
 # case another box takes it.
@@ -28,7 +29,7 @@ class NearPairs:
     boxes: Integers  # [K] ascending
     anchors: Integers  # [K] in no particular order
     billionths: Integers  # [K] rounded IoU
-    complete_from: Integers  # [G] the pairs hold every anchor whose IoU with the box is at least this, in billionths
+    complete_from: Array  # [G] the pairs hold every anchor whose rounded IoU with the box is at least this
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def near_pairs(boxes: Array, anchors: Anchors, *, least_iou: float) -> NearPairs
         anchors: of the record set.
         least_iou: the lowest threshold, in (0, 1].
     """
-    rectangles, complete_from = _near_rectangles(boxes, anchors, least_iou)
+    box_areas = areas(boxes)
+    rectangles, complete_from = _near_rectangles(boxes, box_areas, anchors.grids, least_iou)
     box, columns, column_step = rectangles.boxes, rectangles.counts[1], rectangles.steps[1]
     first, rectangle = _runs(rectangles.first, rectangles.counts[0], rectangles.steps[0])  # [R] for each row of each
     box, columns, column_step = box[rectangle], columns[rectangle], column_step[rectangle]
@@ -65,13 +67,13 @@ def near_pairs(boxes: Array, anchors: Anchors, *, least_iou: float) -> NearPairs
     width -= np.fmax(corners[1][box], xmin[anchor])
     overlap = overlap[row]
     overlap *= width
-    union = areas(boxes)[box] + anchors.areas[anchor]
+    union = box_areas[box] + anchors.areas[anchor]
     union -= overlap
     overlap /= union
-    return NearPairs(box, anchor, to_billionths(overlap), np.ceil(complete_from * BILLION).astype(np.int64))
+    return NearPairs(box, anchor, to_billionths(overlap), complete_from)
 
 
-def _near_rectangles(boxes: Array, anchors: Anchors, least_iou: float) -> tuple[_Rectangles, Array]:
+def _near_rectangles(boxes: Array, box_areas: Array, grids: AnchorGrids, least_iou: float) -> tuple[_Rectangles, Array]:
     """The rectangles of cells near each box, and from which IoU on they are complete, [G].
 
     A box overlaps an anchor by (overlap on y) × (overlap on x). Either is greatest in the row or the column nearest to
@@ -79,12 +81,12 @@ def _near_rectangles(boxes: Array, anchors: Anchors, least_iou: float) -> tuple[
     least t exactly where the overlap is at least t / (1 + t) × (sum of both areas). So a row is near if it reaches this
     together with the best column, and a column if it does with the best row.
     """
-    grids, count, shapes = anchors.grids, len(boxes), len(anchors.grids.areas)
+    count, shapes = len(boxes), len(grids.areas)
     low, high = boxes.T.reshape(2, 2, count, 1)
     sizes = high - low  # [2, G, 1]
     center, reach, best = work = np.empty((3, 2, count, shapes))
-    np.multiply((low + high) * 0.5, grids.cells, out=center)  # in cells; that of cell 0 is at 0
-    center -= 0.5
+    np.multiply(low + high, grids.cells / 2, out=center)
+    center -= 0.5  # in cells; the centre of cell 0 is at 0
     distance = np.fmin(np.fmax(np.rint(center), 0.0), grids.cells - 1.0)  # the nearest row, the nearest column
     distance -= center
     np.abs(distance, out=distance)
@@ -94,23 +96,24 @@ def _near_rectangles(boxes: Array, anchors: Anchors, least_iou: float) -> tuple[
     np.subtract(reach, distance, out=best)  # the best overlap on y, and on x
     np.fmin(best, np.fmin(sizes, grids.sizes), out=best)
     np.fmax(best, _TINY, out=best)
-    both_areas = np.fmax(sizes[0] * sizes[1], 0.0) + grids.areas  # [G, S]
+    both_areas = np.fmax(box_areas, 0.0)[:, None] + grids.areas  # [G, S]
     overlap = best[0] * best[1]
     best_iou = overlap / (both_areas - overlap)
     complete_from = np.fmin(best_iou.max(axis=1, keepdims=True) * _SHARE_OF_BEST, least_iou)  # [G, 1]
     threshold = np.fmax(complete_from - _MARGIN, _LEAST_IOU)
     near = (best_iou >= threshold).ravel().nonzero()[0]  # pairs of a box and a shape: P of G · S
 
-    box, shape = np.divmod(near, shapes)
-    cells, steps = grids.cells[:, 0, shape], grids.steps[:, shape]  # [2, P]
+    box, shape = divmod(near, shapes)
+    cells, steps = grids.cells[:, 0].take(shape, axis=1), grids.steps.take(shape, axis=1)  # [2, P]
     both_areas *= threshold / (1.0 + threshold)
-    center, reach, best = work.reshape(3, 2, -1)[:, :, near]
+    center, reach, best = work.reshape(3, 2, -1).take(near, axis=2)
     reach -= both_areas.ravel()[near] / best[::-1]  # centres further apart than this: too little overlap
     reach *= cells
     reach += _MARGIN
     first = np.fmax(np.ceil(center - reach), 0.0)
     counts = np.fmin(np.floor(center + reach), cells - 1.0) - first + 1.0
-    start = grids.first[shape] + (first.astype(np.int64) * steps).sum(axis=0)
+    offsets = first.astype(np.int64) * steps
+    start = grids.first[shape] + offsets[0] + offsets[1]
     return _Rectangles(box, start, counts.astype(np.int64), steps), complete_from[:, 0]
 
 

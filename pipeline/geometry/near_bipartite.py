@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.near_anchors import NearPairs
-from pipeline.geometry.precedence import Integers, billionths_of, index_of, precedence, to_billionths
+from pipeline.geometry.precedence import BILLION, Integers, billionths_of, index_of, precedence, to_billionths
 
 
 def match_bipartite_near(
@@ -30,12 +32,11 @@ def match_bipartite_near(
     best = billionths_of(first_choice)
     own = np.where(best > 0, index_of(first_choice), -1)
     total = len(anchors)
-    wanted = (own + view_of * total)[best > 0]  # numbered on through the views
-    if len(set(wanted.tolist())) < len(wanted):
-        values, counts = np.unique(wanted, return_counts=True)
-        for view in set((values[counts > 1] // total).tolist()):
-            first, stop = np.searchsorted(view_of, [view, view + 1]).tolist()
-            rivals = first + np.flatnonzero(best[first:stop])
+    wanted = (own + view_of * total)[best > 0].tolist()  # anchors, numbered on through the views
+    if len(set(wanted)) < len(wanted):
+        for view in {anchor // total for anchor, count in Counter(wanted).items() if count > 1}:
+            first, stop = view_of.searchsorted([view, view + 1])
+            rivals = first + best[first:stop].nonzero()[0]
             own[rivals] = _settle(rivals, own[rivals], best[rivals], _Choices(boxes, pairs, anchors))
     return own, best
 
@@ -85,23 +86,22 @@ class _Choices:
         self._all: dict[int, Integers] = {}  # the IoU of a box with all anchors, in billionths
 
     def best(self, box: int, held: Integers) -> tuple[int, int]:
-        """The box's claim on its best anchor that does not refuse it, and that anchor; −1 where there is none."""
+        """The best anchor that does not refuse the box: the precedence of its claim there, and the anchor, or −1."""
         if box not in self._all:
-            first, stop = np.searchsorted(self._pairs.boxes, [box, box + 1])
-            billionths = self._pairs.billionths[first:stop]
-            anchors = self._pairs.anchors[first:stop]
-            claim, anchor = _best(box, billionths, anchors, held)
-            if claim >= precedence(self._pairs.complete_from[box], box):
+            first, stop = self._pairs.boxes.searchsorted([box, box + 1])
+            near = self._pairs.billionths[first:stop], self._pairs.anchors[first:stop]
+            claim, anchor = _best(box, *near, held, least=max(1.0, self._pairs.complete_from[box] * BILLION))
+            if anchor >= 0:
                 return claim, anchor
             row = iou(self._boxes[box : box + 1], self._anchors.corners, other_areas=self._anchors.areas)
             self._all[box] = to_billionths(row[0])
-        return _best(box, self._all[box], np.arange(self.anchor_count), held)
+        return _best(box, self._all[box], np.arange(self.anchor_count), held, least=1.0)
 
 
-def _best(box: int, billionths: Integers, anchors: Integers, held: Integers) -> tuple[int, int]:
+def _best(box: int, billionths: Integers, anchors: Integers, held: Integers, *, least: float) -> tuple[int, int]:
     claims = precedence(billionths, box)
-    order = np.where((claims > held[anchors]) & (billionths > 0), precedence(billionths, anchors), 0)
-    if not order.any():
+    order = np.where((claims > held[anchors]) & (billionths >= least), precedence(billionths, anchors), -1)
+    place = int(order.argmax()) if len(order) else -1
+    if place < 0 or order[place] < 0:
         return 0, -1
-    place = int(order.argmax())
     return int(claims[place]), int(anchors[place])

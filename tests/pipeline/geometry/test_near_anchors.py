@@ -9,7 +9,7 @@ from pipeline.config.presets import IMPROVED_ANCHORS
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from pipeline.geometry.boxes import iou
 from pipeline.geometry.near_anchors import near_pairs
-from pipeline.geometry.precedence import least_billionths, to_billionths
+from pipeline.geometry.precedence import BILLION, to_billionths
 from tests.pipeline.geometry.near_cases import THRESHOLDS, random_anchors, random_boxes
 
 
@@ -26,11 +26,11 @@ def test_pairs_are_complete_and_exact() -> None:
         listed = np.zeros(table.shape, np.int64)
         np.add.at(listed, (pairs.boxes, pairs.anchors), 1)
         assert listed.max() <= 1  # no pair twice
-        needed = (table >= pairs.complete_from[:, None]) & (table > 0)
+        needed = (table >= pairs.complete_from[:, None] * BILLION) & (table > 0)
         assert listed[needed].all()
-        assert (pairs.complete_from <= least_billionths(least_iou)).all()
+        assert (pairs.complete_from <= least_iou).all()
         best = table.max(axis=1)
-        assert (pairs.complete_from <= best)[best > 0].all()
+        assert (pairs.complete_from * BILLION <= best)[best > 0].all()
 
 
 @pytest.mark.parametrize(("least_iou", "most"), [(0.4, 2.0), (0.05, 1.6)])
@@ -51,4 +51,4 @@ def test_a_rectangle_by_hand() -> None:
     pairs = near_pairs(box, anchors, least_iou=0.3)
     assert pairs.anchors.tolist() == [2 * 6 + 3, 2 * 6 + 4]
     assert pairs.billionths.tolist() == [333_333_333] * 2
-    assert pairs.complete_from.tolist() == [250_000_000]
+    assert pairs.complete_from == pytest.approx([0.25])
