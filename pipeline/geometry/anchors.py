@@ -40,7 +40,7 @@ class FeatureMap:
 
     @property
     def anchor_count(self) -> int:
-        """Anchors of this map: rows × columns × boxes a cell."""
+        """Anchors of this map: rows × columns × boxes per cell."""
         return self.size[0] * self.size[1] * len(self.boxes)
 
 
@@ -87,10 +87,10 @@ class Anchors:
 
     @cached_property
     def mirrored(self) -> NDArray[np.int64]:
-        """Of each anchor the index of its mirror image, left to right, [N]; it is its own inverse.
+        """The index of each anchor's mirror image, left to right, [N]; taken twice, it is the anchor itself again.
 
-        The same map, row and box, and the column as far from the other side. Targets of a mirrored picture are
-        those of the picture, taken in this order, with the sign of their cx offsets changed.
+        The image is in the same map and row, in the column as far from the other side, with the same box. So a
+        mirrored view has the targets of the view in this order, with the sign of the cx offsets changed.
         """
         parts = []
         for start, feature_map in zip(self.map_starts, self.feature_maps, strict=False):
@@ -104,7 +104,7 @@ class Anchors:
         return checksum(self._maps())[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """The manifest's `anchors`: from it alone anyone can rebuild them."""
+        """The `anchors` of a manifest: all that it takes to rebuild them."""
         return {"feature_maps": self._maps(), "fingerprint": self.fingerprint}
 
     def _maps(self) -> list[dict[str, Any]]:
@@ -131,8 +131,8 @@ class StoredAnchors:
 def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
     """The anchors of a configuration on a square canvas (pixels); a map has ⌈canvas / stride⌉ rows and columns.
 
-    Source: SSD (arXiv 1512.02325) section 2.2 and equation 4; the notebook's `box_tensor` where scales are
-    relative to the cell.
+    Source: SSD (arXiv 1512.02325) section 2.2 and equation 4; for scales relative to the cell, the notebook's
+    `box_tensor`.
     """
     following = [*config.scales[1:], config.scale_after_last]
     maps = []

@@ -33,7 +33,7 @@ def iou(boxes: Array, others: Array, *, other_areas: Array | None = None) -> Arr
     Args:
         boxes: corners, [G, 4], any unit.
         others: corners, [N, 4], the same unit. Column-major order (`np.asfortranarray`) is fastest.
-        other_areas: `areas(others)`, [N], where they are known already.
+        other_areas: `areas(others)`, [N], if already known.
 
     Returns:
         [G, N] float64 in [0, 1]; 0 where the union has no area.
@@ -41,7 +41,7 @@ def iou(boxes: Array, others: Array, *, other_areas: Array | None = None) -> Arr
     boxes, others = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
     if other_areas is None:
         other_areas = areas(others)
-    # fmin and fmax: for boxes without NaN the same numbers as minimum and maximum, in two thirds of the time.
+    # For boxes without NaN, fmin and fmax give the same numbers as minimum and maximum in two thirds of the time.
     sides = np.fmin(boxes[:, 2:, None], others.T[2:])  # [G, 2, N]: height and width of the overlap
     sides -= np.fmax(boxes[:, :2, None], others.T[:2])
     np.fmax(sides, 0.0, out=sides)

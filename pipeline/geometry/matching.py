@@ -42,7 +42,7 @@ def match_bipartite(iou: Array) -> NDArray[np.int64]:
     anchor_of = np.full(len(iou), -1, np.int64)
     if iou.size == 0:
         return anchor_of
-    free = iou if len(iou) == 1 else iou.copy()
+    free = iou.copy()
     best_anchor = free.argmax(axis=1)  # [G]
     best = free[np.arange(len(free)), best_anchor]  # [G]
     for _ in range(len(free)):
@@ -52,8 +52,6 @@ def match_bipartite(iou: Array) -> NDArray[np.int64]:
         anchor = int(best_anchor[ground_truth])
         anchor_of[ground_truth] = anchor
         best[ground_truth] = -1.0
-        if len(free) == 1:
-            break
         free[:, anchor] = 0.0
         for rival in np.flatnonzero((best_anchor == anchor) & (best > 0.0)):
             best_anchor[rival] = free[rival].argmax()
@@ -78,10 +76,9 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
         return Matches(none, none, none, np.zeros(0))
     rounded = np.round(iou, IOU_DECIMALS)
     if len(rounded) == 1:
-        best, owner = rounded[0].copy(), np.zeros(rounded.shape[1], np.int64)
-    else:
-        owner = rounded.argmax(axis=0)  # [N] the lower ground truth on a tie
-        best = rounded.max(axis=0)  # [N]
+        return _match_one(rounded[0], config)
+    owner = rounded.argmax(axis=0)  # [N] the lower ground truth on a tie
+    best = rounded.max(axis=0)  # [N]
     own_anchor = match_bipartite(rounded)  # [G]
     has_own = np.flatnonzero(own_anchor >= 0)
     owner[own_anchor[has_own]] = has_own
@@ -90,6 +87,18 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
     matched = best[candidates] >= config.positive_iou
     anchors = candidates[matched]
     return Matches(anchors, owner[anchors], candidates[~matched], rounded.max(axis=1))
+
+
+def _match_one(rounded: Array, config: MatchingConfig) -> Matches:
+    """`match` for one ground truth alone, in less time: it competes with no other. [N] rounded IoU."""
+    candidates = (rounded >= lowest_threshold(config)).nonzero()[0]
+    matched = rounded[candidates] >= config.positive_iou
+    anchors, ignored = candidates[matched], candidates[~matched]
+    own = rounded.argmax()
+    best = rounded[own]
+    if len(anchors) == 0 and best > 0.0:
+        anchors, ignored = np.array([own]), ignored[ignored != own]
+    return Matches(anchors, np.zeros(len(anchors), np.int64), ignored, np.array([best]))
 
 
 def lowest_threshold(config: MatchingConfig) -> float:

@@ -1,4 +1,4 @@
-"""Targets of an example: which anchors are objects, of which class, and their offsets to the ground truth."""
+"""Targets of a view: which anchors are objects, of which class, and their offsets to the ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.geometry.view_matching import match_views
 
 @dataclass(frozen=True)
 class Targets:
-    """Sparse targets of one picture, as a record holds them; anchors that are not named are background."""
+    """Sparse targets of one view, as a record holds them; anchors in neither list are background."""
 
     anchors: NDArray[np.int64]  # [n] ascending
     classes: NDArray[np.int64]  # [n]
@@ -43,7 +43,7 @@ def centroids_to_offsets(ground_truths: Array, anchors: Array) -> NDArray[np.flo
 
 
 def offsets_to_corners(offsets: NDArray[np.float32], anchor_centroids: Array) -> Array:
-    """The boxes that offsets stand for, the inverse of `centroids_to_offsets`.
+    """The boxes that offsets describe: the inverse of `centroids_to_offsets`.
 
     [n, 4] offsets, [n, 4] anchor centroids in [0, 1] -> [n, 4] corners in [0, 1], float64.
     """
@@ -83,7 +83,7 @@ def encode_views(
     all_matches = match_views(views, anchors, matching)
     if not views:
         return []
-    # One call for all views: an example has few matches, and every call of NumPy costs about a microsecond.
+    # One call for all views: each has few matches, and every call of NumPy costs about a microsecond.
     matched = np.concatenate([view[m.ground_truths] for view, m in zip(views, all_matches, strict=True)])
     anchor = np.concatenate([m.anchors for m in all_matches])
     offsets = centroids_to_offsets(corners_to_centroids(matched), anchors.centroids[anchor])
