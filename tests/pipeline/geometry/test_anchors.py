@@ -100,7 +100,7 @@ def test_the_fingerprint_changes_with_size_box_and_order() -> None:
         Anchors((FeatureMap(first.size, taller), *rest)),
         Anchors((*rest, first)),
         make_anchors(dataclasses.replace(BASELINE_ANCHORS, relative_to="image"), 224),
-    ]  # fmt: skip
+    ]
     assert len({a.fingerprint for a in [anchors, *altered]}) == 6
 
 

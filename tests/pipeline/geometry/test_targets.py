@@ -132,7 +132,7 @@ def test_the_golden_case() -> None:
     assert targets.ignored.tolist() == []
 
 
-def test_the_golden_anchors_are_those_of_20_placements_alone() -> None:
+def test_only_20_placements_have_the_golden_anchors() -> None:
     corners = make_anchors(BASELINE_ANCHORS, CANVAS).corners
     found = []
     columns = np.arange(160)
@@ -195,7 +195,7 @@ def test_matching_sees_the_float32_boxes_that_a_record_stores() -> None:
 
 @PRESETS
 def test_flipping_the_canvas_flips_the_targets(anchor_config: AnchorConfig, matching: MatchingConfig) -> None:
-    """Single objects: every anchor from the threshold on matches; a tie decides only where all are below it."""
+    """A single object matches every anchor from the threshold on; a tie decides only if no anchor reaches it."""
     random = np.random.default_rng(4)
     anchors = make_anchors(anchor_config, CANVAS)
     mirror = anchors.mirrored
