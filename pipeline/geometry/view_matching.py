@@ -10,9 +10,10 @@ from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import Matches, match
 from pipeline.geometry.near_matching import match_near
 
-# Up to here the table is faster: near matching costs as much for one box as for some.
+# Near matching takes nearly as long for one box as for ten, so the table is faster for up to this many views, if they
+# have one box each, or few pairs of a box and an anchor.
 _TABLE_VIEWS = 3
-_TABLE_PAIRS = 12_000  # of a box and an anchor
+_TABLE_PAIRS = 12_000
 
 
 def match_views(views: Sequence[Array], anchors: Anchors, config: MatchingConfig) -> list[Matches]:
@@ -26,7 +27,9 @@ def match_views(views: Sequence[Array], anchors: Anchors, config: MatchingConfig
     Returns:
         The matches of each view: the same however many views are matched together.
     """
-    boxes = sum(map(len, views))
-    if not boxes or (len(views) <= _TABLE_VIEWS and boxes * len(anchors) <= _TABLE_PAIRS):
+    counts = [len(view) for view in views]
+    most = max(counts, default=0)
+    few = len(views) <= _TABLE_VIEWS and (most == 1 or sum(counts) * len(anchors) <= _TABLE_PAIRS)
+    if few or not most:
         return [match(iou(view, anchors.corners, other_areas=anchors.areas), config) for view in views]
     return match_near(views, anchors, config)
