@@ -76,7 +76,7 @@ def _random_box(random: np.random.Generator, anchors: Anchors) -> Array:
 
 
 def random_config(random: np.random.Generator, boxes: Array, anchors: Anchors) -> MatchingConfig:
-    """Thresholds: round ones, or the rounded IoU of some pair, which its IoU itself may just miss; or none to ignore."""
+    """Thresholds: round ones, or the rounded IoU of some pair, which its IoU may just miss."""
     table = np.round(iou(boxes, anchors.corners), IOU_DECIMALS)
     hit = table[table > 0.01]
 
