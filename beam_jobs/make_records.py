@@ -28,7 +28,7 @@ from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
 from beam_jobs.sources import make_source
 from configs import config_names, load_config
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, run_command
+from pipeline.errors import UserError, printable, run_command
 from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
@@ -71,7 +71,7 @@ def make_records(pipeline: Pipeline) -> None:
     source = make_source(config.source, FLAGS.data_dir)
     shards = len(all_shards(config))
     workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
-    print(f"records of {FLAGS.config}: source {source.name}, {shards} shards to {path}, runner {FLAGS.runner}{workers}")
+    print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
 
     coverage = measure_coverage(config, source)
     print("\n".join(coverage.lines()), flush=True)
@@ -103,8 +103,8 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     print(f"rejected: {manifest.rejected['pictures']} pictures, {manifest.rejected['boxes']} boxes")
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
     print(f"{records:,} records, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
-    print(f"records: {manifest.folder}/{MANIFEST}")
-    print(f"next: make train CONFIG={config_name} STRATEGY=mirrored RECORDS={shlex.quote(manifest.folder)}")
+    print(printable(f"records: {manifest.folder}/{MANIFEST}"))
+    print(printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored RECORDS={shlex.quote(manifest.folder)}"))
 
 
 if __name__ == "__main__":

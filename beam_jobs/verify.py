@@ -14,7 +14,7 @@ from beam_jobs.checks.check_folder import check_files, check_receipts
 from beam_jobs.checks.check_shard import check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
 from beam_jobs.runners.runner import local_workers
-from pipeline.errors import UserError, run_command
+from pipeline.errors import UserError, printable, run_command
 from pipeline.records.manifest import WAY_OUT
 
 FLAGS = flags.FLAGS
@@ -34,7 +34,7 @@ def main() -> None:
     if FLAGS.sample < 0:
         raise UserError(f"--sample must be at least 0, got {FLAGS.sample}")
     targets = "all targets" if FLAGS.full else f"targets of about {FLAGS.sample} records per split"
-    print(f"verify: {FLAGS.records}, {targets}")
+    print(printable(f"verify: {FLAGS.records}, {targets}"))
     manifest, findings = check_files(FLAGS.records)
     findings += check_receipts(manifest)
     checks = shard_checks(manifest, None if FLAGS.full else FLAGS.sample)
@@ -45,14 +45,14 @@ def main() -> None:
             records, matched = records + found.records, matched + found.matched
             bar.update()
     for finding in sorted(findings)[:SHOWN]:
-        print(f"wrong: {finding}")
+        print(printable(f"wrong: {finding}"))
     if len(findings) > SHOWN:
         print(f"… and {len(findings) - SHOWN} more")
     seconds = time.monotonic() - started
     print(f"{len(checks)} shards, {records:,} records read, {matched:,} matched again, {seconds:.1f} s")
     if findings:
         raise UserError(f"{FLAGS.records} has {len(findings)} findings; {WAY_OUT}: it keeps the shards that are whole")
-    print(f"{FLAGS.records} is whole: nothing found")
+    print(printable(f"{FLAGS.records} is whole: nothing found"))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,12 @@ from beam_jobs.job.record_folder import RECEIPTS
 from beam_jobs.job.shard_statistics import add_up
 from pipeline.config.plain import JSON_BYTES
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError
+from pipeline.errors import UserError, require
 from pipeline.files import file_sha256, read_regular
 from pipeline.records.manifest import MANIFEST, REJECTED, WAY_OUT, Manifest, parse_manifest
+from pipeline.records.statistics import Statistics, check_statistics
+
+RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected pictures
 
 
 def check_files(folder: str) -> tuple[Manifest, list[str]]:
@@ -49,7 +52,7 @@ def check_receipts(manifest: Manifest) -> list[str]:
         for shard in manifest.shards[split]:
             name = f"{RECEIPTS}/{receipt_name(shard.name)}"
             try:
-                text = read_regular(Path(manifest.folder) / name, limit=JSON_BYTES)
+                text = read_regular(Path(manifest.folder) / name, limit=RECEIPT_BYTES)
             except OSError as error:
                 findings.append(f"{name}: cannot be read: {error.strerror or error}")
                 continue
@@ -58,11 +61,29 @@ def check_receipts(manifest: Manifest) -> list[str]:
                 findings.append(f"{name}: must be a whole receipt with its own checksum, got an altered one")
             elif receipt.shard != shard or receipt.fingerprint != manifest.fingerprint:
                 findings.append(f"{name}: must be the receipt of the manifest's {shard.name}, got another shard's")
+            elif fault := _statistics_fault(manifest, receipt):
+                findings.append(f"{name}: {fault}")
             else:
                 receipts[split].append(receipt)
     if not findings:
         findings += _check_sums(manifest, receipts)
     return findings
+
+
+def _statistics_fault(manifest: Manifest, receipt: Receipt) -> str | None:
+    statistics = Statistics(**receipt.statistics)
+    classes, maps = len(manifest.class_names), len(manifest.anchors.feature_maps)
+    try:
+        require(
+            statistics.examples == receipt.shard.examples,
+            "statistics.examples",
+            f"{receipt.shard.examples}, as in its shard",
+            statistics.examples,
+        )
+        check_statistics(statistics, classes=classes, maps=maps, name="statistics")
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _check_sums(manifest: Manifest, receipts: dict[str, list[Receipt]]) -> list[str]:

@@ -6,9 +6,13 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from beam_jobs.job.receipt import parse_receipt
 from tests.beam_jobs.record_job import checksums, findings
+from tests.commands import complaint, run_module
 
 
 def test_missing_files(records: Path) -> None:
@@ -33,7 +37,7 @@ def test_receipts_that_say_other_things_than_the_manifest(records: Path) -> None
     path = sorted(records.glob("receipts/*.json"))[0]
     receipt = parse_receipt(path.read_bytes())
     assert receipt is not None
-    path.write_bytes(replace(receipt, statistics={**receipt.statistics, "boxes": 7}).to_json())
+    path.write_bytes(replace(receipt, statistics={**receipt.statistics, "ignored": 7}).to_json())
     assert findings(records) == [
         "manifest.json: statistics of test must be the sum of its receipts' statistics, got others"
     ]
@@ -57,3 +61,31 @@ def test_fifos_and_devices(records: Path) -> None:
         (records / name).unlink()
         (records / name).write_bytes(kept)
     assert findings(records) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"positives_per_map": [0]},
+        {"boxes_per_class": [0] * 11},
+        {"best_iou_histogram": [1]},
+        {"boxes_without_anchor": 2**53},
+        {"examples": 0},
+    ],
+)
+def test_receipts_whose_statistics_cannot_be(change: dict[str, Any], records: Path) -> None:
+    path = sorted(records.glob("receipts/*.json"))[0]
+    receipt = parse_receipt(path.read_bytes())
+    assert receipt is not None
+    path.write_bytes(replace(receipt, statistics={**receipt.statistics, **change}).to_json())
+    (finding,) = findings(records)
+    assert finding.startswith(f"receipts/{path.name}: statistics.{next(iter(change))} must be")
+
+
+def test_names_that_a_terminal_would_obey(records: Path) -> None:
+    for name in ("\x1b[2J", os.fsdecode(b"\xff"), "a\nb"):
+        (records / name).touch()
+    done = run_module("beam_jobs.verify", f"--records={records}", "--workers=1")
+    assert complaint(done).startswith(f"{records} has 3 findings")
+    assert all(f"wrong: {escaped}: must not be there" in done.stdout for escaped in ("\\x1b[2J", "\\udcff", "a\\nb"))
+    assert "\x1b" not in done.stdout
