@@ -29,6 +29,8 @@ def load_pickle(path: Path) -> dict[str, Any]:
             raise ValueError(f"it holds a {type(values).__name__}, not a dictionary")
     except FileNotFoundError:
         raise UserError(f"{path} is missing; give the published folder with DATA_DIR") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a broken pickle can raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path} must be a CIFAR-10 batch file, got a broken or foreign one: {reason}") from None
