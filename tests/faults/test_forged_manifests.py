@@ -1,0 +1,86 @@
+"""Manifests, receipts and rejected.jsonl with one value altered and right checksums: harmless, or refused in a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.records.manifest import MANIFEST
+from tests.faults.forging.altered_json import Alteration, choose_alterations
+from tests.faults.forging.campaign import Campaign
+from tests.faults.forging.sealed import sealed_json
+from tests.faults.repetitions import repetitions
+
+MANIFESTS = repetitions(full=1000, short=40)
+RECEIPTS = repetitions(full=200, short=12)
+REJECTED = repetitions(full=40, short=4)
+
+# What a set was made from and cannot be told from its files. Other valid values are not found; impossible ones are.
+PROVENANCE = (
+    "config.source", "config.seed", "config.copies", "config.val_fraction", "config.limit",
+    "config.canvas.object_size", "config.canvas.objects", "config.canvas.max_overlap", "config.canvas.flip",
+    "versions", "class_names",
+)  # fmt: skip
+IMPOSSIBLE = ("missing", "an object", "1e999", "NaN", "not UTF-8", "deep nesting", "deep objects", "10^5000")
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    campaign = Campaign(tmp_path_factory.mktemp("manifests"))
+    yield campaign
+    campaign.close()
+
+
+def changes_meaning(honest: dict[str, Any], alteration: Alteration, text: bytes) -> bool:
+    """Whether `verify` must report it: a reader gets other values, and not only other provenance."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    if {**values, "checksum": 0} == {**honest, "checksum": 0}:  # 3 and 3.0 are the same
+        return False
+    path = ".".join(map(str, alteration.path))
+    return not path.startswith(PROVENANCE) or alteration.kind in IMPOSSIBLE
+
+
+def test_forged_manifests(campaign: Campaign) -> None:
+    forged = campaign.forged
+    honest = forged.json_of(Path(MANIFEST))
+    for alteration in choose_alterations(honest, MANIFESTS, seed=0):
+        text = sealed_json(alteration.apply(honest), indent=1)
+        forged.write(Path(MANIFEST), text)
+        must_report = [MANIFEST] if changes_meaning(honest, alteration, text) else []
+        campaign.try_tools(f"manifest, {alteration}", must_report=must_report[:0] or ([""] if must_report else []))
+    print(f"\nmanifests: {campaign.summary()}")
+    campaign.check()
+
+
+def test_forged_receipts(campaign: Campaign) -> None:
+    forged = campaign.forged
+    paths = forged.receipt_paths()
+    for number, path in enumerate(paths):
+        honest = forged.json_of(path)
+        for alteration in choose_alterations(honest, RECEIPTS // len(paths), seed=number):
+            text = sealed_json(alteration.apply(honest), indent=None)
+            forged.write(path, text)
+            must_report = [path.name] if changes_meaning(honest, alteration, text) else []
+            campaign.try_tools(f"receipt, {alteration}", must_report=must_report and [""], tools=("verify",))
+    print(f"\nreceipts: {campaign.summary()}")
+    campaign.check()
+
+
+def test_forged_rejections(campaign: Campaign) -> None:
+    forged = campaign.forged
+    honest = {"lines": forged.rejected()}
+    for alteration in choose_alterations(honest, REJECTED, seed=0):
+        altered = alteration.apply(honest).get("lines")
+        lines = altered if isinstance(altered, list) else [altered]
+        text = b"".join(sealed_json({"line": line}, indent=None)[8:] for line in lines)
+        forged.write_rejected(text)
+        campaign.try_tools(f"rejected.jsonl, {alteration}", must_report=["rejected.jsonl"], tools=("verify",))
+    print(f"\nrejected.jsonl: {campaign.summary()}")
+    campaign.check()
