@@ -53,8 +53,7 @@ def test_forged_manifests(campaign: Campaign) -> None:
     for alteration in choose_alterations(honest, MANIFESTS, seed=0):
         text = sealed_json(alteration.apply(honest), indent=1)
         forged.write(Path(MANIFEST), text)
-        must_report = [MANIFEST] if changes_meaning(honest, alteration, text) else []
-        campaign.try_tools(f"manifest, {alteration}", must_report=must_report[:0] or ([""] if must_report else []))
+        campaign.try_tools(f"manifest, {alteration}", must_report=changes_meaning(honest, alteration, text))
     print(f"\nmanifests: {campaign.summary()}")
     campaign.check()
 
@@ -67,8 +66,8 @@ def test_forged_receipts(campaign: Campaign) -> None:
         for alteration in choose_alterations(honest, RECEIPTS // len(paths), seed=number):
             text = sealed_json(alteration.apply(honest), indent=None)
             forged.write(path, text)
-            must_report = [path.name] if changes_meaning(honest, alteration, text) else []
-            campaign.try_tools(f"receipt, {alteration}", must_report=must_report and [""], tools=("verify",))
+            must_report = changes_meaning(honest, alteration, text)
+            campaign.try_tools(f"receipt, {alteration}", must_report=must_report, tools=("verify",))
     print(f"\nreceipts: {campaign.summary()}")
     campaign.check()
 
@@ -81,6 +80,6 @@ def test_forged_rejections(campaign: Campaign) -> None:
         lines = altered if isinstance(altered, list) else [altered]
         text = b"".join(sealed_json({"line": line}, indent=None)[8:] for line in lines)
         forged.write_rejected(text)
-        campaign.try_tools(f"rejected.jsonl, {alteration}", must_report=["rejected.jsonl"], tools=("verify",))
+        campaign.try_tools(f"rejected.jsonl, {alteration}", must_report=True, tools=("verify",))
     print(f"\nrejected.jsonl: {campaign.summary()}")
     campaign.check()

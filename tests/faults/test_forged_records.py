@@ -32,19 +32,19 @@ def test_forged_records(campaign: Campaign, tmp_path: Path) -> None:
         split: [s["name"] for s in forged.manifest["shards"][split] if s["examples"]] for split in ("train", "test")
     }
     for number, alteration in enumerate(choose_alterations(forged.records(shards["train"][0])[0], RECORDS)):
-        # Of a training record, which is drawn and trained on, and of a test record, which is evaluated.
-        changed, must_report = {}, []
-        for names in shards.values():
-            name = names[number % len(names)]
+        # Of the first training record, which is drawn and trained on, and of a test record, which is evaluated.
+        changed, naming = {}, []
+        for split, names in shards.items():
+            name = names[0]
             records = forged.records(name)
-            at = number % len(records)
+            at = 0 if split == "train" else number % len(records)
             altered = alteration.apply(records[at])
             if altered != records[at]:
                 changed[name] = replaced(at, altered)
                 if not same_meaning(records[at], altered):
-                    must_report.append(f"{name}: ")
+                    naming.append(f"{name}: ")
         forged.write_records(changed)
-        campaign.try_tools(f"record {number}, {alteration}", must_report=must_report)
+        campaign.try_tools(f"record {number}, {alteration}", must_report=bool(naming), naming=naming)
     print(f"\nrecords: {campaign.summary()}")
     campaign.check()
 

@@ -36,12 +36,15 @@ class Campaign:
         for tool in self._tools.values():
             tool.stop()
 
-    def try_tools(self, case: str, *, must_report: Sequence[str] = (), tools: Sequence[str] = TOOLS) -> None:
+    def try_tools(
+        self, case: str, *, must_report: bool, naming: Sequence[str] = (), tools: Sequence[str] = TOOLS
+    ) -> None:
         """Runs the tools on the set as it is now altered, and restores it.
 
         Args:
             case: what was altered.
-            must_report: what the lines of `verify` must name; nothing if the alteration changes no meaning.
+            must_report: whether `verify` must find something, because the alteration changes the meaning.
+            naming: what the lines of `verify` must name.
             tools: which of them.
         """
         self.cases += 1
@@ -55,7 +58,7 @@ class Campaign:
         verify = next((outcome for outcome in outcomes if outcome.tool == "verify"), None)
         if verify is not None and not verify.fault():
             self.reported += verify.status == 1
-            self.faults += [f"{case} | verify | {missing}" for missing in _unreported(verify, must_report)]
+            self.faults += [f"{case} | verify | {missing}" for missing in _unreported(verify, must_report, naming)]
         self.forged.restore()
 
     def summary(self) -> str:
@@ -70,7 +73,7 @@ class Campaign:
         assert not self.faults, f"{self.summary()}\n{shown}"
 
 
-def _unreported(verify: Outcome, must_report: Sequence[str]) -> list[str]:
+def _unreported(verify: Outcome, must_report: bool, naming: Sequence[str]) -> list[str]:
     if must_report and verify.status == 0:
         return ["finds nothing"]
-    return [f"does not name {name}" for name in must_report if name not in verify.printed]
+    return [f"does not name {name}" for name in naming if name not in verify.printed]

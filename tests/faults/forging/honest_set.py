@@ -32,13 +32,13 @@ CONFIG = Config(
     training=TrainingConfig(
         schedule=ScheduleConfig(kind="exponential", base=1e-4),
         optimizer="sgd",
-        batch=7,
+        batch=4,
         epochs=1,
         epoch_steps=1,
         average_decay=0.9,
     ),
 )
-PICTURES = 14
+PICTURES = 10
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def verify(folder: Path) -> Run:
 
 def pictures(folder: Path) -> Run:
     def arguments(records: str) -> list[str]:
-        return [f"--records={records}", "--count=100", f"--output={folder / 'pictures.png'}"]
+        return [f"--records={records}", "--count=1", f"--output={folder / 'pictures.png'}"]
 
     return command("model.show_records", arguments=arguments, prepare=lambda module: None)
 
