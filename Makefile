@@ -173,7 +173,8 @@ lint: setup ## ruff and mypy
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
-bench: setup ## Reader and records job beside a generator that matches at every batch; fails where a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
+bench: setup ## Matching, reader and records job beside the alternatives; fails if a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
+	$(python) -m benchmarks.matching$(if $(filter no,$(GOALS)), --nogoals)
 	$(python) -m benchmarks.reader_and_job$(call flag,data_dir,DATA_DIR)$(if $(filter no,$(GOALS)), --nogoals)$(call each,$(ARGS))
 
 clean: ## Removes caches and build leftovers; .venv, records and runs stay

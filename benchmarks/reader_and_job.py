@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from beam_jobs.sources.cifar10 import Cifar10
 from benchmarks.commands import measure_python
+from benchmarks.goals import require_goals
 from benchmarks.machine import describe_machine, load_average
-from benchmarks.reader_and_job_goals import WORKERS, Round, require_goals, table
+from benchmarks.reader_and_job_goals import WORKERS, Round, goals, table
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
 from pipeline.errors import run_command
@@ -66,7 +67,7 @@ def main() -> None:
     print(f"pictures: {FLAGS.data_dir or 'noise of the shape of CIFAR-10'}; load average before: {load:.1f}")
     print(table(rounds))
     if FLAGS.goals:
-        require_goals(rounds)
+        require_goals(goals(rounds))
 
 
 def _one_core_rate(*arguments: str) -> float:

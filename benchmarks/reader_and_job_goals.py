@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
+from benchmarks.goals import Goal, goal_lines
 
 WORKERS = 2
 
@@ -22,26 +22,6 @@ class Round:
     peak_bytes: int  # of the job's processes together
     record_bytes: float
     examples: int
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A figure and the bound that it should keep."""
-
-    what: str
-    measured: float
-    bound: float
-    at_least: bool = True
-    digits: int = 0  # after the point
-
-    @property
-    def met(self) -> bool:
-        """Whether the figure keeps the bound."""
-        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
-
-    def __str__(self) -> str:
-        number = f"{self.measured:,.{self.digits}f}"
-        return f"{self.what}: {number} (goal: at {'least' if self.at_least else 'most'} {self.bound:,g})"
 
 
 def goals(rounds: list[Round]) -> list[Goal]:
@@ -68,15 +48,7 @@ def table(rounds: list[Round]) -> str:
     lines = [f"{what:<40}{rate:>10,.0f} images/s" for what, rate in rates.items()]
     size, memory = f"{median.examples:,.0f} images", f"{median.peak_bytes / 1e6:,.0f} MB"
     lines.append(f"records job: {size} in {median.job_seconds:.1f} s, peak memory {memory}")
-    lines += [f"{goal}{'' if goal.met else ' MISSED'}" for goal in goals(rounds)]
-    return "\n".join(lines)
-
-
-def require_goals(rounds: list[Round]) -> None:
-    """Raises `UserError` naming the goals that the rounds missed, if any."""
-    missed = [str(goal) for goal in goals(rounds) if not goal.met]
-    if missed:
-        raise UserError(f"goals missed on this machine: {'; '.join(missed)}")
+    return "\n".join([*lines, *goal_lines(goals(rounds))])
 
 
 def _median(rounds: list[Round]) -> Round:

@@ -12,7 +12,8 @@ from beam_jobs.sources.cifar10 import TEST, TRAIN, Cifar10
 from beam_jobs.sources.cifar10_pickle import load_batch
 from benchmarks import synthetic_cifar10
 from benchmarks.commands import measure_python
-from benchmarks.reader_and_job_goals import Round, goals, require_goals, table
+from benchmarks.goals import require_goals
+from benchmarks.reader_and_job_goals import Round, goals, table
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from pipeline.errors import UserError
 
@@ -71,5 +72,5 @@ def test_a_goal_that_is_missed_is_named() -> None:
     ]
     assert f"{missed[0]} MISSED" in table(rounds(job=3700))
     with pytest.raises(UserError, match=r"^goals missed on this machine: records job's .* 3\.7 .*; records job's"):
-        require_goals(rounds(job=3700))
-    require_goals(rounds())
+        require_goals(goals(rounds(job=3700)))
+    require_goals(goals(rounds()))
