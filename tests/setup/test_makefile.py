@@ -180,10 +180,15 @@ def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout)
         ("pictures",): "model.show_records --records=records/cifar10_improved",
         ("curves", "RUNS=a b"): "model.draw_curves --run=a --run=b",
         ("cluster-up",): "cluster.up --folder=.cluster",
-        ("bench", "GOALS=no"): "benchmarks.reader_and_job --nogoals",
         ("test",): "pytest -m 'not long' --numprocesses=auto --maxprocesses=8 --dist=worksteal tests",
     }.items():
         assert make(checkout, *arguments, environment="env").stdout == f"{python} -m {line}\n"
+
+
+def test_bench_runs_both_benchmarks_and_hands_on_goals(checkout: Checkout) -> None:
+    names = ["benchmarks.matching", "benchmarks.reader_and_job"]
+    assert run(checkout, "bench") == [["-m", name] for name in names]
+    assert run(checkout, "bench", "GOALS=no") == [["-m", name, "--nogoals"] for name in names]
 
 
 def test_evaluation_leaves_to_the_run_what_is_not_said(checkout: Checkout) -> None:
