@@ -66,23 +66,6 @@ def test_a_batch_file_that_is_a_fifo(name: str, tmp_path: Path) -> None:
     assert name in line or "--data_dir must hold" in line
 
 
-def test_fifos_in_the_record_folder(tmp_path: Path) -> None:
-    records = tmp_path / "records"
-    flags = (f"--records={records}", *QUICKLY)
-    output(make_records(*flags))
-    files = [*sorted(records.glob("test-*.tfrecord"))[:1], *sorted(records.glob("receipts/*.json"))[-1:]]
-    files += [records / "manifest.json", records / "rejected.jsonl"]
-    whole = [path.read_bytes() for path in files]
-    for path in files:
-        path.unlink()
-        os.mkfifo(path)
-    assert "10 of 12 shards were there already" in output(make_records(*flags))
-    assert [path.read_bytes() for path in files] == whole
-    files[0].unlink()
-    files[0].mkdir()
-    assert complaint(make_records(*flags)) == f"{files[0]} must be a file, got a folder; move it away"
-
-
 # Python reads these at its start, in worker processes too.
 NOBODY = """
 import pwd
@@ -103,6 +86,7 @@ def altered_python(folder: Path, code: str, *unset: str) -> dict[str, str | None
     return {"PYTHONPATH": str(folder), **dict.fromkeys(unset)}
 
 
+@pytest.mark.long
 def test_a_user_without_name_and_home(tmp_path: Path) -> None:
     env = altered_python(tmp_path / "python", NOBODY, "HOME", "USER", "LOGNAME", "LNAME", "USERNAME")
     records = f"--records={tmp_path / 'records'}"

@@ -117,6 +117,21 @@ def test_files_of_others_stay(records: Path) -> None:
     assert (records / "notes.txt").read_text() == "mine" and (records / "train.tfrecord").exists()
 
 
+def test_fifos_and_folders_in_the_record_folder(records: Path) -> None:
+    files = [*sorted(records.glob("test-*.tfrecord"))[:1], *sorted(records.glob("receipts/*.json"))[-1:]]
+    files += [records / "manifest.json", records / "rejected.jsonl"]
+    whole = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+        os.mkfifo(path)
+    assert make_set(records).kept == 5  # of 7 shards
+    assert [path.read_bytes() for path in files] == whole
+    files[0].unlink()
+    files[0].mkdir()
+    with pytest.raises(UserError, match=f"^{files[0]} must be a file, got a folder; move it away$"):
+        make_set(records)
+
+
 def test_what_a_dead_job_left_is_swept_away(records: Path, made: Path) -> None:
     left = records / ".attempt-0123456789ab"
     left.mkdir()
