@@ -197,7 +197,7 @@ def load_manifest(folder: str) -> Manifest:
     path = Path(folder) / MANIFEST
     if not path.is_file():
         if any(Path(folder).glob("*.tfrecord")) or any(Path(folder).glob(".attempt-*")):
-            raise UserError(f"{path} is missing: the job that made {folder} did not finish; {WAY_OUT}")
+            raise UserError(f"{path} is missing: the job did not finish; {WAY_OUT}")
         raise UserError(
             f"{folder} must be a record set, got no {MANIFEST} there; "
             f"make one with `make records CONFIG=... RECORDS={folder}`"

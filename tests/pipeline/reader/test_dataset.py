@@ -259,3 +259,9 @@ def test_an_error_that_is_not_of_the_records_stays_what_it_is(tmp_path: Path) ->
     manifest = write_record_set(tmp_path)
     with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), named_read_errors(manifest, "train"):
         raise tf.errors.InvalidArgumentError(None, None, "mine, of an Iterator")
+
+
+def test_no_training_records_at_all_say_so(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, train=0)
+    with pytest.raises(UserError, match=r"^[^\n]* has no training records; choose another record set[^\n]*$"):
+        training_batches(manifest, batch=1, seed=0)
