@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from beam_jobs.job.finish import count_rejected
 from beam_jobs.job.receipt import Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
 from beam_jobs.job.record_folder import RECEIPTS
 from beam_jobs.job.shard_statistics import add_up
@@ -95,6 +96,10 @@ def _check_sums(manifest: Manifest, receipts: dict[str, list[Receipt]]) -> list[
     lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
     if hashlib.sha256(rejected_text(lines)).hexdigest() != manifest.rejected["sha256"]:
         findings.append(f"{REJECTED}: must hold what was rejected according to the receipts, got something else")
+    counts = count_rejected(lines, manifest.statistics)
+    if got := {name: manifest.rejected[name] for name in counts if manifest.rejected[name] != counts[name]}:
+        wanted = {name: counts[name] for name in got}
+        findings.append(f"{MANIFEST}: rejected must be {wanted} according to the receipts, got {got}")
     return findings
 
 

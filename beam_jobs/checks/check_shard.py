@@ -19,6 +19,7 @@ from pipeline.records.manifest import Manifest, Shard
 from pipeline.records.record import LABEL, Record, decode_record, encode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
 
+_SHOWN = 200  # characters of a key
 MAX_FINDINGS = 1000  # of a shard: one more is never news
 MAX_PAIRS = 20_000_000  # of a box and an anchor in one record: each takes about 50 bytes while it is matched
 
@@ -104,7 +105,7 @@ class _Records:
         except ValueError as error:
             self.add(f"{where}: {error}")
             return
-        where += f" ({printable(record.key)})"
+        where += f" ({printable(record.key[:_SHOWN])})"
         faults = list(record_faults(record, self._check.manifest, self._check.split))
         for fault in (*faults, *self._storage_faults(record, serialized)):
             self.add(f"{where}: {fault}")
@@ -120,7 +121,7 @@ class _Records:
         """What is wrong with where and how a record is stored."""
         order = (hash63(record.key), record.key)
         if order <= self._last:
-            yield f"must come after {printable(self._last[1])}, by the hash of its key, and only once"
+            yield f"must come after {printable(self._last[1][:_SHOWN])}, by the hash of its key, and only once"
         self._last = order
         if (number := order[0] % len(self._check.manifest.shards[self._check.split])) != self._check.number:
             yield f"key must be in shard {number} by its hash, got shard {self._check.number}"

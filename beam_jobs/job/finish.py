@@ -63,7 +63,7 @@ def finish(
     """
     summaries = {split: add_up([r.statistics for r in receipts[split]]) for split in SPLITS}
     lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
-    counts = _count_rejected(lines, summaries)
+    counts = count_rejected(lines, summaries)
     for what in ("picture", "box"):
         _check_share(folder, lines, counts, what, max_rejected)
     folder.write_rejected(lines)
@@ -82,7 +82,13 @@ def finish(
     return manifest
 
 
-def _count_rejected(lines: list[str], summaries: dict[str, dict[str, Any]]) -> dict[str, int]:
+def count_rejected(lines: list[str], summaries: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """How many pictures and boxes were rejected, of how many.
+
+    Args:
+        lines: of rejected.jsonl.
+        summaries: the statistics of each split.
+    """
     rejected = [json.loads(line)["what"] for line in lines]
     pictures, boxes = rejected.count("picture"), rejected.count("box")
     return {

@@ -12,7 +12,7 @@ SPLITS = ("train", "val", "test")
 
 # Limits that no honest setting comes near. They keep a forged file from asking for memory or time without end.
 MAX_MAPS = 32
-MAX_CANVAS = 16_384  # pixels
+MAX_CANVAS = 8_192  # pixels; a raw canvas must fit into a record
 MAX_RATIO = 100.0
 MAX_SCALE = 100.0
 MAX_OBJECTS = 10_000

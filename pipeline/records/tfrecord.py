@@ -11,6 +11,7 @@ import google_crc32c
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 FRAME_BYTES = _HEADER.size + _FOOTER.size
+MAX_RECORD = 256 << 20  # bytes: more than the largest canvas needs, little enough to be held a few times over
 
 
 class BrokenFrame(ValueError):
@@ -40,6 +41,8 @@ def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
         length, length_crc = _HEADER.unpack(header)
         if masked_crc(header[:8]) != length_crc:
             raise BrokenFrame(f"{where} must have a length that matches its checksum, got another")
+        if length > MAX_RECORD:
+            raise BrokenFrame(f"{where} must have at most {MAX_RECORD} bytes of data, got {length}")
         if offset + length + FRAME_BYTES > size:
             raise BrokenFrame(f"{where} must have {length} bytes of data, got the end of the file")
         data, footer = file.read(length), file.read(_FOOTER.size)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from beam_jobs.job.receipt import parse_receipt
+from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import checksums, findings
 from tests.commands import complaint, run_module
 
@@ -43,6 +44,14 @@ def test_receipts_that_say_other_things_than_the_manifest(records: Path) -> None
     ]
     path.write_bytes(replace(receipt, fingerprint="0" * 16).to_json())
     assert any("must be the receipt of the manifest's" in f for f in findings(records))
+
+
+@pytest.mark.parametrize("name", ["pictures", "boxes", "pictures_seen", "boxes_seen"])
+def test_other_counts_of_what_was_rejected(records: Path, name: str) -> None:
+    manifest = load_manifest(str(records))
+    counts = {**manifest.rejected, name: manifest.rejected[name] + 1}
+    (records / "manifest.json").write_text(replace(manifest, rejected=counts).to_json())
+    assert any(f"manifest.json: rejected must be {{'{name}'" in f for f in findings(records))
 
 
 def test_whitespace_in_the_manifest_is_found_too(records: Path) -> None:

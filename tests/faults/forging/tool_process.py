@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 300.0  # seconds; only what hangs takes that long, even on a busy machine
 LIMIT = 2 << 30  # bytes of memory that a process may use
+UNFORESEEN = "the command failed unexpectedly"
 FRESH = 200  # cases after which a process is replaced, so that what TensorFlow keeps of each does not add up
 
 
@@ -40,6 +41,8 @@ class Outcome:
             return self.problem
         if self.status == -1 or "Traceback (most recent call last)" in self.printed:
             return "traceback: " + (self.printed.strip().splitlines() or ["?"])[-1][:200]
+        if UNFORESEEN in self.printed:
+            return self.printed[self.printed.index(UNFORESEEN) :].splitlines()[0][:300]
         if self.status not in (0, 1):
             return f"exit status {self.status}"
         if self.status == 1 and not self.error_line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.records.manifest import Manifest, Shard
 from pipeline.records.read_records import read_records
 from pipeline.records.record import Record, encode_record
 from pipeline.records.tfrecord import frame
+from pipeline.views.letterbox import Transform, fit_boxes
 from pipeline.views.placement import Rectangle
 from tests.record_sets import TINY, make_records, with_format, write_record_set
 
@@ -46,6 +47,13 @@ def window_of(*values: int) -> Callable[[Record], Record]:
 WRONG: list[tuple[str, Callable[[Record], Record]]] = [
     ("image/key", lambda r: replace(r, key="test/train-0/0")),
     ("image/key", lambda r: replace(r, source_id="another")),
+    ("image/key", lambda r: replace(r, key=r.key + "\x1b[2J")),
+    ("image/key", lambda r: replace(r, key=r.key + "0")),
+    ("image/key", lambda r: replace(r, key=r.key[:-1] + "1")),
+    ("image/key", lambda r: replace(r, key=r.key[:-1] + "9" * 50_000)),
+    ("image/key", lambda r: replace(r, key=r.key[:-1] + "²")),
+    ("image/transform", lambda r: replace(r, source_size=(20, 40))),
+    ("image/transform", lambda r: replace(r, transform=Transform(1.0, 1.0, 0.0, 0.0))),
     ("image/height", lambda r: replace(r, height=63)),
     ("image/width", lambda r: replace(r, width=65)),
     ("image/format", lambda r: replace(r, format="png")),
@@ -94,6 +102,29 @@ def test_a_wrong_field_is_named(feature: str, change: Callable[[Record], Record]
     with pytest.raises(ValueError, match=rf"^{feature}(:| must) [^\n]*$") as wrong:
         parse_record(encode_record(record), manifest, "train")
     assert len(str(wrong.value)) < 1000
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_source_size_transform_and_window_agree(flipped: bool, manifest: Manifest) -> None:
+    size = TINY.canvas.size
+    _, window, transform = fit_boxes(np.zeros((0, 4)), (20, 41), size=size, flipped=flipped)
+    transform = Transform(*np.array(astuple(transform), np.float32).tolist())  # as it is stored
+    pixels = bytes(3 * window.height * window.width)
+    record = make_records(TINY, "train", 1)[0]
+    record = replace(record, source_size=(20, 41), transform=transform, window=window, encoded=pixels)
+    assert list(record_faults(record, manifest, "train")) == []
+    for source_size in ((20, 42), (0, 41), (-20, 41), (2**62, 41), (20, 2**31)):
+        wrong = list(record_faults(replace(record, source_size=source_size), manifest, "train"))
+        assert any(fault.startswith(("image/source_size", "image/transform", "image/window")) for fault in wrong)
+    for place in range(4):
+        for value in (float("nan"), float("inf"), -1e30, 0.37):
+            values = list(astuple(transform))
+            values[place] = value
+            (wrong_transform,) = record_faults(replace(record, transform=Transform(*values)), manifest, "train")
+            assert wrong_transform.startswith("image/transform must be")
+    moved = replace(window, ymin=1)
+    (fault,) = record_faults(replace(record, window=moved), manifest, "train")
+    assert fault.startswith("image/window must be")
 
 
 def test_shard_record_and_feature_are_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_every_flipped_bit_is_noticed() -> None:
         garbled[at] ^= 1 << choice.randrange(8)
         with pytest.raises(BrokenFrame, match="must have"):
             read(bytes(garbled))
+
+
+def test_a_record_of_gigabytes_is_refused_before_it_is_read() -> None:
+    length = struct.pack("<Q", 300 << 20)
+    header = length + struct.pack("<I", masked_crc(length))
+    with pytest.raises(
+        BrokenFrame, match=r"^record 0 at byte 0 must have at most 268435456 bytes of data, got 314572800"
+    ):
+        read(header, size=1 << 30)
 
 
 def test_tensorflow_reads_our_frames_and_we_read_its(tmp_path: Path) -> None:
