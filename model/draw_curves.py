@@ -29,6 +29,7 @@ def main() -> None:
     names = short_names(FLAGS.run)
     for path in FLAGS.run:
         folder = RunFolder(Path(path))
+        folder.check_kinds()
         config = folder.load().config
         rows = [row for row in read_history(folder.history) if row["AP"]]
         if not rows:

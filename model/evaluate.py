@@ -38,6 +38,7 @@ def main() -> None:
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
     folder = RunFolder(Path(FLAGS.run))
+    folder.check_kinds()
     run = folder.load()
     manifest = load_manifest(FLAGS.records or run.records)
     if manifest.anchors.fingerprint != run.shape.anchors.fingerprint:
@@ -85,8 +86,13 @@ def main() -> None:
 
     for name in METRICS:
         print(f"{name:10} {'no such objects' if metrics[name] < 0 else format(metrics[name], '.4f')}")
-    print(f"evaluation: {place} (metrics.json, ground_truth.json, detections.json, detections.png)")
-    write_whole(place / "detections.png", drawn_detections(results.pictures, run.class_names))
+    files = "metrics.json, ground_truth.json, detections.json"
+    try:
+        write_whole(place / "detections.png", drawn_detections(results.pictures, run.class_names))
+        files += ", detections.png"
+    except UserError as error:
+        print(f"{error}; everything else is done")
+    print(f"evaluation: {place} ({files})")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 # A CUDA build says these on a machine without a GPU. The commands name their devices, which tells users more.
 _KNOWN = re.compile(
@@ -33,7 +34,7 @@ def start_tensorflow() -> None:
 def _unknown_lines_only() -> Iterator[None]:
     sys.stderr.flush()
     own = os.dup(2)
-    with tempfile.TemporaryFile() as said:
+    with _file_without_a_folder() as said:
         os.dup2(said.fileno(), 2)
         try:
             yield
@@ -45,3 +46,10 @@ def _unknown_lines_only() -> Iterator[None]:
             for line in said:
                 if not _KNOWN.search(line):
                     os.write(2, line)
+
+
+def _file_without_a_folder() -> BinaryIO:
+    """A file to write to, on machines without a folder for temporary files too."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()

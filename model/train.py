@@ -6,7 +6,6 @@ python -m model.train --config=cifar10_improved --records=records/cifar10_improv
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -37,6 +36,7 @@ from model.training.epoch_means import EpochMeans
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.failures import named_training_failures
 from model.training.history import WriteHistory
+from model.training.make_variable import make_variable
 from model.training.memory import KeepFreedMemory
 from model.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from model.training.overrides import with_overrides
@@ -220,13 +220,8 @@ def main() -> None:
     )
     print(f"trained {training.epochs} epochs, {seconds:.0f} s of them now; {best}")
     print(f"run: {folder.path} ({', '.join(folder.contents())})")
-    print(f"next: make evaluate RUN={as_make_value(folder.path)} RECORDS={as_make_value(manifest.folder)}")
+    print(f"next: make evaluate {make_variable('RUN', folder.path)} {make_variable('RECORDS', manifest.folder)}")
     os.close(lock)
-
-
-def as_make_value(path: str | Path) -> str:
-    """A path as a shell's user types it for a variable of make, which expands `$` itself."""
-    return shlex.quote(str(path).replace("$", "$$"))
 
 
 if __name__ == "__main__":

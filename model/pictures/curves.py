@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from model.pictures.png import add_legend, as_png, new_figure
+from model.pictures.png import add_legend, as_png, named_drawing_errors, new_figure
 
 
+@named_drawing_errors()
 def loss_curves(history: Sequence[dict[str, str]]) -> bytes:
-    """The parts of the loss, and AP on val, by epoch. -> PNG."""
+    """The parts of the loss, and AP on val, by epoch. -> PNG. Raises `UserError` if that fails."""
     figure = new_figure(width=10, height=4)
     left, right = figure.subplots(1, 2)
     for axis, names in ((left, ["loss", "class_loss", "offsets_loss"]), (right, ["AP", "AP50"])):
@@ -26,8 +27,11 @@ def loss_curves(history: Sequence[dict[str, str]]) -> bytes:
     return as_png(figure)
 
 
+@named_drawing_errors()
 def ap_curves(curves: Mapping[str, tuple[int, Sequence[dict[str, str]]]]) -> bytes:
     """AP on val by pictures seen: of averaged weights in full lines, of raw ones in dashes. -> PNG.
+
+    Raises `UserError` if that fails.
 
     Args:
         curves: by name of the run, its global batch and the evaluated lines of its history.

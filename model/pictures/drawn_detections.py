@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 from model.detection.coco import DetectedPicture
 from model.pictures.picture_grid import PictureGrid
+from model.pictures.png import named_drawing_errors
 
 GROUND_TRUTH, DETECTION = "lime", "red"
 MIN_SCORE = 0.3  # of detections that are drawn
 
 
+@named_drawing_errors()
 def drawn_detections(pictures: Sequence[DetectedPicture], class_names: Sequence[str]) -> bytes:
-    """Every picture's detections of at least `MIN_SCORE` over its ground truth. -> PNG."""
+    """Every picture's detections of at least `MIN_SCORE` over its ground truth. -> PNG.
+
+    Raises `UserError` if that fails.
+    """
     grid = PictureGrid(len(pictures))
     for shown in pictures:
         grid.add(shown.picture, shown.key)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,19 @@ from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+@contextlib.contextmanager
+def named_drawing_errors() -> Iterator[None]:
+    """Turns whatever goes wrong while drawing into a `UserError`. Also a decorator.
+
+    Names, scores and pictures come from anywhere, and matplotlib's errors about them are of any kind.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"pictures cannot be drawn ({type(error).__name__}: {reason})") from error
 
 
 def new_figure(*, width: float, height: float) -> Figure:

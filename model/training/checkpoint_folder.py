@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from model.training.full_disk import named_full_disk
 from pipeline.errors import UserError
 from pipeline.files import sync_folder
 
@@ -89,11 +89,8 @@ class CheckpointFolder:
         """Writes a checkpoint's files under a name of their own, the index first; what is left of them goes."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with _known_to_tensorflow(self.path) as folder:
-                try:
-                    checkpoint.write(os.path.join(folder, name))
-                except tf.errors.OpError as error:
-                    raise disk_full(error, said) or error from None
+            with _known_to_tensorflow(self.path) as folder, named_full_disk(said):
+                checkpoint.write(os.path.join(folder, name))
             yield self._files(name)
         finally:
             for entry in self._files(name):
@@ -108,17 +105,6 @@ class CheckpointFolder:
         """The files of a checkpoint, the index first: without it the rest is no checkpoint."""
         found = sorted(entry for entry in os.listdir(self.path) if entry.startswith(f"{name}."))
         return sorted(found, key=lambda entry: entry != f"{name}.index")
-
-
-def disk_full(error: tf.errors.OpError, path: Path) -> OSError | None:
-    """The `OSError` about a path that TensorFlow's error stands for if a disk is full, else None.
-
-    TensorFlow raises the same kind of error for a full disk and for memory that ran out.
-    """
-    for number in (errno.ENOSPC, errno.EDQUOT):
-        if os.strerror(number) in str(error.message):
-            return OSError(number, os.strerror(number), str(path))
-    return None
 
 
 @contextlib.contextmanager

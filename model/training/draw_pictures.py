@@ -9,6 +9,7 @@ from model.pictures.drawn_detections import drawn_detections
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.history import WriteHistory
 from model.training.run_folder import RunFolder
+from pipeline.errors import UserError
 from pipeline.files import write_whole
 from pipeline.records.manifest import Manifest
 
@@ -33,10 +34,9 @@ class DrawPictures(tf.keras.callbacks.Callback):
             curves = loss_curves(self.history.rows)
             if self.evaluation.pictures:
                 self.detections = drawn_detections(self.evaluation.pictures, self.manifest.class_names)
-        except Exception as error:  # of a library that draws whatever names and pictures say
+        except UserError as error:
             if not self.failed:
-                reason = " ".join(str(error).split())
-                print(f"pictures cannot be drawn ({type(error).__name__}: {reason}); training continues", flush=True)
+                print(f"{error}; training continues", flush=True)
             self.failed = True
             return
         write_whole(self.folder.loss_picture, curves)

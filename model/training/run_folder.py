@@ -100,13 +100,28 @@ class RunFolder:
     def hold(self) -> int:
         """Makes the folder and locks it for one training, until the returned handle is closed.
 
-        Raises `UserError` if another training has locked it.
+        Raises `UserError` if another training has locked it, or something in it is not what it should be.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        self.check_kinds()
         lock = lock_file(self.path / ".lock")
         if lock is None:
             raise UserError(f"another training is using {self.path}; wait until it ends, or choose another --run")
         return lock
+
+    def check_kinds(self) -> None:
+        """Raises `UserError` if a file stands where a folder belongs, or anything but a file where a file belongs.
+
+        A FIFO or a device would make the training wait, or read for ever.
+        """
+        for path in (self.last.parent, self.last, self.best, self.tensorboard, self.evaluation):
+            if path.exists() and not path.is_dir():
+                raise UserError(f"{path} must be a folder, got a file; remove it, or choose another --run")
+        for path in (self.config, self.history, self.loss_picture, self.val_picture):
+            if path.exists() and not path.is_file():
+                raise UserError(
+                    f"{path} must be a regular file, got something else; remove it, or choose another --run"
+                )
 
     @property
     def config(self) -> Path:

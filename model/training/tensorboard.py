@@ -9,6 +9,7 @@ import tensorflow as tf
 from model.distribution.workers import Rank
 from model.training.detector import LOSS_PARTS, RECENT_STEPS
 from model.training.draw_pictures import DrawPictures
+from model.training.full_disk import named_full_disk
 from model.training.progress import Progress
 from model.training.run_folder import RunFolder
 from pipeline.config.run_config import TrainingConfig
@@ -34,7 +35,10 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
         """`pictures`: the chief's."""
         super().__init__()
         self.progress, self.training, self.pictures = progress, training, pictures
-        self.writer = tf.summary.create_file_writer(str(folder.tensorboard)) if rank.is_chief else None
+        self.path, self.writer = folder.tensorboard, None
+        if rank.is_chief:
+            with named_full_disk(self.path):
+                self.writer = tf.summary.create_file_writer(str(self.path))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Restarts the clock: the time before was evaluation."""
@@ -49,7 +53,7 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
         seconds = time.monotonic() - self.since
         if self.writer is not None and step > self.first_step:
             images = (step - self.first_step) * self.training.batch
-            with self.writer.as_default(step=step):
+            with named_full_disk(self.path), self.writer.as_default(step=step):
                 for name, value in zip((*LOSS_PARTS, "learning_rate"), losses, strict=True):
                     tf.summary.scalar(f"step/{name}", value)
                 tf.summary.scalar("speed/images_per_second", images / seconds)
@@ -60,13 +64,13 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
         """Writes the epoch's means, its scores on val, and the picture of detections."""
         if self.writer is None:
             return
-        with self.writer.as_default(step=self.progress.step):
+        with named_full_disk(self.path), self.writer.as_default(step=self.progress.step):
             for name, value in logs.items():
                 tf.summary.scalar(f"{'val' if 'AP' in name else 'epoch'}/{name}", value)
             if self.pictures is not None and self.pictures.detections is not None:
                 picture = tf.io.decode_png(self.pictures.detections, channels=3)
                 tf.summary.image("val/detections", picture[None])
-        self.writer.flush()
+            self.writer.flush()
 
     def _restart_clock(self) -> None:
         self.since, self.first_step = time.monotonic(), self.progress.step

@@ -102,5 +102,6 @@ def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
     evaluator.set_weights(detector.evaluation_weights())
     evaluator.fit_statistics(manifest, batch=BATCH, seed=0)
     metrics = evaluator.evaluate(manifest, "test", batch=16).metrics()
-    print(metrics)
-    assert True
+    # 0.52 and 0.83 when this was written. With classes or offsets of another anchor, random classes, or swapped axes,
+    # AP stays below 0.26 and AP50 below 0.40.
+    assert metrics["AP"] > 0.35 and metrics["AP50"] > 0.6

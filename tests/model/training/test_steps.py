@@ -67,11 +67,11 @@ def break_at(training: SmallTraining, step: int) -> None:
 @pytest.mark.parametrize(
     ("epoch_steps", "backup_steps", "broken", "saved"),
     [
-        (RECENT_STEPS + 20, 500, 12, ["step-0"]),
+        pytest.param(RECENT_STEPS + 20, 500, 12, ["step-0"], marks=pytest.mark.long),
         (RECENT_STEPS + 20, 500, RECENT_STEPS - 1, ["step-0"]),
-        (RECENT_STEPS + 20, 500, RECENT_STEPS + 5, ["step-0"]),
+        pytest.param(RECENT_STEPS + 20, 500, RECENT_STEPS + 5, ["step-0"], marks=pytest.mark.long),
         (12, 5, 7, ["step-0", "step-5"]),
-        (12, 5, 4, ["step-0"]),
+        pytest.param(12, 5, 4, ["step-0"], marks=pytest.mark.long),
         (4, 500, 4, ["step-0", "step-4"]),
         (4, 500, 7, ["step-0", "step-4"]),
     ],

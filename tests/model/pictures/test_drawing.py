@@ -1,0 +1,94 @@
+"""Whatever names and keys hold is drawn to the letter, and what cannot be drawn is one line."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.detection.coco import DetectedPicture
+from model.pictures import curves
+from model.pictures.curves import ap_curves, loss_curves
+from model.pictures.drawn_detections import drawn_detections
+from model.pictures.drawn_records import drawn_records
+from model.training import draw_pictures
+from model.training.draw_pictures import DrawPictures
+from model.training.run_folder import RunFolder
+from pipeline.errors import UserError
+from tests.model import tiny
+from tests.record_sets import TINY, make_records
+
+NAMES = ("US$1_$5", r"_\frac{1}{$", "a\nb\x1b[31m", "$", "", "\ud800\x00", "고양이", r"\$x^", "{" * 50)
+ROW = {"epoch": "1", "step": "3", "loss": "2.0", "class_loss": "1.5", "offsets_loss": "0.5", "AP": "0.1", "AP50": "0.2"}
+
+
+def picture(key: str, label: int) -> DetectedPicture:
+    box = np.array([[0.25, 0.25, 0.75, 0.75]], np.float32)
+    return DetectedPicture(
+        key=key,
+        picture=np.zeros((64, 64, 3), np.uint8),
+        boxes=box,
+        labels=np.array([label], np.int64),
+        detected_boxes=box,
+        detected_classes=np.array([label], np.int32),
+        scores=np.array([0.9], np.float32),
+    )
+
+
+def drawn(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_name_and_key_can_be_drawn() -> None:
+    drawn(drawn_detections([picture(name, k) for k, name in enumerate(NAMES)], NAMES))
+    records = make_records(TINY, "train", 3)
+    for record in records:
+        object.__setattr__(record, "key", NAMES[0])
+    drawn(drawn_records(records, tiny.ANCHORS, NAMES))
+    drawn(ap_curves({name: (4, [{**ROW, "raw_AP": "0.05"}]) for name in NAMES}))
+    drawn(loss_curves([ROW]))
+
+
+def test_text_is_drawn_to_the_letter() -> None:
+    texts = ("$x$", "_x_", r"x\n")
+    pictures = [drawn(ap_curves({text: (4, [ROW])})) for text in (*texts, *texts)]
+    for k in range(3):
+        np.testing.assert_array_equal(pictures[k], pictures[k + 3])
+        assert not np.array_equal(pictures[k], drawn(ap_curves({"x": (4, [ROW])})))
+
+
+def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr(curves, "new_figure", fail)
+    with pytest.raises(UserError, match=r"^pictures cannot be drawn \(RuntimeError: no font\)$"):
+        loss_curves([ROW])
+
+
+def test_drawing_never_stops_a_training_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluation: Any = SimpleNamespace(pictures=[picture("val/1/0", 0)])
+    history: Any = SimpleNamespace(rows=[ROW])
+    manifest: Any = SimpleNamespace(class_names=("US$1_$5",))
+    folder = RunFolder(tmp_path)
+    draw = DrawPictures(folder, manifest, evaluation, history)
+    draw.on_epoch_end(0)
+    assert folder.val_picture.read_bytes() == draw.detections and folder.loss_picture.exists()
+    before = folder.loss_picture.read_bytes()
+
+    def fail(*_: Any) -> bytes:
+        raise UserError("pictures cannot be drawn (ValueError: why)")
+
+    monkeypatch.setattr(draw_pictures, "drawn_detections", fail)
+    draw.on_epoch_end(1)
+    draw.on_epoch_end(2)
+    assert capsys.readouterr().out == "pictures cannot be drawn (ValueError: why); training continues\n"
+    assert draw.detections is None and folder.loss_picture.read_bytes() == before

@@ -1,0 +1,141 @@
+"""Runs and records in folders with odd names, and odd things in the folder of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from model.training.checkpoints import BestCheckpoint, restore_best
+from model.training.history import read_history
+from model.training.make_variable import make_variable
+from model.training.run_folder import RunFolder
+from pipeline.errors import UserError
+from tests.model.small_training import SmallTraining
+from tests.model.tiny import refusal, run_command, run_several
+from tests.model.training.test_checkpoints import Training
+from tests.record_sets import write_record_set
+
+ODD = (
+    "[a]",
+    "a[",
+    "a]",
+    "back\\slash",
+    "*",
+    "?",
+    "{a,b}",
+    "'\"`",
+    "$HOME ${x} $(y)",
+    " a  b ",
+    "고양이 é",
+    "-dash",
+    "a\nb",
+    "%d ~",
+)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_checkpoints_in_an_odd_folder_are_found_and_restored(name: str, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / name)
+    first = Training(folder)
+    for step in (1, 2, 3):
+        first.save(step)
+    again = Training(folder)
+    assert again.last.restore() == str(folder.last / "step-3") and again.weight() == 3
+    BestCheckpoint(folder, again.network).save(7)
+    assert restore_best(folder, first.network) == str(folder.best / "epoch-7")
+    (folder.best / "epoch-7.index").write_bytes(b"")
+    with pytest.raises(UserError) as broken:
+        restore_best(folder, first.network)
+    assert str(folder.best / "epoch-7") in str(broken.value) and "/proc/self" not in str(broken.value)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_training_in_an_odd_folder_is_resumed(tmp_path: Path) -> None:
+    odd = "-[a]*" + " ".join(ODD)
+    manifest = write_record_set(tmp_path / f"records {odd}", train=8, val=0, test=0)
+    run = tmp_path / f"run {odd}"
+    SmallTraining(manifest, run, epoch_steps=1).train(epochs=2)
+    again = SmallTraining(manifest, run, epoch_steps=1)
+    assert again.restored == str(run / "checkpoints" / "last" / "step-2")
+    assert len(read_history(run / "history.csv")) == 2
+    events = [e for file in (run / "tensorboard").iterdir() for e in tf.compat.v1.train.summary_iterator(str(file))]
+    assert {event.step for event in events if event.summary.value} == {1, 2}
+
+
+@pytest.mark.long
+def test_every_command_takes_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = "-[a] \\*? '\"`$HOME` é"
+    records, run = tmp_path / f"records {odd}", tmp_path / f"run {odd}"
+    write_record_set(records)
+    command = ("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
+    printed = run_command(*command, "--epochs=1")
+    assert f"next: make evaluate {make_variable('RUN', run)} {make_variable('RECORDS', records)}" in printed
+    assert "all 1 epochs are done" in run_command(*command, "--epochs=1")
+    assert f"evaluation: {run / 'evaluation'}" in run_command("model.evaluate", f"--run={run}")
+    for output in (tmp_path / f"{odd}.png", tmp_path / "new" / f"{odd}.png"):
+        run_command("model.show_records", f"--records={records}", f"--output={output}")
+        run_command("model.draw_curves", f"--run={run}", f"--output={output}")
+        assert output.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_path_in_the_words_of_a_shell_and_of_make() -> None:
+    assert make_variable("RUN", "runs/a") == "RUN=runs/a"
+    assert make_variable("RUN", "a b$c'") == """RUN='a b$$c'"'"''"""
+
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "a FIFO": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["config.json", "history.csv", "loss.png", "val_detections.png"])
+def test_what_is_no_file_is_refused_where_a_file_belongs(name: str, kind: str, tmp_path: Path) -> None:
+    KINDS[kind](tmp_path / name)
+    with pytest.raises(UserError, match=f"{name} must be a regular file, got something else"):
+        RunFolder(tmp_path).hold()
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "checkpoints", "checkpoints/last", "checkpoints/best", "evaluation"])
+def test_a_file_is_refused_where_a_folder_belongs(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"{name} must be a folder, got a file"):
+        RunFolder(tmp_path).hold()
+
+
+@pytest.mark.long
+def test_commands_refuse_them_in_one_line(tmp_path: Path) -> None:
+    records, run = tmp_path / "records", tmp_path / "run"
+    write_record_set(records, train=8, val=2, test=2)
+    run.mkdir()
+    (run / "tensorboard").touch()
+    os.mkfifo(run / "config.json")
+    commands = [("--config=tiny", f"--records={records}", f"--run={run}")]
+    assert "tensorboard must be a folder, got a file" in refusal(*run_several("model.train", commands)[0])
+    (run / "tensorboard").unlink()
+    for module in ("model.evaluate", "model.draw_curves"):
+        (found,) = run_several(module, [(f"--run={run}",)])
+        assert "config.json must be a regular file" in refusal(*found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
+def test_a_checkpoint_of_something_else_is_broken(kind: str, ending: str, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    training = Training(folder)
+    training.save(1)
+    training.save(2)
+    broken = folder.last / f"step-2.{ending}"
+    broken.unlink()
+    KINDS[kind](broken)
+    assert training.last.restore() == str(folder.last / "step-1")
+    if kind != "a folder":
+        training.save(2)
+        assert training.last.restore() == str(folder.last / "step-2")
