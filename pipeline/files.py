@@ -109,8 +109,9 @@ def cache_folder() -> Path:
     if shared := os.environ.get("XDG_CACHE_HOME"):
         return Path(shared) / "prematch"
     try:
-        return Path.home() / ".cache" / "prematch"
+        home = Path.home()
     except RuntimeError:
-        raise OSError(
-            "this user has no home folder; set PREMATCH_CACHE to the folder where downloads shall go"
-        ) from None
+        home = Path()
+    if not home.is_absolute():  # unknown, or HOME is empty
+        raise OSError("this user has no home folder; set PREMATCH_CACHE to the folder where downloads shall go")
+    return home / ".cache" / "prematch"
