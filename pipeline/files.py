@@ -109,9 +109,10 @@ def cache_folder() -> Path:
     if shared := os.environ.get("XDG_CACHE_HOME"):
         return Path(shared) / "prematch"
     try:
-        home = Path.home()
+        if os.environ.get("HOME") == "":  # Python would take it for /
+            raise RuntimeError
+        return Path.home() / ".cache" / "prematch"
     except RuntimeError:
-        home = Path()
-    if not home.is_absolute():  # unknown, or HOME is empty
-        raise OSError("this user has no home folder; set PREMATCH_CACHE to the folder where downloads shall go")
-    return home / ".cache" / "prematch"
+        raise OSError(
+            "this user has no home folder; set PREMATCH_CACHE to the folder where downloads shall go"
+        ) from None

@@ -77,7 +77,7 @@ def test_a_lock_belongs_to_one_process_and_ends_with_it(tmp_path: Path) -> None:
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PREMATCH_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", "")  # would be the working directory
+    monkeypatch.setenv("HOME", "")
     with pytest.raises(OSError, match="no home folder; set PREMATCH_CACHE"):
         files.cache_folder()
     monkeypatch.setenv("HOME", "/home/somebody")
