@@ -25,7 +25,18 @@ PROJECT = Path(__file__).resolve().parent.parent
 STAMP = "complete.json"
 NEEDED_GB = {"default": 4, "gpu": 10, "addons": 4}  # environment, plus room for pip's unpacking
 # What the user's own environment must be able to import; these bring the rest with them.
-MODULES = ["apache_beam", "cv2", "google_crc32c", "pycocotools", "pytest", "sklearn", "tensorflow", "tqdm", "xdist"]
+MODULES = [
+    "apache_beam",
+    "cv2",
+    "google_crc32c",
+    "msgspec",
+    "pycocotools",
+    "pytest",
+    "sklearn",
+    "tensorflow",
+    "tqdm",
+    "xdist",
+]
 REASONS = {  # a pattern in the output of a step that failed, and what the user is told
     r"No space left on device|Errno 28\b|Disk quota exceeded": (
         "no space left on the disk of {folder} or of TMPDIR; free some space and run this again"
