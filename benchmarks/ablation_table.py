@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from configs import config_names
+from model.training.epoch_row import EpochRow
 from pipeline.errors import UserError
 
 FOLDER = "ablations"  # in configs/
@@ -22,7 +23,7 @@ def chosen(only: Collection[str]) -> list[str]:
     return [REFERENCE, *(name for name in known if name != REFERENCE and (not only or name in only))]
 
 
-def table(reached: dict[str, dict[str, str]]) -> list[str]:
+def table(reached: dict[str, EpochRow]) -> list[str]:
     """The last line of each run's history, as a table in Markdown.
 
     Args:
@@ -32,7 +33,10 @@ def table(reached: dict[str, dict[str, str]]) -> list[str]:
     first = next(iter(reached.values()))
     lines = ["| changed | AP on val | AP50 | beside the reference | AP of raw weights |", "|---|---|---|---|---|"]
     for name, row in reached.items():
-        beside = f"{float(row['AP']) - float(first['AP']):+.4f}" if row is not first else ""
-        raw = f"{float(row['raw_AP']):.4f}" if row["raw_AP"] else ""
-        lines.append(f"| `{name}` | {float(row['AP']):.4f} | {float(row['AP50']):.4f} | {beside} | {raw} |")
+        beside = "" if row is first or row.AP is None or first.AP is None else f"{row.AP - first.AP:+.4f}"
+        lines.append(f"| `{name}` | {_figure(row.AP)} | {_figure(row.AP50)} | {beside} | {_figure(row.raw_AP)} |")
     return lines
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -14,6 +14,7 @@ from absl import flags
 from benchmarks.ablation_table import FOLDER, chosen, table
 from benchmarks.commands import run_python
 from configs import load_config
+from model.training.epoch_row import EpochRow
 from model.training.history import read_history
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import RecordsConfig
@@ -29,7 +30,7 @@ flags.DEFINE_string("runs", "runs", "Folder for the runs.")
 def main() -> None:
     """Makes records and trains for each configuration, the reference first; then prints the table."""
     sets: dict[RecordsConfig, str] = {}
-    reached: dict[str, dict[str, str]] = {}
+    reached: dict[str, EpochRow] = {}
     for name in chosen(FLAGS.only or ()):
         config = f"{FOLDER}.{name}"
         wanted = load_config(config).records

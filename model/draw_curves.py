@@ -14,7 +14,7 @@ from model.pictures.curves import ap_curves, short_names
 from model.pictures.png import png_path
 from model.training.history import read_history
 from model.training.run_folder import RunFolder
-from pipeline.errors import UserError, run_command
+from pipeline.errors import UserError, printable, run_command
 from pipeline.files import write_whole
 
 FLAGS = flags.FLAGS
@@ -31,20 +31,22 @@ def main() -> None:
         folder = RunFolder(Path(path))
         folder.check_kinds()
         config = folder.load().config
-        rows = [row for row in read_history(folder.history) if row["AP"]]
+        rows = [row for row in read_history(folder.history) if row.AP is not None]
         if not rows:
             raise UserError(
                 f"{folder.history} must hold an evaluated epoch, got none: none is finished yet, or val is empty"
             )
         curves[names[path]] = (config.training.batch, rows)
-        scores = [float(row["AP"]) for row in rows]
+        scores = [row.AP for row in rows if row.AP is not None]
+        drop = _largest_drop(scores[len(scores) // 2 :])
         print(
-            f"{path}: {len(rows)} evaluations, best AP {max(scores):.4f}, largest drop from one to the next in the "
-            f"last half {_largest_drop(scores[len(scores) // 2 :]):.4f}"
+            printable(path)
+            + f": {len(rows)} evaluations, best AP {max(scores):.4f}, largest drop from one to the next "
+            f"in the last half {drop:.4f}"
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     write_whole(output, ap_curves(curves))
-    print(f"picture: {output}")
+    print(printable(f"picture: {output}"))
 
 
 def _largest_drop(values: list[float]) -> float:

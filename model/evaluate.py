@@ -18,7 +18,7 @@ from model.pictures.drawn_detections import drawn_detections
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, run_command
+from pipeline.errors import UserError, printable, run_command
 from pipeline.files import write_whole
 from pipeline.records.manifest import check_shards, load_manifest
 
@@ -59,7 +59,7 @@ def main() -> None:
 
     evaluator = Evaluator(run.config.model, run.shape, run.config.decode)
     weights = restore_best(folder, evaluator.network)
-    print(f"evaluating {weights} on {examples:,} {FLAGS.split} records of {manifest.folder}", flush=True)
+    print(printable(f"evaluating {weights} on {examples:,} {FLAGS.split} records of {manifest.folder}"), flush=True)
     with tqdm(total=examples, unit="image", desc="evaluation") as bar:
         results = evaluator.evaluate(
             manifest,
@@ -91,8 +91,8 @@ def main() -> None:
         write_whole(place / "detections.png", drawn_detections(results.pictures, run.class_names))
         files += ", detections.png"
     except UserError as error:
-        print(f"{error}; everything else is done")
-    print(f"evaluation: {place} ({files})")
+        print(printable(f"{error}; everything else is done"))
+    print(printable(f"evaluation: {place} ({files})"))
 
 
 if __name__ == "__main__":

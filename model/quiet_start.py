@@ -19,6 +19,7 @@ _KNOWN = re.compile(
 
 def start_tensorflow() -> None:
     """Imports TensorFlow and looks for GPUs. Of what is printed meanwhile only unknown lines are shown."""
+    _name_a_temporary_folder()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
     try:
         with _unknown_lines_only():
@@ -28,6 +29,14 @@ def start_tensorflow() -> None:
             tf.keras.Model  # noqa: B018  Keras is loaded when first used, which takes seconds too
     except KeyboardInterrupt:
         sys.exit("error: interrupted while TensorFlow started")
+
+
+def _name_a_temporary_folder() -> None:
+    """TensorFlow's imports ask for the temporary folder's name, and fail without one, but do not use it."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = os.path.join(os.devnull, "none")  # where nothing can be made
 
 
 @contextlib.contextmanager

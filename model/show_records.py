@@ -5,20 +5,17 @@ python -m model.show_records --records=records/cifar10_improved --count=8
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 from absl import flags
 
 from model.pictures.drawn_records import drawn_records
 from model.pictures.png import png_path
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, run_command
-from pipeline.files import open_regular, write_whole
-from pipeline.records.manifest import WAY_OUT, Manifest, load_manifest
-from pipeline.records.record import Record, decode_record
-from pipeline.records.tfrecord import BrokenFrame, read_frames
+from pipeline.errors import UserError, printable, run_command
+from pipeline.files import write_whole
+from pipeline.records.manifest import load_manifest
+from pipeline.records.read_records import read_records
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
@@ -45,21 +42,7 @@ def main() -> None:
     path = png_path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, drawn_records(chosen, manifest.anchors, manifest.class_names))
-    print(f"pictures: {path}, {len(chosen)} records; ground truth green, matched anchors orange")
-
-
-def read_records(manifest: Manifest, split: str) -> Iterator[Record]:
-    """A split's records in the order of its files. Raises `UserError` naming shard and record if one is broken."""
-    for shard in manifest.shards[split]:
-        path = Path(manifest.folder) / shard.name
-        with open_regular(path) as file:
-            frames = read_frames(file, path.stat().st_size)
-            for index in range(shard.examples):
-                try:
-                    yield decode_record(next(frames))
-                except (BrokenFrame, ValueError, StopIteration) as error:
-                    found = str(error) or "the end of the file"
-                    raise UserError(f"{path}: record {index} must be readable, got {found}; {WAY_OUT}") from None
+    print(printable(f"pictures: {path}, {len(chosen)} records; ground truth green, matched anchors orange"))
 
 
 if __name__ == "__main__":

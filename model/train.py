@@ -47,7 +47,7 @@ from model.training.schedule import LearningRate
 from model.training.show_progress import ShowProgress
 from model.training.tensorboard import WriteTensorBoard
 from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
-from pipeline.errors import UserError, run_command
+from pipeline.errors import UserError, printable, run_command
 from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, training_batches
 from pipeline.records.manifest import check_shards, load_manifest
 
@@ -142,8 +142,8 @@ def main() -> None:
     check_same_step(strategy, progress.step, str(folder.path))
 
     print(
-        f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, "
-        f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters"
+        printable(f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, ")
+        + f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters"
     )
     print(
         f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
@@ -156,10 +156,11 @@ def main() -> None:
     if rank.count > 1:
         print(f"rank {rank.index} of {rank.count}; rank 0 evaluates and writes the files")
     if first_epoch == training.epochs:
-        print(f"all {training.epochs} epochs are done, the last is {restored}; to train more choose another --run")
+        done = f"all {training.epochs} epochs are done, the last is {restored}; to train more choose another --run"
+        print(printable(done))
     else:
         resumed = f", resumed from {restored}, step {progress.step:,}" if restored else ""
-        print(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps{resumed}", flush=True)
+        print(printable(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps{resumed}"), flush=True)
 
     evaluation = EvaluateOnVal(
         Evaluator(config.model, run.shape, config.decode),
@@ -219,8 +220,9 @@ def main() -> None:
         f"best AP on val {progress.best_ap:.4f}" if progress.best_ap >= 0 else "val is empty, the last weights are kept"
     )
     print(f"trained {training.epochs} epochs, {seconds:.0f} s of them now; {best}")
-    print(f"run: {folder.path} ({', '.join(folder.contents())})")
-    print(f"next: make evaluate {make_variable('RUN', folder.path)} {make_variable('RECORDS', manifest.folder)}")
+    print(printable(f"run: {folder.path} ({', '.join(folder.contents())})"))
+    where = f"{make_variable('RUN', folder.path)} {make_variable('RECORDS', manifest.folder)}"
+    print(printable(f"next: make evaluate {where}"))
     os.close(lock)
 
 

@@ -5,18 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from model.pictures.png import add_legend, as_png, named_drawing_errors, new_figure
 
 
+class Epoch(Protocol):
+    """What is drawn of an epoch: a line of its run's history."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def class_loss(self) -> float: ...
+    @property
+    def offsets_loss(self) -> float: ...
+    @property
+    def AP(self) -> float | None: ...
+    @property
+    def AP50(self) -> float | None: ...
+    @property
+    def raw_AP(self) -> float | None: ...
+
+
 @named_drawing_errors()
-def loss_curves(history: Sequence[dict[str, str]]) -> bytes:
+def loss_curves(history: Sequence[Epoch]) -> bytes:
     """The parts of the loss, and AP on val, by epoch. -> PNG. Raises `UserError` if that fails."""
     figure = new_figure(width=10, height=4)
     left, right = figure.subplots(1, 2)
     for axis, names in ((left, ["loss", "class_loss", "offsets_loss"]), (right, ["AP", "AP50"])):
         for name in names:
-            points = [(int(row["epoch"]), float(row[name])) for row in history if row[name]]
+            points = [(row.epoch, value) for row in history if (value := getattr(row, name)) is not None]
             axis.plot([p[0] for p in points], [p[1] for p in points], marker=".")
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.3)
@@ -28,7 +50,7 @@ def loss_curves(history: Sequence[dict[str, str]]) -> bytes:
 
 
 @named_drawing_errors()
-def ap_curves(curves: Mapping[str, tuple[int, Sequence[dict[str, str]]]]) -> bytes:
+def ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
     """AP on val by pictures seen: of averaged weights in full lines, of raw ones in dashes. -> PNG.
 
     Raises `UserError` if that fails.
@@ -40,13 +62,12 @@ def ap_curves(curves: Mapping[str, tuple[int, Sequence[dict[str, str]]]]) -> byt
     axis = figure.subplots()
     names = []
     for number, (name, (batch, rows)) in enumerate(curves.items()):
-        seen = [int(row["step"]) * batch / 1000 for row in rows]
-        averaged = any(row.get("raw_AP") for row in rows)
-        axis.plot(seen, [float(row["AP"]) for row in rows], color=f"C{number}", marker=".")
+        seen = [row.step * batch / 1000 for row in rows]
+        averaged = any(row.raw_AP is not None for row in rows)
+        axis.plot(seen, [_or_gap(row.AP) for row in rows], color=f"C{number}", marker=".")
         names.append(f"{name}, averaged weights" if averaged else name)
         if averaged:
-            raw = [float(row["raw_AP"]) if row["raw_AP"] else math.nan for row in rows]
-            axis.plot(seen, raw, color=f"C{number}", linestyle="--", alpha=0.7)
+            axis.plot(seen, [_or_gap(row.raw_AP) for row in rows], color=f"C{number}", linestyle="--", alpha=0.7)
             names.append(f"{name}, raw weights")
     axis.set_xlabel("thousand pictures seen")
     axis.set_ylabel("AP on val")
@@ -54,6 +75,11 @@ def ap_curves(curves: Mapping[str, tuple[int, Sequence[dict[str, str]]]]) -> byt
     axis.grid(alpha=0.3)
     add_legend(axis, names)
     return as_png(figure)
+
+
+def _or_gap(value: float | None) -> float:
+    """A value to plot; NaN leaves a gap."""
+    return math.nan if value is None else value
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.pictures.png import as_png, literal, new_figure
+from model.pictures.png import as_png, new_figure
+from pipeline.errors import printable
 from pipeline.views.collage import Picture
 
 COLUMNS = 4
@@ -34,7 +35,7 @@ class PictureGrid:
         self._next += 1
         self._size = picture.shape[:2]
         self._axis.imshow(picture)
-        self._axis.set_title(literal(title), fontsize=7, parse_math=False)
+        self._axis.set_title(printable(title), fontsize=7, parse_math=False)
 
     def outline(
         self, corners: NDArray[np.floating], color: str, *, width: float = 1.2, text: str = "", below: bool = False
@@ -61,7 +62,7 @@ class PictureGrid:
             self._axis.text(
                 xmin,
                 y,
-                literal(text),
+                printable(text),
                 color=color,
                 fontsize=7,
                 verticalalignment=side,

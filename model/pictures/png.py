@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,11 +41,6 @@ def new_figure(*, width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def literal(text: str) -> str:
-    """Text to draw on one line: what cannot be printed is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def add_legend(axis: Any, names: list[str]) -> None:
     """A legend with a name for each line of an axis, in their order, drawn to the letter.
 
@@ -55,7 +50,7 @@ def add_legend(axis: Any, names: list[str]) -> None:
         return
     legend = axis.legend(axis.get_lines(), [f"line {number}" for number in range(len(names))])
     for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(literal(name))
+        text.set_text(printable(name))
         text.set_parse_math(False)
 
 

@@ -10,7 +10,7 @@ from model.training.checkpoint_folder import BrokenCheckpoint, CheckpointFolder
 from model.training.detector import Detector
 from model.training.progress import Progress
 from model.training.run_folder import RunFolder
-from pipeline.errors import UserError
+from pipeline.errors import UserError, printable
 
 KEPT = 2  # if the newest is broken, there is the one before
 
@@ -63,7 +63,7 @@ class LastCheckpoints:
             try:
                 self.files.restore(self.checkpoint, number)
             except BrokenCheckpoint as error:
-                print(f"{path} is broken ({error}); trying the one before", flush=True)
+                print(printable(f"{path} is broken ({error}); trying the one before"), flush=True)
                 continue
             self.progress.step, self.progress.best_ap = int(self.step), float(self.best_ap)
             return str(path)

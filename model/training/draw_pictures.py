@@ -9,7 +9,7 @@ from model.pictures.drawn_detections import drawn_detections
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.history import WriteHistory
 from model.training.run_folder import RunFolder
-from pipeline.errors import UserError
+from pipeline.errors import UserError, printable
 from pipeline.files import write_whole
 from pipeline.records.manifest import Manifest
 
@@ -36,7 +36,7 @@ class DrawPictures(tf.keras.callbacks.Callback):
                 self.detections = drawn_detections(self.evaluation.pictures, self.manifest.class_names)
         except UserError as error:
             if not self.failed:
-                print(f"{error}; training continues", flush=True)
+                print(printable(f"{error}; training continues"), flush=True)
             self.failed = True
             return
         write_whole(self.folder.loss_picture, curves)

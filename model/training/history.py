@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import time
 from pathlib import Path
 
 import tensorflow as tf
 
-from model.training.detector import LOSS_PARTS
+from model.training.epoch_row import COLUMNS, EpochRow, parse_rows
 from model.training.progress import Progress
 from model.training.run_folder import RunFolder
 from pipeline.config.run_config import TrainingConfig
 from pipeline.errors import UserError
 from pipeline.files import read_regular, write_whole
 
-COLUMNS = (
-    *("epoch", "step", "learning_rate", *LOSS_PARTS),
-    *("AP", "AP50", "raw_AP", "raw_AP50"),
-    *("seconds", "images_per_second", "input_wait"),
-)
-
 
 class WriteHistory(tf.keras.callbacks.Callback):
     """Writes history.csv anew after every epoch."""
 
     def __init__(self, folder: RunFolder, progress: Progress, training: TrainingConfig, *, finished: int) -> None:
-        """`finished`: epochs done. A later line belongs to an epoch whose checkpoint was not saved any more."""
+        """`finished`: epochs done. A later line belongs to an epoch that ended before its checkpoint was saved."""
         super().__init__()
         self.folder, self.progress, self.training = folder, progress, training
-        self.rows = [row for row in read_history(folder.history) if int(row["epoch"]) <= finished]
+        self.rows = [row for row in read_history(folder.history) if row.epoch <= finished]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Starts the clock."""
@@ -45,37 +40,41 @@ class WriteHistory(tf.keras.callbacks.Callback):
         """Adds the epoch's line. Times cover the steps since the process started."""
         step = self.progress.step
         images = (step - self.first_step) * self.training.batch
-        values = {
-            **logs,
-            "epoch": epoch + 1,
-            "step": step,
-            "learning_rate": self.model.learning_rate(),
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(images / self.seconds, 2),
-            "input_wait": round((self.model.input_wait - self.waited_before) / self.seconds, 4),
-        }
-        self.rows.append({name: str(values.get(name, "")) for name in COLUMNS})
+        row = EpochRow(
+            epoch=epoch + 1,
+            step=step,
+            learning_rate=self.model.learning_rate(),
+            loss=logs["loss"],
+            class_loss=logs["class_loss"],
+            offsets_loss=logs["offsets_loss"],
+            AP=logs.get("AP"),
+            AP50=logs.get("AP50"),
+            raw_AP=logs.get("raw_AP"),
+            raw_AP50=logs.get("raw_AP50"),
+            seconds=round(self.seconds, 3),
+            images_per_second=round(images / self.seconds, 2),
+            input_wait=round((self.model.input_wait - self.waited_before) / self.seconds, 4),
+        )
+        self.rows.append(row)
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(dataclasses.astuple(row) for row in self.rows)  # None as the empty text
         write_whole(self.folder.history, text.getvalue().encode())
 
 
-def read_history(path: Path) -> list[dict[str, str]]:
-    """The lines of a history.csv by column name; none if the file is missing.
+def read_history(path: Path) -> list[EpochRow]:
+    """The lines of a history.csv; none if the file is missing.
 
-    Raises `UserError` if it is not a history.
+    Raises `UserError` that names file, line and column if something in it is wrong.
     """
     if not path.exists():
         return []
     try:
-        rows = list(csv.DictReader(io.StringIO(read_regular(path).decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error):
-        rows = [{}]
-    if any(not (row.get("epoch") or "").isdecimal() or None in row or None in row.values() for row in rows):
-        raise UserError(
-            f"{path} must hold one whole line for each epoch, got another text; choose another --run, or remove the "
-            "file: its curves start again then"
-        )
-    return rows
+        text = read_regular(path).decode()
+        return parse_rows(csv.DictReader(io.StringIO(text, newline="")), where=str(path))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} must be a table of epochs, got something else ({error})") from None
+    except UserError as error:
+        way_out = "choose another --run, or remove the file: its curves start again then"
+        raise UserError(f"{error}; {way_out}") from None

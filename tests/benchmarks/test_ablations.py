@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.ablation_table import FOLDER, REFERENCE, chosen, table
 from configs import config_names, load_config
+from model.training.epoch_row import EpochRow
 from pipeline.errors import UserError
 
 CHANGES = [name for name in config_names() if name.startswith(f"{FOLDER}.") and name != f"{FOLDER}.{REFERENCE}"]
@@ -23,8 +24,8 @@ def test_one_part_of_the_reference_is_changed(name: str) -> None:
 
 def test_the_table_compares_every_run_with_the_first() -> None:
     rows = {
-        "reference": {"AP": "0.4", "AP50": "0.5", "raw_AP": "0.3"},
-        "squared": {"AP": "0.25", "AP50": "0.4", "raw_AP": ""},
+        "reference": EpochRow(1, 3, 1e-3, 2.0, 1.5, 0.5, 0.4, 0.5, 0.3, 0.4, 1.0, 96.0, 0.0),
+        "squared": EpochRow(1, 3, 1e-3, 2.0, 1.5, 0.5, 0.25, 0.4, None, None, 1.0, 96.0, 0.0),
     }
     assert table(rows)[2:] == [
         "| `reference` | 0.4000 | 0.5000 |  | 0.3000 |",

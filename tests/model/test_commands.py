@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from model.detection.coco import METRICS
+from model.training.epoch_row import EpochRow
 from model.training.history import read_history
 from pipeline.config.presets import BASELINE_ANCHORS
 from pipeline.reader.dataset import keys_of_step
@@ -58,7 +59,7 @@ def other_records(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Ma
     return sets
 
 
-def history(run: Path) -> list[dict[str, str]]:
+def history(run: Path) -> list[EpochRow]:
     return read_history(run / "history.csv")
 
 
@@ -68,12 +69,12 @@ def test_a_run_leaves_configuration_history_curves_and_checkpoints(run: Path, re
     assert described["config"]["training"]["epochs"] == 2
     assert described["anchors"] == manifest["anchors"] and described["class_names"] == ["red", "green", "blue"]
     rows = history(run)
-    assert [(row["epoch"], row["step"]) for row in rows] == [("1", "3"), ("2", "6")]
-    assert all(0 <= float(row["AP"]) <= 1 and float(row["loss"]) > 0 for row in rows)
+    assert [(row.epoch, row.step) for row in rows] == [(1, 3), (2, 6)]
+    assert all(row.AP is not None and row.raw_AP is not None and row.loss > 0 for row in rows)
     assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert (run / "val_detections.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in (run / "checkpoints" / "last").glob("*.index")} == {"step-3.index", "step-6.index"}
-    assert all(0 <= float(row["raw_AP"]) <= 1 and 0 <= float(row["input_wait"]) <= 1 for row in rows)
+    assert all(0 <= row.input_wait <= 1 for row in rows)
 
 
 def test_tensorboard_shows_losses_rate_speed_val_and_detections(run: Path) -> None:
@@ -95,7 +96,7 @@ def test_without_val_the_last_weights_are_kept(tmp_path: Path) -> None:
     printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=1")
     assert "val is empty, the last weights are kept" in printed and "val_detections.png" not in printed
     (row,) = history(run)
-    assert row["AP"] == row["raw_AP"] == ""
+    assert row.AP is None and row.raw_AP is None
     assert f"evaluating {run / 'checkpoints' / 'best' / 'epoch-1'}" in run_command("model.evaluate", f"--run={run}")
 
 
@@ -127,7 +128,7 @@ def test_settings_of_the_step(flag: str, records: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=1", flag)
     (row,) = history(run)
-    assert 0 < float(row["loss"]) < 20 and 0 <= float(row["AP"]) <= 1
+    assert 0 < row.loss < 20 and row.AP is not None
     described = json.loads((run / "config.json").read_text())["config"]
     setting, value = {
         "--precision=bfloat16": (described["training"]["precision"], "bfloat16"),
@@ -231,7 +232,7 @@ def test_what_train_refuses_is_one_line(
         command(run=file): f"{file} must be a folder, or not there yet, got a file",
         command("--epochs=3", run=run): "config.training.epochs was 2, now 3",
         command(run=headless): f"{headless / 'checkpoints' / 'last'} must hold the checkpoint to resume from",
-        command(run=torn): f"{torn / 'history.csv'} must hold one whole line for each epoch",
+        command(run=torn): f"{torn / 'history.csv'}: line 2 must have 13 values",
     }
     for found, message in zip(run_several("model.train", list(expected)), expected.values(), strict=True):
         assert message in refusal(*found)

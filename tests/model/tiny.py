@@ -58,9 +58,11 @@ for name, config in tiny.CONFIGS.items():
 configs.config_names = lambda: list(tiny.CONFIGS)
 """
 
-# Runs a command as `python -m` does.
+# Runs a command as `python -m` does; with NO_TEMP as on a machine without a folder for temporary files.
 _RUN = f"""{_OFFER}
-import runpy
+import os, runpy, tempfile
+if "NO_TEMP" in os.environ:
+    tempfile._candidate_tempdir_list = lambda: ["/proc/none"]
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
@@ -117,9 +119,9 @@ def wait_for_backup(run: Path, step: int, *processes: subprocess.Popen[str]) -> 
         time.sleep(0.01)
 
 
-def run_command(module: str, *arguments: str, status: int = 0) -> str:
+def run_command(module: str, *arguments: str, status: int = 0, env: Mapping[str, str] | None = None) -> str:
     """Runs a command to its end and checks its exit status. -> what it printed, errors included."""
-    process = popen_command(module, *arguments)
+    process = popen_command(module, *arguments, env=env)
     printed = process.communicate()[0]
     assert process.returncode == status, printed
     return printed

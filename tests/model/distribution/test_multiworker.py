@@ -89,7 +89,7 @@ def last_weights(run: Path) -> dict[str, np.ndarray]:
 
 def assert_close(run: Path, other: Path) -> None:
     for row, wanted in zip(read_history(run / "history.csv"), read_history(other / "history.csv"), strict=True):
-        assert float(row["loss"]) == pytest.approx(float(wanted["loss"]), rel=1e-3)
+        assert row.loss == pytest.approx(wanted.loss, rel=1e-3)
     found, expected = last_weights(run), last_weights(other)
     assert found.keys() == expected.keys() and len(found) > 100
     for name, value in expected.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,13 +19,14 @@ from model.pictures.drawn_detections import drawn_detections
 from model.pictures.drawn_records import drawn_records
 from model.training import draw_pictures
 from model.training.draw_pictures import DrawPictures
+from model.training.epoch_row import EpochRow
 from model.training.run_folder import RunFolder
 from pipeline.errors import UserError
 from tests.model import tiny
 from tests.record_sets import TINY, make_records
 
 NAMES = ("US$1_$5", r"_\frac{1}{$", "a\nb\x1b[31m", "$", "", "\ud800\x00", "고양이", r"\$x^", "{" * 50)
-ROW = {"epoch": "1", "step": "3", "loss": "2.0", "class_loss": "1.5", "offsets_loss": "0.5", "AP": "0.1", "AP50": "0.2"}
+ROW = EpochRow(1, 3, 1e-3, 2.0, 1.5, 0.5, 0.1, 0.2, None, None, 1.0, 96.0, 0.0)
 
 
 def picture(key: str, label: int) -> DetectedPicture:
@@ -51,7 +53,7 @@ def test_any_name_and_key_can_be_drawn() -> None:
     for record in records:
         object.__setattr__(record, "key", NAMES[0])
     drawn(drawn_records(records, tiny.ANCHORS, NAMES))
-    drawn(ap_curves({name: (4, [{**ROW, "raw_AP": "0.05"}]) for name in NAMES}))
+    drawn(ap_curves({name: (4, [replace(ROW, raw_AP=0.05)]) for name in NAMES}))
     drawn(loss_curves([ROW]))
 
 

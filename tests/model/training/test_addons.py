@@ -48,7 +48,7 @@ def test_the_command_trains_two_replicas_and_goes_on(optimizer: str, records: Pa
     printed = run_command(*command)
     assert "Warning" not in printed
     rows = read_history(run / "history.csv")
-    assert [row["epoch"] for row in rows] == ["1", "2"] and all(0 < float(row["loss"]) < 30 for row in rows)
+    assert [row.epoch for row in rows] == [1, 2] and all(0 < row.loss < 30 for row in rows)
     assert json.loads((run / "config.json").read_text())["config"]["training"]["optimizer"] == optimizer
     assert "all 2 epochs are done" in run_command(*command)
 

@@ -108,7 +108,7 @@ def test_a_training_stopped_in_an_epoch_resumes_with_the_same_bits(manifest: Man
     resumed = SmallTraining(manifest, tmp_path / "b", epoch_steps=5, backup_steps=1)
     assert resumed.restored == str(resumed.folder.last / "step-7")
     resumed.train()
-    losses = [[row["loss"] for row in read_history(one.folder.history)] for one in (whole, resumed)]
+    losses = [[row.loss for row in read_history(one.folder.history)] for one in (whole, resumed)]
     assert losses[0] == losses[1] and len(losses[0]) == 2
     for one, other in zip(whole.detector.variables, resumed.detector.variables, strict=True):
         if one is not whole.detector.recent and "recent" not in one.name:
