@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from model.network.ssd import NetworkShape
+from model.training.make_variable import make_variable
 from pipeline.config.field_types import Fingerprint, Name, Text
 from pipeline.config.plain import JSON_BYTES, from_dict, parse_json, to_dict
 from pipeline.config.run_config import Config
@@ -56,7 +57,7 @@ class StoredRun:
     class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
     canvas_size: int
     anchors: StoredAnchors
-    records: Name
+    records: Annotated[str, Meta(pattern="\\A[^\\x00]+\\Z", max_length=4096)]  # a path: all else may be in it
     command: str
     versions: dict[Text, Text]
 
@@ -71,6 +72,7 @@ class StoredRun:
 
 def describe_run(config: Config, manifest: Manifest) -> Run:
     """The run of a configuration on a record set. Raises `UserError` if the records were not made for it."""
+    _check_utf8("--records", manifest.folder)
     strides = config.records.anchors.strides
     shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
     if manifest.config.anchors != config.records.anchors:
@@ -78,7 +80,7 @@ def describe_run(config: Config, manifest: Manifest) -> Run:
         raise UserError(
             f"the anchors of {manifest.folder} must be those of --config={config.name}, {wanted}, "
             f"got {manifest.anchors.fingerprint}; choose the configuration that made the records, or run "
-            f"`make records CONFIG={config.name} RECORDS={manifest.folder}`"
+            f"`make records CONFIG={config.name} {make_variable('RECORDS', manifest.folder)}`"
         )
     for part in ("source", "matching", "canvas"):
         made, wanted_part = getattr(manifest.config, part), getattr(config.records, part)
@@ -86,7 +88,7 @@ def describe_run(config: Config, manifest: Manifest) -> Run:
             raise UserError(
                 f"the {part} of {manifest.folder} must be that of --config={config.name}, {wanted_part!r}, "
                 f"got {made!r}; choose the configuration that made the records, or run "
-                f"`make records CONFIG={config.name} RECORDS={manifest.folder}`"
+                f"`make records CONFIG={config.name} {make_variable('RECORDS', manifest.folder)}`"
             )
     return Run(config, manifest.class_names, shape, manifest.folder, manifest.fingerprint)
 
@@ -102,6 +104,7 @@ class RunFolder:
 
         Raises `UserError` if another training has locked it, or something in it is not what it should be.
         """
+        _check_utf8("--run", str(self.path))
         self.path.mkdir(parents=True, exist_ok=True)
         self.check_kinds()
         lock = lock_file(self.path / ".lock")
@@ -210,6 +213,14 @@ class RunFolder:
         config, names = stored.config, stored.class_names
         shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors.anchors, len(names))
         return Run(config, names, shape, stored.records, stored.records_fingerprint)
+
+
+def _check_utf8(flag: str, path: str) -> None:
+    """Raises `UserError` for a path that TensorFlow cannot take. Linux allows any bytes in one."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{flag} must be a path in UTF-8, got {path}") from None
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
+from configs import load_config
 from model.training.checkpoints import BestCheckpoint, restore_best
 from model.training.history import read_history
 from model.training.make_variable import make_variable
-from model.training.run_folder import RunFolder
+from model.training.run_folder import RunFolder, describe_run
 from pipeline.errors import UserError
 from tests.model.small_training import SmallTraining
 from tests.model.tiny import refusal, run_command, run_several
 from tests.model.training.test_checkpoints import Training
-from tests.record_sets import write_record_set
+from tests.record_sets import TINY, write_record_set
 
 ODD = (
     "[a]",
@@ -80,6 +82,19 @@ def test_every_command_takes_odd_paths(tmp_path: Path, monkeypatch: pytest.Monke
         run_command("model.show_records", f"--records={records}", f"--output={output}")
         run_command("model.draw_curves", f"--run={run}", f"--output={output}")
         assert output.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--run must be a path in UTF-8"):
+        RunFolder(tmp_path / os.fsdecode(b"\xff")).hold()
+
+
+def test_a_run_on_records_with_an_odd_path_is_read_back(tmp_path: Path) -> None:
+    records = tmp_path / "\n".join(ODD)
+    run = describe_run(replace(load_config("digits_demo"), records=TINY), write_record_set(records))
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.begin(run, command="") and folder.begin(run, command="")
+    assert folder.load().records == str(records)
 
 
 def test_a_path_in_the_words_of_a_shell_and_of_make() -> None:
