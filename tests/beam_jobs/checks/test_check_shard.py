@@ -67,7 +67,7 @@ def infinite_offsets(record: Record) -> Record:
         (lambda r: replace(r, window=Rectangle(63, 0, 16, 16)), "image/window must lie inside"),
         (lambda r: replace(r, format="png"), "image/format must be raw, got png"),
         (lambda r: replace(r, height=65), "image/height must be 64, got 65"),
-        (lambda r: replace(r, source_id="other"), "image/key must be train/other/<copy>"),
+        (lambda r: replace(r, source_id="other"), "image/key must be train/other/<copy below "),
         (lambda r: replace(r, key="test/" + r.key), "image/key must be train/"),
         (lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors[::-1])), "must ascend"),
         (lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors + 9999)), "must be in [0, "),
