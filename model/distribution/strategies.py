@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -39,7 +40,10 @@ def make_strategy(
         return tf.distribute.get_strategy()
     if name == MULTIWORKER:
         rank_from_environment()  # refuses what TensorFlow would wait for, or end with a traceback
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        # TensorFlow has begun to catch SIGTERM, for preemption handlers that we do not use: it would end nothing.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return strategy
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         count = replicas or len(gpus)
