@@ -131,8 +131,8 @@ class StoredAnchors:
 def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
     """The anchors of a configuration on a square canvas (pixels); a map has ⌈canvas / stride⌉ rows and columns.
 
-    Source: SSD (arXiv 1512.02325) section 2.2 and equation 4; for scales relative to the cell, the notebook's
-    `box_tensor`.
+    Source: SSD (arXiv 1512.02325) section 2.2 and equation 4; for scales relative to the cell, the exercise of
+    docs/baseline.md.
     """
     following = [*config.scales[1:], config.scale_after_last]
     maps = []

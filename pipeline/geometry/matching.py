@@ -37,7 +37,7 @@ def match_bipartite(iou: Array) -> NDArray[np.int64]:
     Returns:
         The anchor of each ground truth, or -1 if no free anchor overlaps it, [G].
 
-    Source: the notebook's `match_bipartite_greedy`.
+    Source: the exercise of docs/baseline.md, `match_bipartite_greedy`.
     """
     anchor_of = np.full(len(iou), -1, np.int64)
     if iou.size == 0:
@@ -69,7 +69,7 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
         iou: [G, N] float64, ground truths by anchors.
         config: thresholds.
 
-    Source: SSD (arXiv 1512.02325) section 2.2, "Matching strategy"; the notebook's `match_multi`.
+    Source: SSD (arXiv 1512.02325) section 2.2, "Matching strategy"; the exercise of docs/baseline.md, `match_multi`.
     """
     none = np.zeros(0, np.int64)
     if len(iou) == 0:
