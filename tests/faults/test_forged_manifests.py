@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pipeline.records.manifest import MANIFEST
 from tests.faults.forging.altered_json import Alteration, choose_alterations
@@ -28,13 +25,6 @@ PROVENANCE = (
 IMPOSSIBLE = ("missing", "an object", "1e999", "NaN", "not UTF-8", "deep nesting", "deep objects", "10^5000")
 
 
-@pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
-    campaign = Campaign(tmp_path_factory.mktemp("manifests"))
-    yield campaign
-    campaign.close()
-
-
 def changes_meaning(honest: dict[str, Any], alteration: Alteration, text: bytes) -> bool:
     """Whether `verify` must report it: a reader gets other values, and not only other provenance."""
     try:
@@ -48,17 +38,18 @@ def changes_meaning(honest: dict[str, Any], alteration: Alteration, text: bytes)
 
 
 def test_forged_manifests(campaign: Campaign) -> None:
+    campaign.begin()
     forged = campaign.forged
     honest = forged.json_of(Path(MANIFEST))
     for alteration in choose_alterations(honest, MANIFESTS, seed=0):
         text = sealed_json(alteration.apply(honest), indent=1)
         forged.write(Path(MANIFEST), text)
         campaign.try_tools(f"manifest, {alteration}", must_report=changes_meaning(honest, alteration, text))
-    print(f"\nmanifests: {campaign.summary()}")
-    campaign.check()
+    campaign.end("manifests")
 
 
 def test_forged_receipts(campaign: Campaign) -> None:
+    campaign.begin()
     forged = campaign.forged
     paths = forged.receipt_paths()
     for number, path in enumerate(paths):
@@ -68,11 +59,11 @@ def test_forged_receipts(campaign: Campaign) -> None:
             forged.write(path, text)
             must_report = changes_meaning(honest, alteration, text)
             campaign.try_tools(f"receipt, {alteration}", must_report=must_report, tools=("verify",))
-    print(f"\nreceipts: {campaign.summary()}")
-    campaign.check()
+    campaign.end("receipts")
 
 
 def test_forged_rejections(campaign: Campaign) -> None:
+    campaign.begin()
     forged = campaign.forged
     honest = {"lines": forged.rejected()}
     for alteration in choose_alterations(honest, REJECTED, seed=0):
@@ -81,5 +72,4 @@ def test_forged_rejections(campaign: Campaign) -> None:
         text = b"".join(sealed_json({"line": line}, indent=None)[8:] for line in lines)
         forged.write_rejected(text)
         campaign.try_tools(f"rejected.jsonl, {alteration}", must_report=True, tools=("verify",))
-    print(f"\nrejected.jsonl: {campaign.summary()}")
-    campaign.check()
+    campaign.end("rejected.jsonl")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from tests.faults.forging.altered_record import RecordAlteration, choose_alterations, same_meaning
 from tests.faults.forging.campaign import Campaign
@@ -14,19 +11,13 @@ from tests.faults.repetitions import repetitions
 RECORDS = repetitions(full=1000, short=40)
 
 
-@pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
-    campaign = Campaign(tmp_path_factory.mktemp("records"))
-    yield campaign
-    campaign.close()
-
-
 def replaced(at: int, altered: bytes) -> Callable[[list[bytes]], list[bytes]]:
     """Puts a record in place of another."""
     return lambda records: [*records[:at], altered, *records[at + 1 :]]
 
 
-def test_forged_records(campaign: Campaign, tmp_path: Path) -> None:
+def test_forged_records(campaign: Campaign) -> None:
+    campaign.begin()
     forged = campaign.forged
     shards = {
         split: [s["name"] for s in forged.manifest["shards"][split] if s["examples"]] for split in ("train", "test")
@@ -45,8 +36,7 @@ def test_forged_records(campaign: Campaign, tmp_path: Path) -> None:
                     naming.append(f"{name}: ")
         forged.write_records(changed)
         campaign.try_tools(f"record {number}, {alteration}", must_report=bool(naming), naming=naming)
-    print(f"\nrecords: {campaign.summary()}")
-    campaign.check()
+    campaign.end("records")
 
 
 def test_what_is_forged_is_what_was_asked_for(campaign: Campaign) -> None:

@@ -21,15 +21,18 @@ class Campaign:
     def __init__(self, folder: Path) -> None:
         make_honest_set(folder / "honest")
         self.forged = ForgedSet(folder / "honest", folder / "set")
-        self.faults: list[str] = []
-        self.cases = 0
-        self.reported = 0  # by `verify`
-        self.refused: Counter[str] = Counter()  # by tool
-        self.peaks: Counter[str] = Counter()  # bytes, by tool
+        self.begin()
         self._tools = {tool: ToolProcess(tool, folder) for tool in TOOLS}
         for tool in TOOLS:  # one after the other: `evaluate` takes the run of `train`
             outcome = self._tools[tool].run(self.forged.folder)
             assert (outcome.status, outcome.fault()) == (0, ""), outcome
+
+    def begin(self) -> None:
+        """Forgets what was found."""
+        self.faults: list[str] = []
+        self.cases = 0
+        self.refused: Counter[str] = Counter()  # by tool
+        self.peaks: Counter[str] = Counter()  # bytes, by tool
 
     def close(self) -> None:
         """Ends the tools."""
@@ -57,7 +60,6 @@ class Campaign:
                 self.faults.append(f"{case} | {outcome.tool} | {fault}")
         verify = next((outcome for outcome in outcomes if outcome.tool == "verify"), None)
         if verify is not None and not verify.fault():
-            self.reported += verify.status == 1
             self.faults += [f"{case} | verify | {missing}" for missing in _unreported(verify, must_report, naming)]
         self.forged.restore()
 
@@ -67,8 +69,9 @@ class Campaign:
         peaks = ", ".join(f"{tool} {peak / 1e6:.0f}" for tool, peak in self.peaks.items())
         return f"{self.cases} forged: refused by {refused}; peak memory in MB: {peaks}; {len(self.faults)} faults"
 
-    def check(self) -> None:
-        """Fails if anything happened that must not."""
+    def end(self, what: str) -> None:
+        """Prints what was found, and fails if anything happened that must not."""
+        print(f"\n{what}: {self.summary()}")
         shown = "\n".join(self.faults[:SHOWN])
         assert not self.faults, f"{self.summary()}\n{shown}"
 

@@ -92,6 +92,8 @@ def train(folder: Path) -> Run:
                 fit(one, batches, callbacks=watching, **more)
 
             one.fit = one_step
+            # It sets TensorFlow's seed, which drops every compiled graph.
+            module.set_arithmetic = lambda config: None
             return one
 
         module.Detector = detector
