@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.pictures.png import as_png, new_figure
-from pipeline.errors import printable
+from model.pictures.png import as_png, drawable, new_figure
 from pipeline.views.collage import Picture
 
 COLUMNS = 4
@@ -35,7 +34,7 @@ class PictureGrid:
         self._next += 1
         self._size = picture.shape[:2]
         self._axis.imshow(picture)
-        self._axis.set_title(printable(title), fontsize=7, parse_math=False)
+        self._axis.set_title(drawable(title), fontsize=7, parse_math=False)
 
     def outline(
         self, corners: NDArray[np.floating], color: str, *, width: float = 1.2, text: str = "", below: bool = False
@@ -62,7 +61,7 @@ class PictureGrid:
             self._axis.text(
                 xmin,
                 y,
-                printable(text),
+                drawable(text),
                 color=color,
                 fontsize=7,
                 verticalalignment=side,

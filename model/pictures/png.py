@@ -15,6 +15,8 @@ from pipeline.errors import UserError, printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LONGEST = 100  # characters of a name in a picture
+
 
 @contextlib.contextmanager
 def named_drawing_errors() -> Iterator[None]:
@@ -41,6 +43,11 @@ def new_figure(*, width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def drawable(text: str) -> str:
+    """A name as it is drawn: control characters escaped, and cut short, for matplotlib takes minutes for a long one."""
+    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+
+
 def add_legend(axis: Any, names: list[str]) -> None:
     """A legend with a name for each line of an axis, in their order, drawn to the letter.
 
@@ -50,7 +57,7 @@ def add_legend(axis: Any, names: list[str]) -> None:
         return
     legend = axis.legend(axis.get_lines(), [f"line {number}" for number in range(len(names))])
     for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(printable(name))
+        text.set_text(drawable(name))
         text.set_parse_math(False)
 
 

@@ -57,6 +57,13 @@ def test_any_name_and_key_can_be_drawn() -> None:
     drawn(loss_curves([ROW]))
 
 
+def test_a_long_name_is_cut_short() -> None:
+    long = "x" * 10_000_000  # matplotlib would work on it for an hour
+    one = drawn(drawn_detections([picture(long, 0)], [long]))
+    np.testing.assert_array_equal(one, drawn(drawn_detections([picture(long + "y", 0)], [long + "y"])))
+    drawn(ap_curves({long: (4, [ROW])}))
+
+
 def test_text_is_drawn_to_the_letter() -> None:
     texts = ("$x$", "_x_", r"x\n")
     pictures = [drawn(ap_curves({text: (4, [ROW])})) for text in (*texts, *texts)]
