@@ -1,4 +1,4 @@
-"""Every way to alter one value of a JSON document, chosen over all values and all ways."""
+"""JSON documents with one value altered, chosen over all values and all ways."""
 
 from __future__ import annotations
 
@@ -29,13 +29,9 @@ def _only(kinds: type | tuple[type, ...], change: Kind) -> Kind:
     return changed
 
 
-def _missing(value: Any) -> Any:
-    raise NotImplementedError  # done by the parent
-
-
 NUMBER = (int, float)
+MISSING = "missing"  # the one way that needs the parent of the value
 KINDS: dict[str, Kind] = {
-    "missing": _missing,
     "null": lambda _: None,
     "true": lambda _: True,
     "a number": lambda _: 7,
@@ -104,7 +100,7 @@ class Alteration:
         for step in self.path[:-1]:
             parent = parent[step]
         last = self.path[-1]
-        if self.kind == "missing":
+        if self.kind == MISSING:
             del parent[last]
         else:
             parent[last] = KINDS[self.kind](parent[last])
@@ -124,9 +120,9 @@ def all_paths(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def choose_alterations(document: dict[str, Any], count: int, seed: int) -> list[Alteration]:
-    """So many alterations, every value and every way as often as any other, as far as that goes."""
+    """So many alterations: every value about as often as any other, and every way too."""
     choose = random.Random(seed)
-    paths, kinds = list(all_paths(document)), list(KINDS)
+    paths, kinds = list(all_paths(document)), [MISSING, *KINDS]
     chosen: dict[Alteration, None] = {}
     while len(chosen) < min(count, len(paths) * len(kinds) // 2):
         order = _shuffled(choose, paths)

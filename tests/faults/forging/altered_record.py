@@ -1,155 +1,16 @@
-"""Every way to alter one feature of a record, and bits of its bytes."""
+"""Records with one feature or some bytes altered, chosen over all features and all ways."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pipeline.records.tf_example import Value, decode_example, encode_example
+from tests.faults.forging.record_changes import BYTES, FLIP, Skip, kinds_of
 
-Features = dict[str, Value]
 TOLERANCE = 1e-5  # changes of real numbers that no check can tell from rounding
-
-
-class _Skip(Exception):
-    """This way does not apply to this feature."""
-
-
-def _ints(*values: int) -> np.ndarray:
-    return np.array(values, np.int64)
-
-
-def _at(index: int, change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Changes one number of an array, or one string of a list."""
-
-    def changed(value: Any) -> Any:
-        if not len(value):
-            raise _Skip
-        result = value.copy()
-        result[index] = change(value[index])
-        return result
-
-    return changed
-
-
-def _first_and_last(name: str, change: Callable[[Any], Any]) -> dict[str, Callable[[Any], Any]]:
-    return {f"the first {name}": _at(0, change), f"the last {name}": _at(-1, change)}
-
-
-ANY: dict[str, Callable[[Any], Any]] = {
-    "empty": lambda value: value[:0],
-    "bytes": lambda _: [b"x"],
-    "integers": lambda _: _ints(1),
-    "reals": lambda _: np.array([0.5], np.float32),
-    "another kind": lambda value: (
-        value.astype(np.float32 if value.dtype == np.int64 else np.int64) if isinstance(value, np.ndarray) else _ints(1)
-    ),
-    "one less": lambda value: value[:-1],
-    "one more": lambda value: [*value, *value[-1:]] if isinstance(value, list) else np.concatenate([value, value[-1:]]),
-    "the other way round": lambda value: value[::-1],
-    "100,000 of them": lambda value: value * 100_000 if isinstance(value, list) else np.resize(value, 100_000),
-}
-INTEGERS: dict[str, Callable[[Any], Any]] = {
-    **_first_and_last("negative", lambda v: -v - 1),
-    **_first_and_last("one more", lambda v: v + 1),
-    **_first_and_last("one less", lambda v: v - 1),
-    **_first_and_last("zero", lambda v: 0),
-    **_first_and_last("999", lambda v: 999),
-    **_first_and_last("10^6", lambda v: 10**6),
-    **_first_and_last("2^31", lambda v: 2**31),
-    **_first_and_last("2^32", lambda v: 2**32 + int(v)),
-    **_first_and_last("2^62", lambda v: 2**62),
-    **_first_and_last("-2^63", lambda v: -(2**63)),
-    "all the same": lambda value: np.full_like(value, value[0]) if len(value) else value,
-}
-REALS: dict[str, Callable[[Any], Any]] = {
-    **_first_and_last("NaN", lambda v: np.nan),
-    **_first_and_last("infinite", lambda v: np.inf),
-    **_first_and_last("minus infinite", lambda v: -np.inf),
-    **_first_and_last("negative", lambda v: -v - 1),
-    **_first_and_last("more", lambda v: v + 0.05),
-    **_first_and_last("a bit more", lambda v: v + 0.001),
-    **_first_and_last("zero", lambda v: 0),
-    **_first_and_last("1.5", lambda v: 1.5),
-    **_first_and_last("1e30", lambda v: 1e30),
-    **_first_and_last("-3e38", lambda v: -3e38),
-    "all the same": lambda value: np.full_like(value, value[0]) if len(value) else value,
-}
-STRINGS: dict[str, Callable[[Any], Any]] = {
-    "no bytes": _at(0, lambda v: b""),
-    "not UTF-8": _at(0, lambda v: b"\xff\xfe" + v[2:]),
-    "half a surrogate": _at(0, lambda v: b"\xed\xa0\x80" + v),
-    "NUL": _at(0, lambda v: v[:1] + b"\0" + v[1:]),
-    "a control character": _at(0, lambda v: v + b"\x1b[2J"),
-    "a line break": _at(0, lambda v: v + b"\n"),
-    "a path": _at(0, lambda v: b"../../" + v),
-    "mathematics": _at(0, lambda v: v + b"US$1_$5"),
-    "another end": _at(0, lambda v: v[:-1] + bytes([v[-1] ^ 1])),
-    "cut short": _at(0, lambda v: v[: len(v) // 2]),
-    "3 bytes less": _at(0, lambda v: v[:-3]),
-    "3 bytes more": _at(0, lambda v: v + b"abc"),
-    "a megabyte": _at(0, lambda v: b"x" * 1_000_000),
-    "png": _at(0, lambda v: b"png"),
-    "jpeg": _at(0, lambda v: b"jpeg"),
-    "a header of a huge picture": _at(
-        0, lambda v: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\x7f\xff\xff\xff" * 2 + b"\x08\x02\0\0\0" + v
-    ),
-}
-
-
-def _whole(change: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, random.Random], bytes]:
-    return change
-
-
-def _flip(data: bytes, choose: random.Random) -> bytes:
-    flipped = bytearray(data)
-    bit = choose.randrange(8 * len(data))
-    flipped[bit // 8] ^= 1 << bit % 8
-    return bytes(flipped)
-
-
-def _flip_outside_of_pixels(data: bytes, choose: random.Random) -> bytes:
-    """A flipped bit in the small features, which are most of the meaning and few of the bytes."""
-    pixels = max((v for value in decode_example(data).values() if isinstance(value, list) for v in value), key=len)
-    start = data.index(pixels)
-    places = [*range(start), *range(start + len(pixels), len(data))]
-    flipped = bytearray(data)
-    flipped[choose.choice(places)] ^= 1 << choose.randrange(8)
-    return bytes(flipped)
-
-
-BYTES: dict[str, Callable[[bytes, random.Random], bytes]] = {
-    "no bytes": lambda data, choose: b"",
-    "cut": lambda data, choose: data[: choose.randrange(len(data))],
-    "a cut in the middle": lambda data, choose: data[: (at := choose.randrange(len(data)))] + data[at + 7 :],
-    "grown": lambda data, choose: data + choose.randbytes(20),
-    "noise": lambda data, choose: choose.randbytes(len(data)),
-    "another message": lambda data, choose: b"\x12\x02hi" + data,
-    "nested": lambda data, choose: _nested(10_000),
-    "twice": lambda data, choose: data + data,
-    "a flipped bit": _flip,
-}
-FLIP = "a flipped bit outside of pixels"
-BYTES[FLIP] = _flip_outside_of_pixels
-
-
-def _nested(depth: int) -> bytes:
-    data = b""
-    for _ in range(depth):
-        data = b"\x0a" + _varint(len(data)) + data
-    return data
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out) + bytes([value])
 
 
 @dataclass(frozen=True)
@@ -175,16 +36,10 @@ class RecordAlteration:
             features[f"{self.feature}/surplus"] = value
         else:
             try:
-                features[self.feature] = _kinds(value)[self.kind](value)
-            except (_Skip, OverflowError, IndexError):
+                features[self.feature] = kinds_of(value)[self.kind](value)
+            except (Skip, OverflowError, IndexError):
                 return data
         return encode_example(features)
-
-
-def _kinds(value: Value) -> dict[str, Callable[[Any], Any]]:
-    if isinstance(value, list):
-        return {**ANY, **STRINGS}
-    return {**ANY, **(INTEGERS if value.dtype == np.int64 else REALS)}
 
 
 def choose_alterations(record: bytes, count: int) -> list[RecordAlteration]:
@@ -193,7 +48,7 @@ def choose_alterations(record: bytes, count: int) -> list[RecordAlteration]:
     of_features = [
         RecordAlteration(name, kind)
         for name, value in features.items()
-        for kind in ("missing", "surplus", *_kinds(value))
+        for kind in ("missing", "surplus", *kinds_of(value))
         if RecordAlteration(name, kind).apply(record) != record
     ]
     of_bytes = [RecordAlteration("", kind, seed) for kind in BYTES for seed in range(1, 4)]

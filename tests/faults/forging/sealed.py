@@ -1,4 +1,4 @@
-"""Writes altered files of a record set so that every checksum is right again."""
+"""Writes altered files of a record set, and recomputes every checksum that covers them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RAW = "@raw {}@"
 
 @dataclass(frozen=True)
 class Raw:
-    """A value that JSON cannot say, as the bytes that stand in its place."""
+    """Bytes to write as they are, for values that `json.dumps` would not write."""
 
     text: bytes
 
@@ -26,9 +26,9 @@ def sealed_json(values: dict[str, Any], *, indent: int | None) -> bytes:
     """The text of a manifest (indent 1) or a receipt (no indent), with the checksum of all its other values."""
     values = {name: value for name, value in values.items() if name != "checksum"}
     try:
-        # Of what a reader finds in the text, which differs from what was put there for `Raw` values.
+        # Of what a reader makes of the text: for `Raw` values that is not what stands in it.
         digest = _checksum(json.loads(_text(values, indent=None)))
-    except (ValueError, RecursionError):  # no reader gets as far as the checksum
+    except (ValueError, RecursionError):  # a reader does not get as far as the checksum
         digest = "0" * 64
     return _text({**values, "checksum": digest}, indent=indent) + b"\n"
 
