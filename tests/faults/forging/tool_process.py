@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 300.0  # seconds; only what hangs takes that long, even on a busy machine
 LIMIT = 2 << 30  # bytes of memory that a process may use
 UNFORESEEN = "the command failed unexpectedly"
-FRESH = 200  # cases after which a process is replaced, so that what TensorFlow keeps of each does not add up
+FRESH = 500  # cases after which a process is replaced, so that what TensorFlow keeps of each does not add up
 
 
 @dataclass(frozen=True)
