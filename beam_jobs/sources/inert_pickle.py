@@ -42,15 +42,26 @@ def _reconstruct(*_: Any) -> InertArray:
     return InertArray()
 
 
+def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> InertArray:
+    """How NumPy pickles an array in protocol 5."""
+    if order != "C":
+        raise pickle.UnpicklingError("it holds an array that is not stored row by row")
+    array = InertArray()
+    array.data, array.dtype, array.shape = data, dtype, shape
+    return array
+
+
 _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
     ("numpy", "ndarray"): InertArray,
     ("numpy", "dtype"): InertDtype,
 }
 # What no array of bytes, list of numbers or dictionary needs. Some of these ask for memory before they read.
 _REFUSED = (
-    *("LONG4", "BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER", "EMPTY_SET", "ADDITEMS", "FROZENSET"),
+    *("LONG4", "NEXT_BUFFER", "READONLY_BUFFER", "EMPTY_SET", "ADDITEMS", "FROZENSET"),
     *("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4"),
 )
 
@@ -117,6 +128,12 @@ class _InertUnpickler(pickle._Unpickler):
         self.bytes.claim(struct.unpack("<Q", self.bytes.read(8))[0])
 
     dispatch[pickle.FRAME[0]] = _frame
+
+    def _bytearray8(self) -> None:
+        """As bytes, which are read only after their length was checked."""
+        self.append(self.bytes.read(struct.unpack("<Q", self.bytes.read(8))[0]))  # type: ignore[attr-defined]
+
+    dispatch[pickle.BYTEARRAY8[0]] = _bytearray8
 
 
 def _refuse(opcode: str) -> Callable[[Any], None]:

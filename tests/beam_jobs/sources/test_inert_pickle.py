@@ -76,7 +76,7 @@ def test_bombs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("opcode", [b"\x95", b"\x96", b"\x8e", b"\x8d"])
 @pytest.mark.parametrize("length", [2, 3, 2**31, 2**63 - 1, 2**64 - 1])
 def test_a_length_beyond_the_end(opcode: bytes, length: int) -> None:
-    with pytest.raises(pickle.UnpicklingError, match=r"it claims|opcode BYTEARRAY8|exceeds"):
+    with pytest.raises(pickle.UnpicklingError, match=r"it claims|exceeds"):
         load_inert(b"\x80\x05" + opcode + struct.pack("<Q", length) + b"x")
 
 
@@ -85,3 +85,9 @@ def test_an_array_of_bytes(protocol: int) -> None:
     found = load_inert(pickle.dumps(np.arange(6, dtype=np.uint8).reshape(2, 3), protocol=protocol))
     assert isinstance(found, InertArray)
     assert (found.shape, found.data, found.dtype.code) == ((2, 3), bytes(range(6)), "u1")
+
+
+def test_an_array_that_is_stored_column_by_column_is_refused() -> None:
+    columns = np.asfortranarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    with pytest.raises(pickle.UnpicklingError, match="not stored row by row"):
+        load_inert(pickle.dumps(columns, protocol=5))
