@@ -52,7 +52,8 @@ def found(folder: Path, replicas: int) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-@pytest.mark.parametrize("replicas", [2, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("replicas", [2, 4])
 def test_outputs_statistics_and_gradients_do_not_depend_on_the_number_of_replicas(
     replicas: int, tmp_path: Path
 ) -> None:

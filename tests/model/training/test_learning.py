@@ -82,6 +82,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return write_record_set(tmp_path_factory.mktemp("records"), config=CONFIG, records=records)
 
 
+@pytest.mark.long
 def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
     tf.keras.utils.set_random_seed(0)
     shape = NetworkShape(64, CONFIG.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
