@@ -22,7 +22,7 @@ from pipeline.records.picture_codec import encode_picture
 from pipeline.records.record import Record, encode_record
 from pipeline.records.statistics import IOU_BINS
 from pipeline.records.tfrecord import frame
-from pipeline.views.collage import Picture, make_canvas
+from pipeline.views.collage import Canvas, Picture, make_canvas
 from pipeline.views.random_bits import RandomBits
 
 CLASS_NAMES = ("red", "green", "blue")
@@ -55,9 +55,14 @@ def make_record(config: RecordsConfig, anchors: Anchors, split: str, number: int
         RandomBits(config.seed, key),
         lambda bits: (square(bits.below(3), number), 0),
     )
+    return record_of_canvas(canvas, config, anchors, split, number)
+
+
+def record_of_canvas(canvas: Canvas, config: RecordsConfig, anchors: Anchors, split: str, number: int) -> Record:
+    """The record of a canvas, matched, with the key of its number."""
     targets, _ = encode_targets(canvas.boxes, canvas.labels, anchors=anchors, matching=config.matching)
     return Record(
-        key=key,
+        key=record_key(split, f"{split}-{number}", 0),
         source_id=f"{split}-{number}",
         height=canvas.size,
         width=canvas.size,

@@ -19,16 +19,14 @@ from model.training.schedule import LearningRate
 from pipeline.config.presets import IMPROVED_DECODE, IMPROVED_LOSS
 from pipeline.config.records_config import CanvasConfig, RecordsConfig
 from pipeline.config.run_config import ScheduleConfig
-from pipeline.geometry.targets import encode_targets
 from pipeline.reader.dataset import training_batches
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
-from pipeline.records.picture_codec import encode_picture
 from pipeline.records.record import Record
 from pipeline.views.collage import Picture, make_canvas
 from pipeline.views.random_bits import RandomBits
 from tests.model import tiny
-from tests.record_sets import TINY, write_record_set
+from tests.record_sets import TINY, record_of_canvas, write_record_set
 
 DIGITS = (0, 1, 4)  # as many classes as the record sets of tests have
 CONFIG = replace(TINY, canvas=CanvasConfig(size=64, object_size=(24, 36), objects=(1, 1)))
@@ -52,21 +50,7 @@ def make_records(config: RecordsConfig, split: str, pictures: Sequence[tuple[Pic
     for number, (picture, label) in enumerate(pictures):
         key = record_key(split, f"{split}-{number}", 0)
         canvas = make_canvas(config.canvas, picture, label, RandomBits(0, key), lambda _: pictures[0])
-        targets, _ = encode_targets(canvas.boxes, canvas.labels, anchors=tiny.ANCHORS, matching=config.matching)
-        records.append(
-            Record(
-                key=key,
-                source_id=f"{split}-{number}",
-                height=canvas.size,
-                width=canvas.size,
-                encoded=encode_picture(canvas.pixels, config.picture_format),
-                format=config.picture_format,
-                window=canvas.window,
-                boxes=canvas.boxes,
-                labels=canvas.labels,
-                targets=targets,
-            )
-        )
+        records.append(record_of_canvas(canvas, config, tiny.ANCHORS, split, number))
     return records
 
 
