@@ -57,7 +57,7 @@ def job_metrics(result: Any) -> JobMetrics:
     """The metrics of a job that has ended, from its `PipelineResult`."""
     try:
         found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
-    except NotImplementedError:
+    except NotImplementedError:  # Beam's answer for a runner that keeps no metrics
         found = {}
     counts: dict[str, int] = {}
     for count in found.get("counters", ()):  # one for each step that has it

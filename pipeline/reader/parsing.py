@@ -65,7 +65,7 @@ def parse_keys(serialized: tf.Tensor) -> tf.Tensor:
 def _boxes(features: dict[str, Any], labels: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
     """The sides of all boxes as corners, [B, (G), 4], and whether each picture has as many of each as labels.
 
-    Where it does not, the corners are nothing to use.
+    If a picture does not, the corners are meaningless.
     """
     sides = [features[side] for side in record.BOX_SIDES]
     whole = tf.reduce_all([_same_lengths(side, labels) for side in sides])
