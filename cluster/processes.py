@@ -21,7 +21,7 @@ class Process:
 
     name: str
     pid: int
-    started: str
+    started: str  # as `_started` has it
 
 
 def start(name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Process:
@@ -69,11 +69,22 @@ def load(path: Path) -> list[Process]:
 
 
 def _started(pid: int) -> str:
-    """When a process started, as `ps` writes it; "" if there is no such process, or it is a zombie."""
-    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    said = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    status, _, started = said.partition(" ")
-    return "" if status.startswith("Z") else " ".join(started.split())
+    """What tells a process from a later one of the same id: "" if there is no such process, or it is a zombie.
+
+    On Linux this is the start time in clock ticks since boot. `ps` computes a date from it, and its seconds change from
+    one call to the next as the clock is adjusted, so `ps` is asked only where there is no /proc.
+    """
+    if not Path("/proc/self/stat").exists():
+        command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+        said = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        status, _, started = said.partition(" ")
+        return "" if status.startswith("Z") else " ".join(started.split())
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()  # the program's name, in brackets, may hold spaces; the state follows
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 def _signal(group: int, number: int) -> bool:

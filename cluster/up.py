@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cluster.beam_processes import start_job_service, start_worker_pool
 from cluster.errors import ClusterError, run_command
@@ -22,6 +23,7 @@ from cluster.processes import Process, is_alive, load, save, stop
 from cluster.settings import FLINK, ClusterSettings, parse_settings
 
 PATIENCE = 120.0  # seconds that a process may take to answer
+LOG_LINES = 20  # of a process that ended, shown with the error
 
 
 def up(settings: ClusterSettings) -> None:
@@ -70,7 +72,8 @@ class _Starter:
         deadline = time.monotonic() + PATIENCE
         while not there():
             if dead := next((p for p in self.started if not is_alive(p)), None):
-                raise ClusterError(f"{dead.name} ended at once: see {logs / dead.name}.log")
+                log = logs / f"{dead.name}.log"
+                raise ClusterError(f"{dead.name} ended at once, see {log}; its last lines:\n{_last_lines(log)}")
             if time.monotonic() > deadline:
                 raise ClusterError(f"{what} did not answer in {PATIENCE:.0f} s: see {logs}")
             time.sleep(0.3)
@@ -104,6 +107,12 @@ def _start_portable(starter: _Starter) -> None:
     starter.wait("the job service", lambda: _answers(settings.job_port))
     print(f"cluster is up: job service localhost:{settings.job_port}, worker pool :{settings.pool_port}")
     print(f"logs in {settings.logs}; make cluster-down stops it")
+
+
+def _last_lines(log: Path) -> str:
+    """The end of a log, indented."""
+    lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def _answers(port: int) -> bool:

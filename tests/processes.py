@@ -36,6 +36,21 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def quiet_ports(count: int) -> list[int]:
+    """So many different ports that nothing listens on, and that the kernel gives to no outgoing connection either.
+
+    For servers that start seconds later: a port of `free_port` may be somebody else's by then.
+    """
+    found: list[int] = []
+    port = 10_000 + os.getpid() % 15_000
+    while len(found) < count:
+        port += 1
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("localhost", port))
+            found.append(port)
+    return found
+
+
 def answers(port: int) -> bool:
     """Whether something listens on a port."""
     try:

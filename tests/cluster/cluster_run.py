@@ -13,7 +13,7 @@ from cluster.processes import Process, load
 from cluster.settings import FLINK, ClusterSettings
 from pipeline.files import file_sha256
 from tests.commands import output, run_module, start_module, wait_until
-from tests.processes import children, free_port
+from tests.processes import children, quiet_ports
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Cluster:
     @staticmethod
     def start(engine: str, folder: Path) -> Cluster:
         """Starts one on free ports."""
-        ports = {name: free_port() for name in ("rest_port", "rpc_port", "job_port", "pool_port")}
+        names = ("rest_port", "rpc_port", "job_port", "pool_port")
+        ports = dict(zip(names, quiet_ports(len(names)), strict=True))
         settings = ClusterSettings(folder=folder, engine=engine, **ports)
         flags = [f"--engine={engine}", *(f"--{name}={port}" for name, port in ports.items())]
         output(run_module("cluster.up", f"--folder={folder}", *flags))

@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from cluster.processes import Process, is_alive, load, save, start, stop
 from tests.commands import wait_until
 from tests.processes import runs
@@ -46,6 +48,18 @@ def test_a_later_process_of_the_same_id_is_left_alone(tmp_path: Path) -> None:
     process, child = start_family(tmp_path)
     stop([dataclasses.replace(process, started="Thu Jan  1 00:00:00 1970")])
     assert is_alive(process) and runs(child)
+    stop([process])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+def test_a_clock_that_is_adjusted_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ps` computes start times from the clock: they may differ by a second between two calls."""
+    ps = tmp_path / "ps"
+    ps.write_text('#!/bin/sh\necho "S $(date +%N)"\n')
+    ps.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    process, _ = start_family(tmp_path)
+    assert is_alive(process)
     stop([process])
 
 
