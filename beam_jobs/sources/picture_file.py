@@ -1,46 +1,38 @@
-"""Reads a picture file whole or not at all: a truncated file is a bad picture, not half a picture."""
+"""Reads picture files from any of Beam's file systems; one that cannot be used is a bad picture with a reason."""
 
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator
-
-import numpy as np
-from PIL import Image
+from typing import BinaryIO
 
 from beam_jobs.sources.open_file import open_file
 from beam_jobs.sources.source import BadPicture
+from pipeline.records.picture_file import decode_picture, picture_shape
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-MAX_PIXELS = 1 << 27  # a header that claims more is broken, or an attack
-
 
 def read_picture_file(path: str) -> Picture:
-    """Decodes a picture file, [h, w, 3] uint8 RGB. Raises `BadPicture` if it is missing, truncated or no picture."""
-    with _opened(path) as image:
-        return np.asarray(image.convert("RGB"), np.uint8)
+    """Decodes a picture file, [h, w, 3] uint8 RGB, upright. Raises `BadPicture` if it is missing or broken."""
+    with _opened(path) as file:
+        return decode_picture(file)
 
 
 def picture_file_shape(path: str) -> Shape:
-    """Height and width from the file's header, pixels. Raises `BadPicture` if it is missing or no picture."""
-    with _opened(path) as image:
-        return image.height, image.width
+    """Height and width of the upright picture in pixels, from the file's header. Raises `BadPicture`."""
+    with _opened(path) as file:
+        return picture_shape(file)
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[Image.Image]:
+def _opened(path: str) -> Iterator[BinaryIO]:
     try:
-        with open_file(path) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about huge pictures, which are checked below
-            with Image.open(file, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    size = f"{image.height} x {image.width}"
-                    raise BadPicture(f"{path} must have at most {MAX_PIXELS} pixels, got {size}")
-                yield image
-    except BadPicture:
-        raise
-    except Exception as error:  # decoders may raise anything when bytes are broken
-        raise BadPicture(f"{path} must be a whole picture, got {type(error).__name__}: {error}") from None
+        with open_file(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise BadPicture(f"{path} is missing") from None
+    except ValueError as error:  # of the decoder; or a name that no file can have
+        raise BadPicture(f"{path} {error}") from None
+    except Exception as error:  # Beam's file systems raise errors of their own
+        raise BadPicture(f"{path} must be a file that can be read, got {type(error).__name__}: {error}") from None

@@ -27,10 +27,23 @@ def to_a_device(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, to_a_device, Path.touch, lambda path: None])
-def test_no_picture(make: Callable[[Path], None], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "must be a file that can be read"),
+        (Path.mkdir, "must be a file that can be read"),
+        (to_a_device, "must be a file that can be read"),
+        (Path.touch, "must be a picture"),
+        (lambda path: None, "is missing$"),
+        (
+            lambda path: path.write_bytes(b"GIF89a..."),
+            r"must be a picture \(JPEG, PNG, BMP, WEBP\), got something else$",
+        ),
+    ],
+)
+def test_no_picture(make: Callable[[Path], None], reason: str, tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     make(path)
     for read in (read_picture_file, picture_file_shape):
-        with pytest.raises(BadPicture, match=rf"^{path} must be a whole picture, got "):
+        with pytest.raises(BadPicture, match=f"^{path} {reason}"):
             read(str(path))

@@ -1,0 +1,107 @@
+"""Decodes picture files: whatever is inside becomes upright 8-bit RGB, and a broken file is an error."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the file's name
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp"))  # of files that a folder is searched for, lower case
+MAX_PIXELS = 1 << 27  # a header that claims more is broken, or an attack
+_ORIENTATION = 0x0112  # tag of EXIF 2.32, table 4
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
+
+
+def decode_picture(file: BinaryIO) -> Picture:
+    """Decodes a picture whole or not at all.
+
+    It is turned upright by its EXIF orientation. Gray, palette and CMYK become RGB. Of 16 bits the upper 8 are kept,
+    so nothing is clipped. What is transparent is blended with black, the colour of the canvas.
+
+    Args:
+        file: open for reading and seeking.
+
+    Returns:
+        [h, w, 3] uint8 RGB, contiguous.
+
+    Raises `ValueError` if the file is truncated, broken, too large or of another format. Any error of the disk is an
+    `OSError`.
+    """
+    with _opened(file) as image:
+        orientation = _orientation(image)  # before the pixels are loaded, as in `picture_shape`
+        pixels = _rgb(image)
+    return np.ascontiguousarray(_upright(pixels, orientation))
+
+
+def picture_shape(file: BinaryIO) -> Shape:
+    """Height and width of the upright picture in pixels, from the file's header. Raises like `decode_picture`."""
+    with _opened(file) as image:
+        sideways = _orientation(image) in _SIDEWAYS
+        return (image.width, image.height) if sideways else (image.height, image.width)
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about huge pictures, which are checked below, and odd metadata
+            with Image.open(file, formats=FORMATS) as image:
+                if not 0 < image.width * image.height <= MAX_PIXELS:
+                    raise ValueError(f"must have at most {MAX_PIXELS} pixels, got {image.height} x {image.width}")
+                yield image
+    except ValueError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise ValueError(f"must be a picture ({', '.join(FORMATS)}), got something else") from None
+    except OSError as error:
+        if error.errno is not None:  # of the disk; Pillow's own have no number
+            raise
+        raise ValueError(f"must be a whole picture, got {error}") from None
+    except Exception as error:  # decoders may raise anything when bytes are broken
+        raise ValueError(f"must be a whole picture, got {type(error).__name__}: {error}") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 if there is none or the EXIF data are broken, as they often are."""
+    data = image.info.get("exif")
+    if not isinstance(data, bytes):
+        return 1
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+        value = exif.get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, struct.error):
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels as they are stored, [h, w, 3]."""
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow's own conversion would clip at 255
+        gray = (np.asarray(image).clip(0, 65_535) >> 8).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        rgba = np.asarray(image.convert("RGBA"), np.uint16)
+        return ((rgba[:, :, :3] * rgba[:, :, 3:] + 127) // 255).astype(np.uint8)
+    return np.asarray(image.convert("RGB"), np.uint8)
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undoes an EXIF orientation: swaps rows and columns if need be, then mirrors."""
+    if orientation in _SIDEWAYS:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):  # the first row is at the bottom
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):  # the first column is on the right
+        pixels = pixels[:, ::-1]
+    return pixels
