@@ -71,7 +71,7 @@ class RecordBuilder:
         """Fits a picture with boxes of its own to the canvas; flips it, if at all, only for training."""
         config = self._config.canvas
         shape = (picture.shape[0], picture.shape[1])
-        corners, labels, faults = usable_boxes(entry.boxes or (), shape, self.class_names)
+        corners, labels, faults, _ = usable_boxes(entry.boxes or (), shape, self.class_names)
         flipped = config.flip and entry.split == "train" and bits.below(2) == 1
         fitted = fit_picture(picture, corners, size=config.size, flipped=flipped)
         boxes = fitted.boxes
@@ -116,7 +116,7 @@ class RecordBuilder:
         config, bits = self._config.canvas, RandomBits(self._config.seed, entry.key)
         if entry.boxes is not None:
             shape = self._source.shape(entry.reference)
-            corners, _, _ = usable_boxes(entry.boxes, shape, self.class_names)
+            corners, *_ = usable_boxes(entry.boxes, shape, self.class_names)
             return fit_boxes(corners, shape, size=config.size, flipped=False)[0]
 
         def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:

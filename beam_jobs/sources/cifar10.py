@@ -13,7 +13,7 @@ import numpy as np
 
 from beam_jobs.sources.cifar10_pickle import MAX_FILE_BYTES, load_batch, load_pickle
 from beam_jobs.sources.download import download
-from beam_jobs.sources.source import BadPicture, Item
+from beam_jobs.sources.source import BadPicture, Check, Item
 from beam_jobs.sources.unpack import unpack
 from pipeline.errors import UserError
 from pipeline.files import cache_folder, file_sha256
@@ -39,6 +39,8 @@ class Cifar10:
 
     folder: str  # holds the batch files
     name: str = "cifar10"
+    category_ids: None = None
+    has_val: bool = False
 
     @staticmethod
     def prepare(data_dir: str | None) -> Cifar10:
@@ -72,7 +74,7 @@ class Cifar10:
             raise UserError(f"{path} must hold a list of 10 label_names, got something else")
         return tuple(n.decode("latin1") if isinstance(n, bytes) else n for n in names)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, check: Check = "sizes") -> str:
         """SHA-256 over the SHA-256s of its files."""
         digests = [file_sha256(Path(self.folder) / name) for name in (META, *TRAIN, *TEST)]
         return hashlib.sha256("".join(digests).encode()).hexdigest()

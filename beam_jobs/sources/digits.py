@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.sources.source import Item
+from beam_jobs.sources.source import Check, Item
 from pipeline.errors import UserError
 from pipeline.records.keys import chosen
 from pipeline.views.collage import Picture
@@ -34,6 +34,8 @@ class Digits:
     """Items `0000` to `1796`; a fifth of them, chosen by hash, are the test split."""
 
     name: str = "digits"
+    category_ids: None = None
+    has_val: bool = False
 
     @staticmethod
     def prepare(data_dir: str | None) -> Digits:
@@ -50,7 +52,7 @@ class Digits:
         """The ten digits."""
         return tuple(str(name) for name in _load().target_names)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, check: Check = "sizes") -> str:
         """SHA-256 of pixels and labels."""
         data = _load()
         values = np.ascontiguousarray(data.images, "<f8").tobytes() + np.ascontiguousarray(data.target, "<i8").tobytes()

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
+Check = Literal["sizes", "content"]
+
 
 class SourceBox(NamedTuple):
-    """A box as the source gives it, not yet checked: sides in pixels of the picture, y before x."""
+    """A box as the source gives it, not yet checked: y before x, from the top left corner of the upright picture."""
 
     ymin: float
     xmin: float
     ymax: float
     xmax: float
     class_name: str
+    crowd: bool = False  # a region of many objects, COCO's `iscrowd`
+    difficult: bool = False  # VOC's word for an object that detectors need not find
+    area: float | None = None  # of the object in pixels, COCO's `area`; None: the box's own
+    relative: bool = False  # whether the sides are shares of the picture's height and width, not pixels
+    fault: str | None = None  # what is wrong with the annotation, where its sides cannot tell
 
 
 class Item(NamedTuple):
     """One picture of a source, by reference: no pixels."""
 
-    split: str  # in the source: "train" or "test"
+    split: str  # in the source: "train", "val" or "test"
     source_id: str  # unique in the source
     reference: str  # tells `read` where the picture is
     label: int | None = None  # of a picture that is itself the object and is placed on a canvas
     boxes: tuple[SourceBox, ...] | None = None  # of a picture that shows objects and is fitted to the canvas
+    image_id: str | None = None  # COCO's id of the picture
 
 
 class BadPicture(ValueError):
@@ -33,7 +41,7 @@ class BadPicture(ValueError):
 
 
 class Source(Protocol):
-    """A set of pictures. It is pickled to reach the workers, so it holds paths and loads data where it is used."""
+    """A set of pictures. It is pickled for the workers, so it holds paths, and loads data where it is used."""
 
     @property
     def name(self) -> str:
@@ -43,14 +51,26 @@ class Source(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; labels are indices into them."""
 
-    def fingerprint(self) -> str:
-        """A digest that changes with any byte of the source's data."""
+    @property
+    def category_ids(self) -> tuple[int, ...] | None:
+        """The source's own numbers of the classes, aligned with `class_names`; None if it has none."""
+
+    @property
+    def has_val(self) -> bool:
+        """Whether the source has a val split of its own, so that none is to be taken from train."""
+
+    def fingerprint(self, *, check: Check = "sizes") -> str:
+        """A digest of the source's data.
+
+        Args:
+            check: "sizes" may look at no more of a picture file than its name and size; "content" reads every byte.
+        """
 
     def items(self) -> list[Item]:
-        """All items, in the source's own order."""
+        """All items, in the source's own order. Pictures that cannot be used are items too: reading them says why."""
 
     def shape(self, reference: str) -> Shape:
-        """Height and width of an item's picture, pixels; without decoding it where possible. Raises `BadPicture`."""
+        """Height and width of an item's upright picture in pixels, from its header if possible. Raises `BadPicture`."""
 
     def read(self, reference: str) -> Picture:
-        """An item's picture, [h, w, 3] uint8 RGB. Raises `BadPicture`."""
+        """An item's upright picture, [h, w, 3] uint8 RGB. Raises `BadPicture`."""

@@ -15,31 +15,44 @@ OVERHANG = 1.0  # pixels that a box may reach over the picture's border, where i
 
 def usable_boxes(
     boxes: tuple[SourceBox, ...], shape: tuple[int, int], class_names: tuple[str, ...]
-) -> tuple[Array, NDArray[np.int64], list[str]]:
+) -> tuple[Array, NDArray[np.int64], list[str], list[int]]:
     """Splits a picture's boxes into usable ones and the reasons against the others.
 
     Args:
-        boxes: in pixels of the picture.
+        boxes: as the source gives them.
         shape: height and width of the picture, pixels.
         class_names: the classes of the source.
 
     Returns:
         Corners of the usable boxes in pixels, cut to the picture, [G, 4] float64; their labels, [G] int64; one
-        reason for each box that is left out.
+        reason for each box that is left out; the indices of the usable boxes in `boxes`, [G].
     """
-    corners, labels, reasons = [], [], []
-    for number, box in enumerate(boxes):
+    height, width = shape
+    corners, labels, reasons, kept = [], [], [], []
+    for number, given in enumerate(boxes):
+        box = _in_pixels(given, shape)
         reason = _fault(box, shape, class_names)
         if reason is not None:
             reasons.append(f"box {number} {reason}")
             continue
-        height, width = shape
         corners.append((max(box.ymin, 0.0), max(box.xmin, 0.0), min(box.ymax, height), min(box.xmax, width)))
         labels.append(class_names.index(box.class_name))
-    return np.array(corners, np.float64).reshape(-1, 4), np.array(labels, np.int64), reasons
+        kept.append(number)
+    return np.array(corners, np.float64).reshape(-1, 4), np.array(labels, np.int64), reasons, kept
+
+
+def _in_pixels(box: SourceBox, shape: tuple[int, int]) -> SourceBox:
+    if not box.relative:
+        return box
+    height, width = shape
+    return box._replace(
+        ymin=box.ymin * height, xmin=box.xmin * width, ymax=box.ymax * height, xmax=box.xmax * width, relative=False
+    )
 
 
 def _fault(box: SourceBox, shape: tuple[int, int], class_names: tuple[str, ...]) -> str | None:
+    if box.fault is not None:
+        return box.fault
     height, width = shape
     sides = box[:4]
     if not all(isinstance(side, int | float) and abs(side) <= sys.float_info.max for side in sides):  # false for NaN

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from beam_jobs.sources.source import Item
+from beam_jobs.sources.source import Check, Item
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
@@ -22,8 +22,10 @@ class ModulesSource:
     folder: str
     name: str = "modules"
     class_names: tuple[str, ...] = ("grey",)
+    category_ids: None = None
+    has_val: bool = False
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, check: Check = "sizes") -> str:
         """There is only one."""
         return "modules"
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
-from beam_jobs.sources.source import Item, SourceBox
+from beam_jobs.sources.source import Check, Item, SourceBox
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
@@ -23,12 +23,14 @@ class PictureSource:
     folder: str
     listed: list[Item] = field(default_factory=list)
     name: str = "pictures"
+    category_ids: None = None
+    has_val: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return CLASSES
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, check: Check = "sizes") -> str:
         return repr(self.listed)
 
     def items(self) -> list[Item]:

@@ -14,16 +14,17 @@ CLASSES = ("cat", "dog")
 
 
 def test_good_boxes_keep_their_order_and_get_labels() -> None:
-    corners, labels, reasons = usable_boxes(
+    corners, labels, reasons, kept = usable_boxes(
         (SourceBox(1, 2, 30, 40, "dog"), SourceBox(0, 0, 100, 200, "cat")), SHAPE, CLASSES
     )
     assert corners.tolist() == [[1, 2, 30, 40], [0, 0, 100, 200]]
     assert labels.tolist() == [1, 0]
+    assert kept == [0, 1]
     assert reasons == []
 
 
 def test_a_rounded_box_is_cut_at_the_border() -> None:
-    corners, _, reasons = usable_boxes((SourceBox(-0.5, -1, 100.7, 201, "cat"),), SHAPE, CLASSES)
+    corners, _, reasons, _ = usable_boxes((SourceBox(-0.5, -1, 100.7, 201, "cat"),), SHAPE, CLASSES)
     assert corners.tolist() == [[0, 0, 100, 200]]
     assert reasons == []
 
@@ -41,10 +42,20 @@ def test_a_rounded_box_is_cut_at_the_border() -> None:
         (SourceBox(-2, 0, 5, 5, "cat"), "box 0 must lie inside 100 x 200 pixels"),
         (SourceBox(0, 0, 5, 202, "cat"), "box 0 must lie inside 100 x 200 pixels"),
         (SourceBox(-1, 0, -0.5, 5, "cat"), "box 0 must have an area inside 100 x 200 pixels"),
+        (
+            SourceBox(0.5, 0.5, 1.1, 0.6, "cat", relative=True),
+            "box 0 must lie inside 100 x 200 pixels, got [50.0",
+        ),
+        (SourceBox(1, 1, 5, 5, "cat", fault="must have four numbers"), "box 0 must have four numbers"),
     ],
 )
 def test_a_bad_box_is_left_out_with_its_reason(box: SourceBox, reason: str) -> None:
-    corners, labels, reasons = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
-    assert (corners.tolist(), labels.tolist()) == ([[1, 2, 30, 40]], [1])
+    corners, labels, reasons, kept = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
+    assert (corners.tolist(), labels.tolist(), kept) == ([[1, 2, 30, 40]], [1], [1])
     assert len(reasons) == 1
     assert reasons[0].startswith(reason)
+
+
+def test_a_relative_box_is_scaled_by_the_picture() -> None:
+    corners, *_ = usable_boxes((SourceBox(0.25, 0.25, 0.5, 1.0, "dog", relative=True),), SHAPE, CLASSES)
+    assert corners.tolist() == [[25, 50, 50, 200]]
