@@ -16,7 +16,15 @@ GPU =
 UPGRADE =
 
 CONFIG =
+SOURCE =
 DATA_DIR =
+ANNOTATIONS =
+IMAGES =
+VAL_ANNOTATIONS =
+VAL_IMAGES =
+TEST_ANNOTATIONS =
+TEST_IMAGES =
+TEST_FRACTION =
 RECORDS =
 LIMIT =
 WORKERS =
@@ -48,9 +56,10 @@ ENGINE =
 CLUSTER =
 FLINK_MASTER =
 
-variables := STACK PYTHON VENV GPU UPGRADE CONFIG DATA_DIR RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY \
-    REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION SPLIT N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS \
-    ENGINE CLUSTER FLINK_MASTER
+variables := STACK PYTHON VENV GPU UPGRADE CONFIG SOURCE DATA_DIR ANNOTATIONS IMAGES VAL_ANNOTATIONS VAL_IMAGES \
+    TEST_ANNOTATIONS TEST_IMAGES TEST_FRACTION RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY REPLICAS RUN \
+    EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION SPLIT N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS ENGINE CLUSTER \
+    FLINK_MASTER
 known := $(variables) SHELL TF_CPP_MIN_LOG_LEVEL MAKE%
 given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 ifneq ($(filter-out $(known),$(given)),)
@@ -131,8 +140,10 @@ demo: setup ## Digits from start to end: records, training on two replicas, eval
 	@$(MAKE) evaluate RECORDS=records/digits_demo RUN=runs/demo
 	@echo "demo: metrics, loss curve and a picture of detections are in runs/demo"
 
-records: setup ## A record set  [CONFIG=] [DATA_DIR=] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
-	$(flink_job_server)$(python) -m beam_jobs.make_records $(call option,config,$(config)) $(call option,records,$(records))$(call flag,data_dir,DATA_DIR)$(call flag,limit,LIMIT)$(call flag,workers,WORKERS)$(call flag,runner,RUNNER)$(flink_args)$(if $(strip $(BEAM_ARGS)), $(foreach a,$(BEAM_ARGS),$(call option,beam_arg,$a)))$(call each,$(ARGS))
+source_flags = $(call flag,source,SOURCE)$(call flag,data_dir,DATA_DIR)$(call flag,annotations,ANNOTATIONS)$(call flag,images,IMAGES)$(call flag,val_annotations,VAL_ANNOTATIONS)$(call flag,val_images,VAL_IMAGES)$(call flag,test_annotations,TEST_ANNOTATIONS)$(call flag,test_images,TEST_IMAGES)$(call flag,test_fraction,TEST_FRACTION)
+
+records: setup ## A record set  [CONFIG=] [SOURCE=coco] [DATA_DIR=] [ANNOTATIONS= IMAGES=, also VAL_… and TEST_…] [TEST_FRACTION=0.1] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
+	$(flink_job_server)$(python) -m beam_jobs.make_records $(call option,config,$(config)) $(call option,records,$(records))$(source_flags)$(call flag,limit,LIMIT)$(call flag,workers,WORKERS)$(call flag,runner,RUNNER)$(flink_args)$(if $(strip $(BEAM_ARGS)), $(foreach a,$(BEAM_ARGS),$(call option,beam_arg,$a)))$(call each,$(ARGS))
 
 verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [ARGS=]
 	$(python) -m beam_jobs.verify $(call option,records,$(records))$(if $(filter 1,$(FULL)), --full)$(call each,$(ARGS))

@@ -25,7 +25,8 @@ from beam_jobs.runners.interrupted_workers import interrupt
 from beam_jobs.runners.progress import shard_progress
 from beam_jobs.runners.run_job import run
 from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
-from beam_jobs.sources import make_source
+from beam_jobs.sources import SOURCES, make_source
+from beam_jobs.sources.data_paths import DataPaths
 from configs import config_names, load_config
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, run_command
@@ -36,7 +37,16 @@ flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_nam
 flags.DEFINE_string(
     "records", None, "Folder of the record set, on any of Beam's file systems. Default: records/CONFIG."
 )
+flags.DEFINE_string("source", None, f"One of {', '.join(SOURCES)}. Default: the configuration's.")
 flags.DEFINE_string("data_dir", None, "The source's data: a folder or an archive. Default: it is downloaded.")
+flags.DEFINE_string("annotations", None, "Annotations of the training pictures: a file, or a folder of VOC's XML.")
+flags.DEFINE_string("images", None, "Folder of the pictures. Default: where their annotations are.")
+for _split in ("val", "test"):
+    flags.DEFINE_string(f"{_split}_annotations", None, f"Annotations of a {_split} split of your own.")
+    flags.DEFINE_string(f"{_split}_images", None, f"Folder of the {_split} pictures. Default: --images.")
+flags.DEFINE_float(
+    "test_fraction", None, "Share of the pictures that becomes the test split if the source has none. Default: 0.1."
+)
 flags.DEFINE_integer("limit", None, "Only the first n pictures of each split of the source.")
 flags.DEFINE_string(
     "runner", LOCAL, "Beam runner: local, portable, flink, spark, dataflow, or Beam's own name for one."
@@ -67,8 +77,11 @@ def make_records(pipeline: Pipeline) -> None:
     """Builds and runs the job on an empty pipeline."""
     started = time.monotonic()
     config = dataclasses.replace(load_config(FLAGS.config).records, limit=FLAGS.limit)
+    config = dataclasses.replace(config, source=FLAGS.source or config.source)
     path = FLAGS.records or f"records/{FLAGS.config}"
-    source = make_source(config.source, FLAGS.data_dir)
+    source = make_source(
+        config.source, DataPaths(**{f.name: FLAGS[f.name].value for f in dataclasses.fields(DataPaths)})
+    )
     shards = len(all_shards(config))
     workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
@@ -88,6 +101,11 @@ def make_records(pipeline: Pipeline) -> None:
         print(f"{metrics.kept} of {shards} shards were there already, whole and with their receipts; kept")
     print("".join(f"{line}\n" for line in metrics.lines()), end="")
     report(manifest, FLAGS.config, time.monotonic() - started)
+
+
+def data_paths() -> DataPaths:
+    """Where the user says that the data are."""
+    return DataPaths(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(DataPaths)})
 
 
 def report(manifest: Manifest, config_name: str, seconds: float) -> None:

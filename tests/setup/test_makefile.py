@@ -38,7 +38,9 @@ VALUES = pytest.mark.parametrize("value", ODD.values(), ids=ODD)
 SINGLE = {
     "records": {
         "CONFIG": "config", "RECORDS": "records", "DATA_DIR": "data_dir", "LIMIT": "limit", "WORKERS": "workers",
-        "RUNNER": "runner",
+        "RUNNER": "runner", "SOURCE": "source", "ANNOTATIONS": "annotations", "IMAGES": "images",
+        "VAL_ANNOTATIONS": "val_annotations", "VAL_IMAGES": "val_images", "TEST_ANNOTATIONS": "test_annotations",
+        "TEST_IMAGES": "test_images", "TEST_FRACTION": "test_fraction",
     },
     "verify": {"RECORDS": "records"},
     "train": {

@@ -1,0 +1,42 @@
+"""Reads annotation files whole; one that cannot be read is an error of the user's, in one line."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from beam_jobs.sources.open_file import is_local, open_file
+from pipeline.errors import UserError, printable
+from pipeline.files import read_regular
+
+_UTF8_MARK = b"\xef\xbb\xbf"  # which Windows programs write first
+
+T = TypeVar("T")
+
+
+def read_annotations(path: str, *, limit: int | None = None) -> bytes:
+    """The bytes of an annotation file, without a byte order mark of UTF-8.
+
+    Raises `UserError` if it is missing, no regular file, or longer than `limit`.
+    """
+    try:
+        if is_local(path):
+            return read_regular(path, limit=limit).removeprefix(_UTF8_MARK)
+        with open_file(path) as file:
+            data: bytes = file.read() if limit is None else file.read(limit + 1)
+    except FileNotFoundError:
+        raise UserError(f"{path} must be a file of annotations, got none of that name") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the annotations {path}: {error}") from None
+    if limit is not None and len(data) > limit:
+        raise UserError(f"{path} must have at most {limit} bytes, got more")
+    return data.removeprefix(_UTF8_MARK)
+
+
+def decode_json(data: bytes, kind: type[T], name: str) -> T:
+    """JSON of a known shape. Raises `UserError` with the name of what was read."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{name} must be JSON of its format, got an error: {printable(str(error))}") from None

@@ -1,0 +1,69 @@
+"""Pictures sorted into a folder for each class. Each picture is itself the object, and is placed on canvases."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.listing import is_picture_name, list_files
+from beam_jobs.sources.picture_reference import fault_reference, picture_reference
+from beam_jobs.sources.picture_set import Annotated, PictureSet
+from beam_jobs.sources.source import Item
+from pipeline.errors import UserError
+
+SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """Folders of class folders, one for each split. What lies deeper in a class folder is of this class too.
+
+    A picture that lies in no class folder is an item that cannot be read.
+    """
+
+    splits: tuple[tuple[str, str], ...]  # split, folder
+
+    @staticmethod
+    def prepare(paths: DataPaths) -> PictureSet:
+        """The source of a folder of class folders, or of train, val (or valid) and test that hold them."""
+        paths.allow("folder", "data_dir", "test_fraction")
+        return PictureSet.prepare("folder", ClassFolders(_splits_of(paths.folder("folder"))), paths.test_fraction)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """One for each split."""
+        return tuple(folder for _, folder in self.splits)
+
+    def read(self) -> Annotated:
+        """Lists the pictures. A class that has no picture is one all the same."""
+        classes = sorted({name for folder in self.folders for name in _subfolders(folder)})
+        items = [item for number in range(len(self.splits)) for item in self._items(number, classes)]
+        return Annotated(items, tuple(classes), None, hashlib.sha256(repr(classes).encode()).hexdigest())
+
+    def _items(self, number: int, classes: list[str]) -> Iterator[Item]:
+        split, folder = self.splits[number]
+        labels = {name: label for label, name in enumerate(classes)}
+        for name in filter(is_picture_name, list_files(folder)):
+            class_name, slash, _ = name.partition("/")
+            if slash and class_name in labels:
+                yield Item(split, name, picture_reference(number, name), labels[class_name])
+            else:
+                yield Item(split, name, fault_reference("must lie in the folder of a class, got none"), 0)
+
+
+def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
+    found = {split: f"{folder}/{name}" for name, split in SPLIT_FOLDERS.items() if os.path.isdir(f"{folder}/{name}")}
+    if not ("train" in found and _subfolders(found["train"])):
+        return (("train", folder),)
+    if others := [name for name in _subfolders(folder) if name not in SPLIT_FOLDERS]:
+        raise UserError(f"--data_dir must hold either class folders or splits, got train and {others[0]} in {folder!r}")
+    return tuple((split, found[split]) for split in ("train", "val", "test") if split in found)
+
+
+def _subfolders(folder: str) -> list[str]:
+    """The names of its folders, in order; hidden ones and symbolic links are left out."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))

@@ -1,0 +1,199 @@
+"""Sets annotated in COCO's JSON (Lin et al., 2014; the format is described at cocodataset.org, "Data format")."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from beam_jobs.sources.annotation_file import decode_json, read_annotations
+from beam_jobs.sources.boxes_xywh import box_from_corner
+from beam_jobs.sources.data_paths import DataPaths, Part
+from beam_jobs.sources.picture_reference import fault_reference, picture_reference
+from beam_jobs.sources.picture_set import Annotated, PictureSet
+from beam_jobs.sources.source import Item, SourceBox
+from pipeline.errors import UserError, shown
+
+ROBOFLOW_FILE = "_annotations.coco.json"
+ROBOFLOW_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}  # and their splits
+
+
+class _Image(msgspec.Struct):
+    id: Any = None
+    file_name: Any = None
+
+
+class _Annotation(msgspec.Struct):
+    image_id: Any = None
+    category_id: Any = None
+    bbox: Any = None
+    area: Any = None
+    iscrowd: Any = None
+
+
+class _Category(msgspec.Struct):
+    id: Any = None
+    name: Any = None
+
+
+_Else = list[Any] | str | float | int | bool | None  # what stands where an object should
+
+
+class _File(msgspec.Struct):
+    images: list[_Image | _Else]
+    annotations: list[_Annotation | _Else] = []
+    categories: list[_Category | _Else] = []
+
+
+@dataclass(frozen=True)
+class Coco:
+    """COCO files and their picture folders.
+
+    A picture's name is its `file_name`, relative to the picture folder. Categories are in the order of their ids;
+    those that no annotation has are left out. A `bbox` is [x, y, width, height] in pixels. The sizes that the file
+    claims for pictures are not used. An annotation of an unknown picture becomes an item that cannot be read.
+    """
+
+    parts: tuple[Part, ...]
+
+    @staticmethod
+    def prepare(paths: DataPaths) -> PictureSet:
+        """The source of these files. Raises `UserError`."""
+        if paths.data_dir is not None:
+            paths.allow("coco with --data_dir", "data_dir", "test_fraction")
+            parts = _roboflow_parts(paths.folder("coco"))
+        else:
+            parts = paths.parts("coco")
+        return PictureSet.prepare("coco", Coco(tuple(parts)), paths.test_fraction)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """One for each part."""
+        return tuple(part.images for part in self.parts)
+
+    def read(self) -> Annotated:
+        """Reads the files. Raises `UserError` if one is missing or not such JSON."""
+        contents = [read_annotations(part.annotations) for part in self.parts]
+        files = [decode_json(data, _File, part.annotations) for part, data in zip(self.parts, contents, strict=True)]
+        digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in contents)).hexdigest()
+        del contents
+        names = _told_apart(_used(files, _categories(self.parts, files)))
+        ids = tuple(sorted(names))
+        items: list[Item] = []
+        for folder, (part, file) in enumerate(zip(self.parts, files, strict=True)):
+            items.extend(_items(file, folder, part, names))
+        return Annotated(items, tuple(names[number] for number in ids), ids, digest)
+
+
+def _roboflow_parts(folder: str) -> list[Part]:
+    """The splits of a set as Roboflow exports it: train/, valid/, test/, each with annotations beside its pictures."""
+    parts = {
+        split: Part(split, f"{folder}/{name}/{ROBOFLOW_FILE}", f"{folder}/{name}")
+        for name, split in ROBOFLOW_FOLDERS.items()
+        if os.path.isfile(f"{folder}/{name}/{ROBOFLOW_FILE}")
+    }
+    if "train" not in parts:
+        raise UserError(
+            f"--data_dir must hold train/{ROBOFLOW_FILE}, got {folder!r} without it; "
+            "give files by other names with --annotations and --images"
+        )
+    return [parts[split] for split in ("train", "val", "test") if split in parts]
+
+
+def _categories(parts: tuple[Part, ...], files: list[_File]) -> dict[int, str]:
+    """The names of all categories by id. Raises `UserError` if the files do not agree."""
+    names: dict[int, str] = {}
+    for part, file in zip(parts, files, strict=True):
+        path = part.annotations
+        for category in file.categories:
+            if not isinstance(category, _Category) or type(category.id) is not int:
+                raise UserError(f"{path}: categories must be objects with an integer `id`, got {shown(category)}")
+            if not isinstance(category.name, str) or names.get(category.id, category.name) != category.name:
+                wanted = shown(names[category.id]) if category.id in names else "a string"
+                raise UserError(
+                    f"{path}: the name of category {category.id} must be {wanted}, got {shown(category.name)}"
+                )
+            names[category.id] = category.name
+    return names
+
+
+def _used(files: list[_File], names: dict[int, str]) -> dict[int, str]:
+    """Those categories that annotations have: exports often begin with one that only groups the others."""
+    every = (annotation for file in files for annotation in file.annotations if isinstance(annotation, _Annotation))
+    used = {annotation.category_id for annotation in every if type(annotation.category_id) is int}
+    return {number: name for number, name in names.items() if number in used}
+
+
+def _told_apart(names: dict[int, str]) -> dict[int, str]:
+    """Categories of the same name get their ids added, because classes are known by their names."""
+    count = Counter(names.values())
+    return {number: f"{name} (id {number})" if count[name] > 1 else name for number, name in names.items()}
+
+
+def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Iterator[Item]:
+    """The items of one file: its images, then one for every picture that only annotations know."""
+    where = os.path.basename(part.annotations)
+    boxes, lost = _boxes_by_image(file, names)
+    listed: set[int | str] = set()
+    for number, image in enumerate(file.images):
+        fault = _image_fault(image, listed)
+        if fault is not None or not isinstance(image, _Image):
+            reason = f"image {number} of {where} {fault}"
+            yield Item(part.split, f"{where} image {number}", fault_reference(reason), boxes=())
+            continue
+        listed.add(image.id)
+        found = tuple(boxes.get(image.id, ()))
+        reference = picture_reference(folder, image.file_name)
+        yield Item(part.split, image.file_name, reference, boxes=found, image_id=str(image.id))
+    for image_id, found_boxes in boxes.items():
+        if image_id not in listed:
+            reason = f"image {shown(image_id)} must be listed in {where}, got only {len(found_boxes)} annotations of it"
+            yield Item(part.split, f"{where} image id {image_id}", fault_reference(reason), boxes=())
+    for number, annotation in lost:
+        reason = f"annotation {number} of {where} must be an object with an `image_id`, got {shown(annotation)}"
+        yield Item(part.split, f"{where} annotation {number}", fault_reference(reason), boxes=())
+
+
+def _image_fault(image: _Image | _Else, listed: set[int | str]) -> str | None:
+    if not isinstance(image, _Image):
+        return f"must be an object, got {shown(image)}"
+    if type(image.id) not in (int, str):
+        return f"must have an integer or a string as `id`, got {shown(image.id)}"
+    if image.id in listed:
+        return f"must have an `id` of its own, got {shown(image.id)} again"
+    if not isinstance(image.file_name, str) or not image.file_name:
+        return f"must have a `file_name`, got {shown(image.file_name)}"
+    return None
+
+
+def _boxes_by_image(
+    file: _File, names: dict[int, str]
+) -> tuple[dict[int | str, list[SourceBox]], list[tuple[int, object]]]:
+    """The boxes by image id, and the annotations that name no image, with their numbers."""
+    boxes: dict[int | str, list[SourceBox]] = {}
+    lost: list[tuple[int, object]] = []
+    for number, annotation in enumerate(file.annotations):
+        if not isinstance(annotation, _Annotation) or type(annotation.image_id) not in (int, str):
+            lost.append((number, annotation))
+            continue
+        boxes.setdefault(annotation.image_id, []).append(_box(annotation, names))
+    return boxes, lost
+
+
+def _box(annotation: _Annotation, names: dict[int, str]) -> SourceBox:
+    category = annotation.category_id
+    fault = None
+    if type(category) is not int or category not in names:
+        fault = f"must be of a known category, got {shown(category)}"
+    return box_from_corner(
+        annotation.bbox,
+        class_name="" if fault else names[category],
+        fault=fault,
+        crowd=bool(annotation.iscrowd),
+        area=annotation.area,
+    )

@@ -1,0 +1,39 @@
+"""A digest of the pictures in a folder that needs no list of them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from beam_jobs.sources.listing import is_picture_name, walk
+from beam_jobs.sources.open_file import open_file
+from beam_jobs.sources.source import Check
+
+_BLOCK = 1 << 20
+
+
+def folder_digest(folder: str, *, check: Check) -> bytes:
+    """The sum, modulo 2^256, of the SHA-256s of each picture's name and size, or also its bytes.
+
+    A sum does not depend on the order in which a file system lists a folder. Files that are not named as pictures are
+    left out. Raises `UserError` if there is no such folder.
+    """
+    total = 0
+    for name, size in walk(folder, sizes=True):
+        if is_picture_name(name):
+            digest = hashlib.sha256(f"{name}\0{size}\0".encode("utf-8", "backslashreplace"))
+            if check == "content":
+                digest.update(content_digest(f"{folder}/{name}"))
+            total += int.from_bytes(digest.digest(), "big")
+    return (total % 2**256).to_bytes(32, "big")
+
+
+def content_digest(path: str) -> bytes:
+    """SHA-256 of a picture's bytes; empty if it cannot be read, which the job will say."""
+    digest = hashlib.sha256()
+    try:
+        with open_file(path) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError:
+        return b""
+    return digest.digest()

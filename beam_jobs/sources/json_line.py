@@ -1,0 +1,97 @@
+"""One line of a JSON lines list: a picture and its boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from beam_jobs.sources.boxes_xywh import box_from_corner
+from beam_jobs.sources.class_names import is_class_name
+from beam_jobs.sources.picture_reference import fault_reference, picture_reference, tidy_id
+from beam_jobs.sources.source import Item, SourceBox
+from pipeline.errors import shown
+
+SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+
+
+class _Line(msgspec.Struct):
+    image: Any = None
+    boxes: Any = None
+    split: Any = None
+    id: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def parse_line(line: bytes, where: str, *, split: str, folder: int) -> Item:
+    """The item of a line. It depends on the line alone, so lines can be parsed anywhere and in any order.
+
+    A line is an object like
+
+        {"image": "a.jpg", "boxes": [{"bbox": [x, y, width, height], "class": "cat"}]}
+
+    where `bbox` is as in COCO, in pixels of the upright picture. A box may have COCO's `iscrowd` and `area`, and VOC's
+    `difficult`. A line may have a `split` ("train", "val" or "test"), and an `id`, which must be given where the list
+    has a picture several times. Whatever else is there is not read.
+
+    Args:
+        line: its bytes, in UTF-8, with or without the line feed.
+        where: the list's name and the line's number or place in it, for messages.
+        split: of a line that does not say.
+        folder: the number of the picture folder in the source's list.
+
+    Returns:
+        The item. That of a line that cannot be used has no picture: reading it tells the reason.
+    """
+    found = _decoded(line)
+    if isinstance(found, str):
+        return Item(split, tidy_id(where), fault_reference(f"{where} {found}"), boxes=())
+    source_id = tidy_id(found.image if found.id is None else str(found.id))
+    boxes = tuple([_box(box) for box in found.boxes])
+    return Item(_split(found, split), source_id, picture_reference(folder, found.image), boxes=boxes)
+
+
+def scan_line(line: bytes, *, split: str) -> tuple[str, set[str]]:
+    """The split of a line's item and the names of its boxes' classes, found faster than by `parse_line`."""
+    found = _decoded(line)
+    if isinstance(found, str):
+        return split, set()
+    names = {name for box in found.boxes if type(box) is dict and type(name := box.get("class")) is str}
+    return _split(found, split), {name for name in names if is_class_name(name)}
+
+
+def _decoded(line: bytes) -> _Line | str:
+    """A line whose parts have the right types, or what is wrong with it."""
+    try:
+        found = _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return f"must be an object in JSON, got an error: {error}"
+    if found.split is not None and (type(found.split) is not str or found.split not in SPLITS):
+        return f"must have `split` train, val or test, got {shown(found.split)}"
+    if type(found.image) is not str or not found.image:
+        return f"must have the name of a picture as `image`, got {shown(found.image)}"
+    if type(found.boxes) is not list:
+        return f"must have a list as `boxes`, got {shown(found.boxes)}"
+    if found.id is not None and (type(found.id) not in (int, str) or found.id == ""):
+        return f"must have an integer or a string as `id`, got {shown(found.id)}"
+    return found
+
+
+def _split(found: _Line, default: str) -> str:
+    return default if found.split is None else SPLITS[found.split]
+
+
+def _box(box: object) -> SourceBox:
+    if not isinstance(box, dict):
+        return box_from_corner(None, class_name="", fault=f"must be an object, got {shown(box)}")
+    name = box.get("class")
+    return box_from_corner(
+        box.get("bbox"),
+        class_name=name if isinstance(name, str) else "",
+        fault=None if is_class_name(name) else f"must have a printable name as `class`, got {shown(name)}",
+        crowd=bool(box.get("iscrowd")),
+        difficult=bool(box.get("difficult")),
+        area=box.get("area"),
+    )

@@ -1,0 +1,138 @@
+"""Sets annotated in JSON lines, one picture a line: for lists that no process can hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from beam_jobs.sources.class_names import check_class_names
+from beam_jobs.sources.data_paths import DataPaths, Part
+from beam_jobs.sources.folder_digest import folder_digest
+from beam_jobs.sources.json_line import parse_line, scan_line
+from beam_jobs.sources.listing import MISSING, sizes_of
+from beam_jobs.sources.open_file import open_file
+from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
+from beam_jobs.sources.picture_reference import is_fault, picture_path, split_reference
+from beam_jobs.sources.source import Check, Item
+from beam_jobs.sources.test_split import fraction_for_test, split_item
+from pipeline.errors import UserError, printable
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
+
+MAX_LINE_BYTES = 1 << 24
+_LOOKED_FOR = 1000  # pictures: if none of the first is there, the folder is wrong
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """Lists and their picture folders. Nothing is kept of a line but the names of its classes.
+
+    The list of `parts[n]` is read as lines; `item(n, line, where)` makes an item of each, in any process.
+    """
+
+    parts: tuple[Part, ...]
+    class_names: tuple[str, ...]  # sorted
+    has_val: bool
+    test_fraction: float  # of train, chosen by hash of the source id; 0 if the set has a test split of its own
+    digest: str  # of the lists
+    name: str = "jsonl"
+    category_ids: None = None
+
+    @staticmethod
+    def prepare(paths: DataPaths) -> JsonLines:
+        """Reads the lists once, line by line. Raises `UserError` if one is missing, or there are no pictures."""
+        paths.allow(
+            "jsonl",
+            *("annotations", "images", "val_annotations", "val_images", "test_annotations", "test_images"),
+            "test_fraction",
+        )
+        parts = tuple(paths.parts("jsonl"))
+        digest = hashlib.sha256()
+        classes: set[str] = set()
+        splits: set[str] = set()
+        first: list[Item] = []
+        for number, part in enumerate(parts):
+            digest.update(f"{part.split}\0".encode())
+            for where, line in lines_of(part.annotations):
+                digest.update(line)
+                split, names = scan_line(line, split=part.split)
+                splits.add(split)
+                classes |= names
+                if len(first) < _LOOKED_FOR:
+                    first.append(parse_line(line, where, split=part.split, folder=number))
+        if not splits:
+            raise UserError(f"{parts[0].annotations} must have a picture a line, got none")
+        check_class_names("jsonl", classes)
+        _check_that_pictures_are_there(first, parts)
+        fraction = fraction_for_test("test" in splits, paths.test_fraction)
+        return JsonLines(parts, tuple(sorted(classes)), "val" in splits, fraction, digest.hexdigest())
+
+    def item(self, part: int, line: bytes, where: str) -> Item:
+        """The item of a line of `parts[part]`. Raises nothing; see `parse_line`."""
+        return split_item(parse_line(line, where, split=self.parts[part].split, folder=part), self.test_fraction)
+
+    def items(self) -> list[Item]:
+        """All items, in the order of the lists. They are held at once: a long list is for `item`."""
+        return [
+            self.item(number, line, where)
+            for number, part in enumerate(self.parts)
+            for where, line in lines_of(part.annotations)
+        ]
+
+    def fingerprint(self, *, check: Check = "sizes") -> str:
+        """SHA-256 of the lists, and of the name and size of every picture file in the folders; or also its bytes.
+
+        Only files that are named as pictures count, whether or not a list has them: it is the folders that are listed,
+        because a list may name a picture again and again.
+        """
+        digest = hashlib.sha256(repr((self.digest, self.class_names, self.test_fraction)).encode())
+        for folder in dict.fromkeys(part.images for part in self.parts):
+            digest.update(folder_digest(folder, check=check))
+        return digest.hexdigest()
+
+    def shape(self, reference: str) -> Shape:
+        """Height and width of a picture, pixels, upright. Raises `BadPicture`."""
+        return picture_file_shape(picture_path(reference, self._folders))
+
+    def read(self, reference: str) -> Picture:
+        """A picture, [h, w, 3] uint8 RGB, upright. Raises `BadPicture`."""
+        return read_picture_file(picture_path(reference, self._folders))
+
+    @property
+    def _folders(self) -> tuple[str, ...]:
+        return tuple(part.images for part in self.parts)
+
+
+def lines_of(path: str) -> Iterator[tuple[str, bytes]]:
+    """The lines of a list that are not blank, each with where it is. Raises `UserError` if there is no such file.
+
+    Of a line longer than `MAX_LINE_BYTES` only the beginning comes, which is no JSON any more.
+    """
+    name = os.path.basename(path)
+    try:
+        with open_file(path) as file:
+            number = 0
+            while line := file.readline(MAX_LINE_BYTES):
+                number += 1
+                rest = line
+                while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
+                    pass
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                if not line.isspace():
+                    yield f"{name} line {number}", line
+    except FileNotFoundError:
+        raise UserError(f"{path} must be a file of annotations, got none of that name") from None
+
+
+def _check_that_pictures_are_there(items: list[Item], parts: tuple[Part, ...]) -> None:
+    """Raises `UserError` if none of these items' pictures is there: then it is the folder that is wrong."""
+    named = [item for item in items if not is_fault(item.reference)]
+    for item in named:
+        folder, name = split_reference(item.reference)
+        if sizes_of(parts[folder].images, [name]) != [MISSING]:
+            return
+    if named:
+        raise UserError(f"none of the first {len(named)} pictures is there, such as {printable(named[0].source_id)}")

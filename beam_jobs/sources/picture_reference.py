@@ -1,0 +1,90 @@
+"""References to picture files: which picture of which folder, or why there is none. None leads out of its folder."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+from beam_jobs.sources.open_file import is_local
+from beam_jobs.sources.source import BadPicture
+from pipeline.errors import printable, shown
+
+_FAULT = "fault"
+_LONGEST = 300  # characters of a reason that come from the annotations
+
+
+def picture_reference(folder: int, name: str) -> str:
+    """The reference of a picture: the number of its folder in the source's list, and its name there."""
+    if not _is_utf8(name):  # a reference passes through Beam as UTF-8
+        return fault_reference(f"must have a name in UTF-8, got {shown(name)}")
+    return f"{folder}:{name}"
+
+
+def fault_reference(reason: str) -> str:
+    """The reference of an item that has no usable picture: `picture_path` raises `BadPicture` with this reason."""
+    return f"{_FAULT}:{printable(reason)[:_LONGEST]}"
+
+
+def is_fault(reference: str) -> bool:
+    """Whether it is the reference of an item without a usable picture."""
+    return reference.startswith(f"{_FAULT}:")
+
+
+def tidy_id(name: str) -> str:
+    """A picture's name as a source id: on one line, and in characters that UTF-8 has."""
+    return printable(name)[:_LONGEST]
+
+
+def split_reference(reference: str) -> tuple[int, str]:
+    """The number of a picture's folder, and its name there. Raises `BadPicture` with the reason if it has none."""
+    folder, _, name = reference.partition(":")
+    if folder == _FAULT:
+        raise BadPicture(name)
+    return int(folder), name
+
+
+def picture_path(reference: str, folders: tuple[str, ...]) -> str:
+    """The path of a picture.
+
+    Raises `BadPicture` if there is none, or if its name leads out of its folder: by `..`, as an absolute path or by a
+    symbolic link.
+    """
+    number, name = split_reference(reference)
+    return path_inside(folders[number], name)
+
+
+def path_inside(folder: str, name: str) -> str:
+    """The path of a file in a folder. Raises `BadPicture` if its name leads out of the folder."""
+    if not name or "\0" in name:
+        raise BadPicture(f"must have the name of a picture file, got {shown(name)}")
+    if leads_out(name):
+        raise BadPicture(f"{_clean(name)} must lie inside the picture folder {_clean(folder)}, got a way out of it")
+    path = f"{folder.rstrip('/')}/{name}"
+    if not is_local(folder):
+        return path
+    real, root = os.path.realpath(path), _real(folder)
+    if not real.startswith(root.rstrip("/") + "/"):
+        raise BadPicture(f"{_clean(name)} must lie inside the picture folder {_clean(folder)}, got a symbolic link out")
+    return path
+
+
+def leads_out(name: str) -> bool:
+    """Whether a file name leads out of any folder by its letters alone."""
+    return os.path.isabs(name) or not is_local(name) or ".." in name.split("/")
+
+
+@lru_cache(maxsize=64)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _clean(text: str) -> str:
+    return printable(text)[:_LONGEST]
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

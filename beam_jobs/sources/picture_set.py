@@ -1,0 +1,169 @@
+"""A source of picture files with annotations, in whatever format these are."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from beam_jobs.sources.class_names import check_class_names
+from beam_jobs.sources.folder_digest import content_digest
+from beam_jobs.sources.listing import MISSING, sizes_of
+from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
+from beam_jobs.sources.picture_reference import is_fault, path_inside, picture_path, split_reference
+from beam_jobs.sources.source import BadPicture, Check, Item
+from beam_jobs.sources.source_ids import with_unique_ids
+from beam_jobs.sources.test_split import fraction_for_test, split_item
+from pipeline.errors import UserError, printable
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
+
+
+class Annotated(NamedTuple):
+    """What the annotations of a set say."""
+
+    items: list[Item]  # the source id is the picture's name; ids of several pictures may be equal
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...] | None
+    digest: str  # of the annotations' bytes
+
+
+class Annotations(Protocol):
+    """Annotations in one format. They are pickled on their way to the workers, so they hold paths only."""
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The picture folders, which references name by their number."""
+
+    def read(self) -> Annotated:
+        """Reads them all. Raises `UserError` if they cannot be read; a fault of a picture or box is in its item."""
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures of one or several folders, and what is on them."""
+
+    name: str
+    annotations: Annotations
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...] | None
+    has_val: bool
+    test_fraction: float  # of train, chosen by hash of the source id; 0 if the set has a test split of its own
+
+    @staticmethod
+    def prepare(name: str, annotations: Annotations, test_fraction: float | None) -> PictureSet:
+        """Reads the annotations once and checks what can be checked without opening a picture.
+
+        Args:
+            name: of the source in configurations.
+            annotations: of one format.
+            test_fraction: None for the default. It must be None if the set has a test split of its own.
+
+        Raises:
+            UserError: unreadable annotations, no pictures, no classes, or none of the pictures is there.
+        """
+        with without_collection():
+            annotated = annotations.read()
+        splits = {item.split for item in annotated.items}
+        if not annotated.items:
+            raise UserError(f"source {name} must have pictures, got none in {', '.join(annotations.folders)}")
+        check_class_names(name, annotated.class_names)
+        _check_that_pictures_are_there(annotated.items, annotations.folders)
+        source = PictureSet(
+            name=name,
+            annotations=annotations,
+            class_names=annotated.class_names,
+            category_ids=annotated.category_ids,
+            has_val="val" in splits,
+            test_fraction=fraction_for_test("test" in splits, test_fraction),
+        )
+        source._keep(annotated)
+        return source
+
+    def items(self) -> list[Item]:
+        """All items, in the order of the annotations: train, val, test."""
+        return list(self._annotated().items)
+
+    def fingerprint(self, *, check: Check = "sizes") -> str:
+        """SHA-256 of the annotations, the classes, and each picture's split, id, name and size; or also its bytes."""
+        annotated = self._annotated()
+        digest = hashlib.sha256(annotated.digest.encode())
+        digest.update(repr((self.class_names, self.category_ids, self.test_fraction)).encode())
+        sizes = self._sizes(annotated.items)
+        for item in annotated.items:
+            size = sizes.get(item.reference, MISSING)
+            digest.update(f"{item.split}\0{item.source_id}\0{item.reference}\0{size}\n".encode())
+            if check == "content" and size != MISSING:
+                with contextlib.suppress(BadPicture):
+                    digest.update(content_digest(picture_path(item.reference, self.annotations.folders)))
+        return digest.hexdigest()
+
+    def shape(self, reference: str) -> Shape:
+        """Height and width of a picture, pixels, upright. Raises `BadPicture`."""
+        return picture_file_shape(picture_path(reference, self.annotations.folders))
+
+    def read(self, reference: str) -> Picture:
+        """A picture, [h, w, 3] uint8 RGB, upright. Raises `BadPicture`."""
+        return read_picture_file(picture_path(reference, self.annotations.folders))
+
+    def missing(self) -> list[str]:
+        """The source ids of the pictures that the annotations name and that are not there, in order."""
+        items = [item for item in self._annotated().items if not is_fault(item.reference)]
+        sizes = self._sizes(items)
+        return [item.source_id for item in items if sizes[item.reference] == MISSING]
+
+    def _annotated(self) -> Annotated:
+        if "_kept" not in self.__dict__:  # unpickled in a worker
+            with without_collection():
+                self._keep(self.annotations.read())
+        kept: Annotated = self.__dict__["_kept"]
+        return kept
+
+    def _keep(self, annotated: Annotated) -> None:
+        """Keeps what was read: a set's list is asked for several times."""
+        folders = self.annotations.folders
+        items = [split_item(item, self.test_fraction) for item in with_unique_ids(annotated.items, folders)]
+        self.__dict__["_kept"] = annotated._replace(items=items)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def _sizes(self, items: list[Item]) -> dict[str, int]:
+        """The sizes of the items' pictures, by reference."""
+        by_folder: dict[int, list[str]] = {}
+        for reference in dict.fromkeys(item.reference for item in items if not is_fault(item.reference)):
+            folder, name = split_reference(reference)
+            by_folder.setdefault(folder, []).append(name)
+        return {
+            f"{folder}:{name}": size
+            for folder, names in by_folder.items()
+            for name, size in zip(names, sizes_of(self.annotations.folders[folder], names), strict=True)
+        }
+
+
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Python's garbage collector would search millions of new tuples, all in use, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _check_that_pictures_are_there(items: list[Item], folders: tuple[str, ...]) -> None:
+    """Raises `UserError` if no picture at all is there: then it is the folder that is wrong."""
+    missing = []
+    for reference in (item.reference for item in items if not is_fault(item.reference)):
+        folder, name = split_reference(reference)
+        with contextlib.suppress(BadPicture):
+            missing.append(path_inside(folders[folder], name))
+            if sizes_of(folders[folder], [name]) != [MISSING]:
+                return
+    if missing:
+        raise UserError(f"none of the {len(missing)} pictures is there, such as {printable(missing[0])}")

@@ -1,0 +1,35 @@
+"""Source ids: the names of the pictures, told apart where several pictures have the same one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from beam_jobs.sources.picture_reference import is_fault, split_reference, tidy_id
+from beam_jobs.sources.source import Item
+
+
+def with_unique_ids(items: list[Item], folders: tuple[str, ...]) -> list[Item]:
+    """Puts the split, and if need be the folder too, before ids that several pictures share.
+
+    Ids that are still equal belong to one and the same picture, listed twice: the job rejects the second.
+    """
+    tidy = [item._replace(source_id=tidy_id(item.source_id)) for item in items]
+    by_split = _told_apart(tidy, lambda item: item.split)
+    common = os.path.commonpath(folders) if len(folders) > 1 else ""
+    names = [os.path.relpath(folder, common) if common else folder for folder in folders]
+
+    def folder_of(item: Item) -> str:
+        return "fault" if is_fault(item.reference) else names[split_reference(item.reference)[0]]
+
+    return _told_apart(by_split, folder_of)
+
+
+def _told_apart(items: list[Item], prefix: Callable[[Item], str]) -> list[Item]:
+    prefixes: dict[str, set[str]] = {}
+    for item in items:
+        prefixes.setdefault(item.source_id, set()).add(prefix(item))
+    return [
+        item._replace(source_id=f"{prefix(item)}/{item.source_id}") if len(prefixes[item.source_id]) > 1 else item
+        for item in items
+    ]

@@ -1,0 +1,105 @@
+"""Sets annotated in Pascal VOC's XML, one file a picture (Everingham et al., 2010), in their several layouts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from beam_jobs.sources.annotation_file import read_annotations
+from beam_jobs.sources.class_names import is_class_name
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.picture_set import Annotated, PictureSet
+from beam_jobs.sources.source import Item
+from beam_jobs.sources.voc_folders import VocFolders
+from pipeline.errors import UserError
+
+SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+PICTURE_FOLDERS = ("JPEGImages", "images", "Images", "")  # beside Annotations
+_LISTS = "ImageSets/Main"
+
+
+class VocPart(NamedTuple):
+    """The annotations and pictures of a split, and which of them belong to it."""
+
+    split: str
+    annotations: str  # a folder
+    images: str  # a folder
+    listed: str | None = None  # a file with a name a line; None: all
+
+
+@dataclass(frozen=True)
+class Voc:
+    """Folders of XML files and of pictures.
+
+    An XML file belongs to the picture of its own name; if there is none, to the one that its `<filename>` names, with
+    or without extension. Pictures without XML are items that cannot be read, unless a list of names leaves them out.
+    """
+
+    parts: tuple[VocPart, ...]
+
+    @staticmethod
+    def prepare(paths: DataPaths) -> PictureSet:
+        """The source of these folders. Raises `UserError`."""
+        if paths.data_dir is not None:
+            paths.allow("voc with --data_dir", "data_dir", "test_fraction")
+            parts = _parts_of(paths.folder("voc"))
+        else:
+            parts = [VocPart(*part) for part in paths.parts("voc")]
+        return PictureSet.prepare("voc", Voc(tuple(parts)), paths.test_fraction)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """One for each part."""
+        return tuple(part.images for part in self.parts)
+
+    def read(self) -> Annotated:
+        """Reads every XML file. Raises `UserError` if a folder or a list is missing."""
+        digest = hashlib.sha256()
+        items: list[Item] = []
+        pairs: dict[tuple[str, str], VocFolders] = {}  # the published layout has one pair of folders for all splits
+        for number, part in enumerate(self.parts):
+            pair = (part.annotations, part.images)
+            if pair not in pairs:
+                pairs[pair] = VocFolders(*pair)
+            names = None if part.listed is None else _names_in(part.listed)
+            items.extend(pairs[pair].items(part.split, number, names, digest))
+        classes = {box.class_name for item in items for box in item.boxes or () if is_class_name(box.class_name)}
+        return Annotated(items, tuple(sorted(classes)), None, digest.hexdigest())
+
+
+def _parts_of(folder: str) -> list[VocPart]:
+    """The layout of a data folder: with lists of names, with a folder for each split, or flat."""
+    lists = f"{folder}/{_LISTS}"
+    annotations = f"{folder}/Annotations"
+    if os.path.isdir(annotations):
+        images = next(path for name in PICTURE_FOLDERS if os.path.isdir(path := f"{folder}/{name}".rstrip("/")))
+        if not os.path.isdir(lists):
+            return [VocPart("train", annotations, images)]
+        there = {
+            name: path for name in ("train", "val", "trainval", "test") if os.path.isfile(path := f"{lists}/{name}.txt")
+        }
+        if "train" in there:
+            there.pop("trainval", None)
+        elif "trainval" in there:
+            there = {"train": there["trainval"], **{name: there[name] for name in there if name == "test"}}
+        else:
+            raise UserError(f"{lists} must hold train.txt or trainval.txt, got neither")
+        return [VocPart(split, annotations, images, listed) for split, listed in there.items()]
+    parts = {
+        split: VocPart(split, path, path)
+        for name, split in SPLIT_FOLDERS.items()
+        if os.path.isdir(path := f"{folder}/{name}")
+    }
+    if not parts:
+        return [VocPart("train", folder, folder)]
+    if "train" not in parts:
+        raise UserError(f"--data_dir must hold a folder train beside {', '.join(parts)}, got {folder!r} without it")
+    return [parts[split] for split in ("train", "val", "test") if split in parts]
+
+
+def _names_in(path: str) -> list[str]:
+    """The names in a list, one a line."""
+    text = read_annotations(path).decode("utf-8", "backslashreplace")
+    return [line.strip() for line in text.splitlines() if line.strip()]

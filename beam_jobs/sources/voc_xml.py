@@ -1,0 +1,63 @@
+"""One Pascal VOC annotation: the XML text of a picture (VOC 2007 development kit, section 9)."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from beam_jobs.sources.class_names import is_class_name
+from beam_jobs.sources.inert_xml import parse_xml
+from beam_jobs.sources.source import SourceBox
+from pipeline.errors import shown
+
+_SIDES = ("ymin", "xmin", "ymax", "xmax")
+
+
+class VocPicture(NamedTuple):
+    """What an annotation says of its picture. `<size>` is not used: it is often wrong."""
+
+    file_name: str  # "" if it names none
+    boxes: tuple[SourceBox, ...]
+
+
+def parse_voc(data: bytes) -> VocPicture:
+    """Parses the annotation of a picture.
+
+    VOC counts pixels from 1, and the last one belongs to the box: in edges of pixels, `xmin - 1` to `xmax`, and y
+    alike. A box that begins and ends at the same pixel is a slip of the mouse, not an object: it has a fault, as have
+    boxes whose sides are no numbers. Parts of objects are left out.
+
+    Raises `ValueError` unless it is XML with the root element `annotation`.
+    """
+    root = parse_xml(data)
+    if root.tag != "annotation":
+        raise ValueError(f"must have the root element `annotation`, got {shown(root.tag)}")
+    return VocPicture(_text(root, "filename"), tuple(_box(element) for element in root.findall("object")))
+
+
+def _box(element: ElementTree.Element) -> SourceBox:
+    name = " ".join(_text(element, "name").split())
+    difficult = _text(element, "difficult").lower() in ("1", "true", "yes")
+    frame = element.find("bndbox")
+    texts = ["" if frame is None else _text(frame, side) for side in _SIDES]
+    ymin, xmin, ymax, xmax = sides = [_number(text) for text in texts]
+    fault = None
+    if not is_class_name(name):
+        fault = f"must have a printable `name`, got {shown(name)}"
+    elif not math.isfinite(sum(sides)):
+        fault = f"must have numbers as {', '.join(_SIDES)}, got {shown(texts)}"
+    elif ymax == ymin and xmax == xmin:
+        fault = f"must have an area, got {', '.join(_SIDES)} {sides}"
+    return SourceBox(ymin - 1, xmin - 1, ymax, xmax, name, difficult=difficult, fault=fault)
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return (element.findtext(name) or "").strip()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,100 @@
+"""Sets annotated in YOLO's text labels, a file for each picture (the format of Darknet and Ultralytics)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from beam_jobs.sources.annotation_file import read_annotations
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.listing import is_picture_name, list_files, stem
+from beam_jobs.sources.picture_reference import fault_reference, leads_out, picture_reference
+from beam_jobs.sources.picture_set import Annotated, PictureSet
+from beam_jobs.sources.source import Item, SourceBox
+from beam_jobs.sources.yolo_label import parse_yolo
+from beam_jobs.sources.yolo_layout import YoloLayout, YoloPart, yolo_layout
+
+MAX_LABEL_BYTES = 1 << 24
+NO_LABELS = ("classes", "train", "val", "valid", "test")  # text files that may lie among the labels
+
+
+@dataclass(frozen=True)
+class Yolo:
+    """Pictures and their label files.
+
+    The label file of `images/…/a.jpg` is `labels/…/a.txt`; that of a picture that is in no folder `images` lies beside
+    it. A picture without a label file shows no objects. A label file without a picture is an item that cannot be read.
+    """
+
+    layout: YoloLayout
+
+    @staticmethod
+    def prepare(paths: DataPaths) -> PictureSet:
+        """The source of this folder. Raises `UserError`."""
+        paths.allow("yolo", "data_dir", "test_fraction")
+        return PictureSet.prepare("yolo", Yolo(yolo_layout(paths.folder("yolo"))), paths.test_fraction)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """One for each part."""
+        return tuple(part.images for part in self.layout.parts)
+
+    def read(self) -> Annotated:
+        """Reads every label file. Raises `UserError` if a folder or a list is missing."""
+        digest = hashlib.sha256()
+        items: list[Item] = []
+        for number, part in enumerate(self.layout.parts):
+            items.extend(self._items(number, part, digest))
+        names = self.layout.names
+        if names is None:
+            numbers = {int(box.class_name) for item in items for box in item.boxes or () if box.fault is None}
+            names = tuple((number, str(number)) for number in sorted(numbers))
+        return Annotated(items, tuple(n for _, n in names), tuple(number for number, _ in names), digest.hexdigest())
+
+    def _items(self, folder: int, part: YoloPart, digest: Any) -> Iterator[Item]:
+        """The items of a part: its pictures, then the label files of none of them."""
+        names = None if self.layout.names is None else dict(self.layout.names)
+        used = set()
+        for name in _pictures_of(part):
+            label = self._label_path(f"{part.images}/{name}")
+            used.add(label)
+            boxes: tuple[SourceBox, ...] = ()
+            if os.path.exists(label) and not leads_out(name):
+                data = read_annotations(label, limit=MAX_LABEL_BYTES)
+                digest.update(f"{part.split}\0{name}\0{len(data)}\0".encode("utf-8", "backslashreplace") + data)
+                boxes = parse_yolo(data, names)
+            yield Item(part.split, name, picture_reference(folder, name), boxes=boxes)
+        if part.listed is None:
+            labels = os.path.dirname(self._label_path(f"{part.images}/x.jpg"))
+            for name in list_files(labels) if os.path.isdir(labels) else ():
+                is_label = name.lower().endswith(".txt") and stem(name) not in NO_LABELS
+                if is_label and f"{labels}/{name}" not in used:
+                    reason = f"{name} must be the label file of a picture, got none of that name"
+                    yield Item(part.split, name, fault_reference(reason), boxes=())
+
+    def _label_path(self, picture: str) -> str:
+        """The label file of a picture, both whole paths."""
+        root = f"{self.layout.root}/"
+        base = root if picture.startswith(root) else "/"  # a folder `images` above the set means nothing
+        before, images, after = f"/{picture.removeprefix(base)}".rpartition("/images/")
+        label = f"{before}/labels/{after}" if images else after
+        return base + stem(label).removeprefix("/") + ".txt"
+
+
+def _pictures_of(part: YoloPart) -> list[str]:
+    """The names of a part's pictures in its folder."""
+    if part.listed is None:
+        return [name for name in list_files(part.images) if is_picture_name(name)]
+    text = read_annotations(part.listed).decode("utf-8", "backslashreplace")
+    beside = os.path.dirname(part.listed)
+    return [_name_in(part.images, line.strip(), beside) for line in text.splitlines() if line.strip()]
+
+
+def _name_in(folder: str, name: str, beside: str) -> str:
+    """A line of a list as a name in the folder: `./` is where the list lies."""
+    if name.startswith("./"):
+        name = f"{beside}/{name[2:]}"
+    return name.removeprefix(f"{folder}/")

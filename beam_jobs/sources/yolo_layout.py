@@ -1,0 +1,119 @@
+"""Where the splits of a YOLO set are, and what its classes are called: from its data.yaml or its folders alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import yaml
+
+from beam_jobs.sources.annotation_file import read_annotations
+from pipeline.errors import UserError, printable, shown
+
+YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+MAX_YAML_BYTES = 1 << 22
+SPLITS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}  # and how files and folders call them
+CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
+
+_NOTHING = (None, "", "~", "null", "None")  # a split that is not there
+
+
+class YoloPart(NamedTuple):
+    """Pictures of a split."""
+
+    split: str
+    images: str  # a folder
+    listed: str | None = None  # a text file with a picture a line, relative to `images`; None: all in the folder
+
+
+@dataclass(frozen=True)
+class YoloLayout:
+    """The parts of a set, train first, and its classes."""
+
+    root: str
+    parts: tuple[YoloPart, ...]
+    names: tuple[tuple[int, str], ...] | None  # number and name of each class, by number; None: unknown
+
+
+def yolo_layout(root: str) -> YoloLayout:
+    """The layout of a data folder. Raises `UserError` if its data.yaml is broken, or if it is no YOLO set."""
+    for name in YAML_FILES:
+        if os.path.isfile(f"{root}/{name}"):
+            return _from_yaml(root, f"{root}/{name}")
+    parts = []
+    for split, words in SPLITS.items():
+        places = [place for word in words for place in (f"{root}/images/{word}", f"{root}/{word}/images")]
+        parts += [YoloPart(split, place) for place in places if os.path.isdir(place)]
+    if not parts and os.path.isdir(f"{root}/images"):
+        parts = [YoloPart("train", f"{root}/images")]
+    if not any(part.split == "train" for part in parts):
+        raise UserError(f"--data_dir must hold data.yaml, or folders images and labels, got {root!r} without them")
+    return YoloLayout(root, tuple(parts), _class_file(root))
+
+
+def _from_yaml(root: str, path: str) -> YoloLayout:
+    content = _yaml(path)
+    base = root
+    if isinstance(said := content.get("path"), str) and said and os.path.isdir(os.path.join(root, said)):
+        base = os.path.normpath(os.path.join(root, said))
+    parts = []
+    for split, words in SPLITS.items():
+        said = next((content[word] for word in words if content.get(word) not in _NOTHING), [])
+        for place in said if isinstance(said, list) else [said]:
+            if not isinstance(place, str):
+                raise UserError(
+                    f"{path}: `{split}` must be a folder, a text file or a list of them, got {shown(place)}"
+                )
+            parts.append(_part(split, place, [base, root], path))
+    if not any(part.split == "train" for part in parts):
+        raise UserError(f"{path} must say where `train` is, got no such line")
+    return YoloLayout(base, tuple(parts), _names(content.get("names"), path))
+
+
+def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
+    # Roboflow writes ../train/images beside the folder train.
+    for said in (place, place.removeprefix("../")):
+        for base in bases:
+            found = os.path.normpath(os.path.join(base, said)) if "\0" not in said else ""
+            if os.path.isdir(found):
+                return YoloPart(split, found)
+            if os.path.isfile(found):
+                return YoloPart(split, base, found)
+    raise UserError(f"{path}: `{split}` must be a folder or a text file, got {shown(place)}, which is not there")
+
+
+def _yaml(path: str) -> dict[str, Any]:
+    """The mapping in a YAML file, every scalar a string: a class called `no` is no truth value."""
+    try:
+        content = yaml.load(read_annotations(path, limit=MAX_YAML_BYTES), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:  # TypeError: a mapping as a key
+        raise UserError(f"{path} must be YAML, got an error: {printable(' '.join(str(error).split()))}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold `names` and where `train` is, got {shown(content)}")
+    return content
+
+
+def _names(names: object, path: str) -> tuple[tuple[int, str], ...]:
+    """The classes of data.yaml: a list, or a mapping of numbers to names."""
+    pairs = (
+        list(enumerate(names)) if isinstance(names, list) else list(names.items()) if isinstance(names, dict) else []
+    )
+    found = {}
+    for number, name in pairs:
+        text = str(number)
+        if not isinstance(name, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
+            raise UserError(f"{path}: `names` must give a name for each number, got {shown(number)}: {shown(name)}")
+        found[int(text)] = name.strip()
+    if not found:
+        raise UserError(f"{path}: `names` must be a list of names, or numbers and names, got {shown(names)}")
+    return tuple(sorted(found.items()))
+
+
+def _class_file(root: str) -> tuple[tuple[int, str], ...] | None:
+    """The classes of a file with a name a line, where there is one."""
+    for name in CLASS_FILES:
+        if os.path.isfile(f"{root}/{name}"):
+            text = read_annotations(f"{root}/{name}").decode("utf-8", "backslashreplace")
+            return tuple(enumerate(line.strip() for line in text.strip().splitlines()))
+    return None
