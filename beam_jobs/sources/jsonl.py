@@ -125,6 +125,8 @@ def lines_of(path: str) -> Iterator[tuple[str, bytes]]:
                     yield f"{name} line {number}", line
     except FileNotFoundError:
         raise UserError(f"{path} must be a file of annotations, got none of that name") from None
+    except OSError as error:
+        raise UserError(f"cannot read the annotations {path}: {error}") from None
 
 
 def _check_that_pictures_are_there(items: list[Item], parts: tuple[Part, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from beam_jobs.sources.open_file import open_file
 from beam_jobs.sources.source import BadPicture
+from pipeline.errors import printable
 from pipeline.records.picture_file import decode_picture, picture_shape
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
@@ -31,8 +32,9 @@ def _opened(path: str) -> Iterator[BinaryIO]:
         with open_file(path) as file:
             yield file
     except FileNotFoundError:
-        raise BadPicture(f"{path} is missing") from None
+        raise BadPicture(printable(f"{path} is missing")) from None
     except ValueError as error:  # of the decoder; or a name that no file can have
-        raise BadPicture(f"{path} {error}") from None
+        raise BadPicture(printable(f"{path} {error}")) from None
     except Exception as error:  # Beam's file systems raise errors of their own
-        raise BadPicture(f"{path} must be a file that can be read, got {type(error).__name__}: {error}") from None
+        reason = f"must be a file that can be read, got {type(error).__name__}: {error}"
+        raise BadPicture(printable(f"{path} {reason}")) from None

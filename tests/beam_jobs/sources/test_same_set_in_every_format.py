@@ -13,10 +13,11 @@ import pytest
 
 from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.source import BadPicture, Source
+from beam_jobs.sources.source import Source
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
 from tests.beam_jobs.sources.detection_sets import CATEGORY_IDS, CLASSES, WRITERS, made_set
+from tests.beam_jobs.sources.reasons import reason_against
 
 FORMATS = pytest.mark.parametrize("name", WRITERS)
 
@@ -175,16 +176,3 @@ def test_the_picture_folder_may_itself_be_a_link(name: str, tmp_path: Path) -> N
     }
     source = make_source(name, DataPaths(**moved))
     assert all(reason_against(source, item.reference) is None for item in source.items())
-
-
-def reason_against(source: Source, reference: str) -> str | None:
-    """Why a picture cannot be read; size and pixels must agree on it."""
-    reasons: list[str | None] = []
-    for read in (source.shape, source.read):
-        try:
-            read(reference)
-            reasons.append(None)
-        except BadPicture as error:
-            reasons.append(str(error))
-    assert reasons[0] == reasons[1]
-    return reasons[0]

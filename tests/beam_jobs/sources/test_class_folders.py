@@ -1,0 +1,90 @@
+"""Class-named folders: pictures with a label, to be placed on canvases."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.sources import make_source
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.source import Source
+from pipeline.errors import UserError
+from tests.beam_jobs.sources.detection_sets import write_picture
+from tests.beam_jobs.sources.reasons import reasons_of
+
+
+def prepared(folder: Path, *pictures: str, fraction: float | None = None) -> Source:
+    for name in pictures:
+        write_picture(folder / name)
+    return make_source("folder", DataPaths(data_dir=str(folder), test_fraction=fraction))
+
+
+def items_of(source: Source) -> list[tuple[str, str, int | None]]:
+    assert all(item.boxes is None for item in source.items())
+    return [(item.split, item.source_id, item.label) for item in source.items()]
+
+
+def test_folders_are_classes(tmp_path: Path) -> None:
+    (tmp_path / "ant").mkdir()
+    (tmp_path / ".git").mkdir()
+    source = prepared(tmp_path, "dog/a.jpg", "cat/sub/a.PNG", "cat/b.jpg", fraction=0.0)
+    assert (source.class_names, source.category_ids, source.has_val) == (("ant", "cat", "dog"), None, False)
+    assert items_of(source) == [("train", "cat/b.jpg", 1), ("train", "cat/sub/a.PNG", 1), ("train", "dog/a.jpg", 2)]
+    assert reasons_of(source) == {}
+    assert source.shape(source.items()[0].reference) == (50, 90)
+
+
+def test_folders_of_splits(tmp_path: Path) -> None:
+    source = prepared(tmp_path, "train/cat/a.jpg", "valid/dog/b.jpg", "test/cat/a.jpg", "test/owl/c.jpg")
+    assert (source.class_names, source.has_val) == (("cat", "dog", "owl"), True)
+    assert items_of(source) == [
+        ("train", "train/cat/a.jpg", 0),
+        ("val", "dog/b.jpg", 1),
+        ("test", "test/cat/a.jpg", 0),
+        ("test", "owl/c.jpg", 2),
+    ]
+    write_picture(tmp_path / "cat/d.jpg")
+    with pytest.raises(UserError, match="must hold either class folders or splits, got train and cat in"):
+        prepared(tmp_path)
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    source = prepared(tmp_path, "train/a.jpg", "car/b.jpg", fraction=0.0)
+    assert items_of(source) == [("train", "car/b.jpg", 0), ("train", "train/a.jpg", 1)]
+
+
+def test_pictures_in_no_class_are_rejected_by_name(tmp_path: Path) -> None:
+    source = prepared(tmp_path, "a.jpg", "cat/b.jpg", fraction=0.0)
+    (tmp_path / "notes.txt").touch()
+    assert reasons_of(source) == {"a.jpg": "must lie in the folder of a class, got none"}
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    source = prepared(tmp_path, "cat/a.jpg", fraction=0.0)
+    os.rename(os.fsencode(tmp_path / "cat/a.jpg"), os.fsencode(tmp_path / "cat") + b"/\xff.jpg")
+    prepared(tmp_path, "cat/b.jpg")
+    source = prepared(tmp_path, fraction=0.0)
+    assert reasons_of(source) == {"cat/\\udcff.jpg": "must have a name in UTF-8, got 'cat/\\udcff.jpg'"}
+    source.fingerprint()
+    os.mkdir(os.fsencode(tmp_path) + b"/\xfe")
+    with pytest.raises(UserError, match="names of classes must be printable"):
+        prepared(tmp_path)
+
+
+def test_the_fingerprint_changes_with_a_class(tmp_path: Path) -> None:
+    before = prepared(tmp_path, "cat/a.jpg", "cat/b.jpg").fingerprint()
+    (tmp_path / "dog").mkdir()
+    assert prepared(tmp_path).fingerprint() != before
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--data_dir must be given for source folder"):
+        make_source("folder")
+    with pytest.raises(UserError, match="source folder must have pictures, got none"):
+        prepared(tmp_path)
+    with pytest.raises(UserError, match="--images must be left out for source folder"):
+        make_source("folder", DataPaths(data_dir=str(tmp_path), images="a"))
+    with pytest.raises(UserError, match="--images must be left out for source digits"):
+        make_source("digits", DataPaths(images="a"))

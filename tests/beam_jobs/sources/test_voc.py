@@ -1,0 +1,207 @@
+"""Pascal VOC's XML in the layouts that it comes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.picture_set import PictureSet
+from beam_jobs.sources.source import SourceBox
+from beam_jobs.sources.voc import Voc
+from beam_jobs.sources.voc_xml import parse_voc
+from pipeline.errors import UserError
+from tests.beam_jobs.sources.detection_sets import Made, made_set, voc_text, write_picture, write_voc
+from tests.beam_jobs.sources.reasons import reasons_of
+
+ONE = Made("a.jpg", "train", (50, 90), ((10, 5, 30, 20, "cat"),))
+BOX = SourceBox(5, 10, 25, 40, "cat")
+
+
+def in_folder(folder: Path, **files: Made | str) -> PictureSet:
+    """The source of a flat folder: XML files by their names, each with a picture beside unless it is text."""
+    for name, content in files.items():
+        if isinstance(content, Made):
+            write_picture(folder / f"{name}.jpg")
+            content = voc_text(content)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.xml").write_text(content)
+    return Voc.prepare(DataPaths(data_dir=str(folder), test_fraction=0.0))
+
+
+def parsed(inside: str) -> tuple[SourceBox, ...]:
+    return parse_voc(f"<annotation>{inside}</annotation>".encode()).boxes
+
+
+def box_text(xmin: object, ymin: object, xmax: object, ymax: object, more: str = "<name>cat</name>") -> str:
+    sides = f"<xmin>{xmin}</xmin><ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax>"
+    return f"<object>{more}<bndbox>{sides}</bndbox></object>"
+
+
+def test_pixels_count_from_one_and_the_last_belongs_to_the_box() -> None:
+    assert parsed(box_text(11, 6, 40, 25)) == (BOX,)
+    assert parsed(box_text(" 11.5\n", "6.25", 40.0, "2.5e1")) == (SourceBox(5.25, 10.5, 25, 40, "cat"),)
+    assert parsed(box_text(7, 7, 7, 9)) == (SourceBox(6, 6, 9, 7, "cat"),)
+
+
+def test_difficult_objects_are_marked() -> None:
+    texts = {"1": True, "0": False, "": False, "Unspecified": False, "true": True}
+    for text, difficult in texts.items():
+        (box,) = parsed(box_text(11, 6, 40, 25, f"<name> cat </name><difficult>{text}</difficult>"))
+        assert box == BOX._replace(difficult=difficult)
+
+
+def test_parts_of_objects_are_left_out() -> None:
+    part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></part>"
+    assert parsed(box_text(11, 6, 40, 25, f"<name>cat</name>{part}")) == (BOX,)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (box_text(5, 5, 5, 5), "must have an area, got ymin, xmin, ymax, xmax [5.0, 5.0, 5.0, 5.0]"),
+        (box_text("a", 5, 9, 9), "must have numbers as ymin, xmin, ymax, xmax, got ['5', 'a', '9', '9']"),
+        (box_text("nan", 5, 9, 9), "must have numbers as"),
+        (box_text("1e999", 5, 9, 9), "must have numbers as"),
+        ("<object><name>cat</name></object>", "must have numbers as"),
+        ("<object><name>cat</name><bndbox/></object>", "must have numbers as"),
+        (box_text(1, 1, 9, 9, "<name> </name>"), "must have a printable `name`, got ''"),
+        (box_text(1, 1, 9, 9, ""), "must have a printable `name`, got ''"),
+        (box_text(1, 1, 9, 9, f"<name>{'x' * 300}</name>"), "must have a printable `name`"),
+    ],
+)
+def test_a_broken_object_has_its_reason(text: str, fault: str) -> None:
+    (box,) = parsed(text)
+    assert (box.fault or "").startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "must be XML without entities, got an error: no element found"),
+        (b"<annotation>", "must be XML without entities"),
+        (b"<html/>", "must have the root element `annotation`, got 'html'"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>', "it declares entities"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><annotation/>'.encode("utf-16"), "it declares entities"),
+        ("<annotation/>".encode("utf-16-le"), "it declares entities, or is in an encoding that may hide them"),
+        (b'<?xml version="1.0" encoding="none"?><annotation/>', "unknown encoding"),
+        (b'<!DOCTYPE a SYSTEM "file:///etc/passwd" []><annotation>&a;</annotation>', "must be XML without entities"),
+        (b"<a>" * 200_000, "must be XML without entities"),
+    ],
+)
+def test_xml_that_cannot_be_used(data: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_voc(data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"])
+def test_encodings(encoding: str) -> None:
+    declared = "" if encoding == "utf-8-sig" else f'<?xml version="1.0" encoding="{encoding}"?>'
+    data = f"{declared}<annotation>{box_text(11, 6, 40, 25, '<name>Käfer</name>')}</annotation>".encode(encoding)
+    assert parse_voc(data).boxes == (BOX._replace(class_name="Käfer"),)
+
+
+def test_a_flat_folder(tmp_path: Path) -> None:
+    source = in_folder(tmp_path, a=ONE, b=ONE._replace(boxes=((1, 1, 5, 5, "dog"),)))
+    assert source.class_names == ("cat", "dog")
+    assert [(item.source_id, item.split) for item in source.items()] == [("a.jpg", "train"), ("b.jpg", "train")]
+    assert source.items()[0].boxes == (BOX,)
+
+
+def test_folders_for_splits(tmp_path: Path) -> None:
+    for split, name in (("train", "a"), ("valid", "a"), ("test", "c")):
+        in_folder(tmp_path / split, **{name: ONE})
+    source = Voc.prepare(DataPaths(data_dir=str(tmp_path)))
+    assert source.has_val
+    found = [(item.split, item.source_id) for item in source.items()]
+    assert found == [("train", "train/a.jpg"), ("val", "val/a.jpg"), ("test", "c.jpg")]
+    assert reasons_of(source) == {}
+
+
+@pytest.mark.parametrize("pictures", ["JPEGImages", "images"])
+def test_two_folders_without_lists(pictures: str, tmp_path: Path) -> None:
+    write_picture(tmp_path / pictures / "a.jpg")
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations/a.xml").write_text(voc_text(ONE))
+    assert reasons_of(Voc.prepare(DataPaths(data_dir=str(tmp_path)))) == {}
+    paths = DataPaths(annotations=str(tmp_path / "Annotations"), images=str(tmp_path / pictures), test_fraction=0.0)
+    source = Voc.prepare(paths)
+    assert [item.source_id for item in source.items()] == ["a.jpg"]
+    assert reasons_of(source) == {}
+
+
+def test_lists_choose_and_may_name_trainval_alone(tmp_path: Path) -> None:
+    write_voc(tmp_path, made_set())
+    lists = tmp_path / "ImageSets/Main"
+    (lists / "trainval.txt").write_text("train_0\nval_0.jpg\n\n gone \n../../etc/passwd\n")
+    assert len(Voc.prepare(DataPaths(data_dir=str(tmp_path))).items()) == 8
+    (lists / "train.txt").unlink()
+    source = Voc.prepare(DataPaths(data_dir=str(tmp_path)))
+    names = ["train_0.jpg", "val_0.jpg", "gone", "../../etc/passwd", "test_0.jpg", "test_1.jpg"]
+    assert [item.source_id for item in source.items()] == names
+    assert not source.has_val
+    assert reasons_of(source) == {
+        "gone": "must have an annotation gone.xml, got none",
+        "../../etc/passwd": "must have an annotation ../../etc/passwd.xml, got none",
+    }
+    (lists / "trainval.txt").unlink()
+    with pytest.raises(UserError, match=r"must hold train\.txt or trainval\.txt, got neither"):
+        Voc.prepare(DataPaths(data_dir=str(tmp_path)))
+
+
+def test_which_picture_an_annotation_belongs_to(tmp_path: Path) -> None:
+    """The one of its own name; else the one that it names, with or without extension, whatever the case of that."""
+    for name in ("a.JPG", "b.jpeg", "b.png", "Other.PNG", "bare.JPEG", "sub/deep.jpg", "noend"):
+        write_picture(tmp_path / f"{name}.jpg")
+        (tmp_path / f"{name}.jpg").rename(tmp_path / name)
+    named = {
+        "a.XML": "wrong.jpg",  # the picture a.JPG
+        "b.xml": "b.png",  # one of two
+        "c.xml": "Other.PNG",
+        "d.xml": "bare",
+        "sub/e.xml": "deep.jpg",
+        "f.xml": "noend",
+    }
+    for name, file_name in named.items():
+        (tmp_path / name).write_text(voc_text(ONE, filename=file_name))
+    source = Voc.prepare(DataPaths(data_dir=str(tmp_path), test_fraction=0.0))
+    names = ["a.JPG", "b.png", "Other.PNG", "bare.JPEG", "noend", "sub/deep.jpg"]
+    assert [item.source_id for item in source.items()] == [*names, "b.jpeg"]
+    assert reasons_of(source) == {"b.jpeg": "must have an annotation b.xml, got none"}
+
+
+def test_xml_without_picture_and_picture_without_xml(tmp_path: Path) -> None:
+    write_picture(tmp_path / "alone.jpg")
+    (tmp_path / "notes.txt").touch()
+    source = in_folder(
+        tmp_path,
+        a=ONE,
+        gone=voc_text(ONE, filename="gone.jpg"),
+        nameless=voc_text(ONE, filename=""),
+        outside=voc_text(ONE, filename="../set.jpg"),
+        broken="<annotation><object>",
+    )
+    write_picture(tmp_path / "broken.jpg")
+    assert len(source.items()) == 6
+    reasons = reasons_of(source)
+    assert reasons["gone.jpg"] == f"{tmp_path}/gone.jpg is missing"
+    assert reasons["nameless.xml"] == "nameless.xml must have a picture of its name, got none"
+    assert "../set.jpg must lie inside the picture folder" in reasons["../set.jpg"]
+    assert reasons["broken.xml"].startswith("broken.xml must be XML without entities, got an error: no element found")
+    assert reasons["alone.jpg"] == "must have an annotation alone.xml, got none"
+    assert len(reasons) == 5
+    assert reasons_of(in_folder(tmp_path))["broken.jpg"] == reasons["broken.xml"]
+
+
+def test_a_set_without_usable_classes_or_without_train_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="must have objects of at least one class"):
+        in_folder(tmp_path / "a", a="<annotation/>", b=ONE._replace(boxes=()))
+    in_folder(tmp_path / "b/test", a=ONE)
+    with pytest.raises(UserError, match="--data_dir must hold a folder train beside test"):
+        Voc.prepare(DataPaths(data_dir=str(tmp_path / "b")))
+    (tmp_path / "c").mkdir()
+    with pytest.raises(UserError, match="source voc must have pictures, got none in"):
+        Voc.prepare(DataPaths(data_dir=str(tmp_path / "c")))
+    with pytest.raises(UserError, match="/nowhere must be a folder, got none of that name"):
+        Voc.prepare(DataPaths(annotations="/nowhere", images=str(tmp_path)))
