@@ -30,6 +30,7 @@ setup(
         # The pixels of a record set are this library's: one release for every stack and every worker.
         "opencv-python-headless==4.11.0.86",
         "pillow",
+        "pyyaml",
         "tqdm",
     ],
     extras_require={
