@@ -57,14 +57,15 @@ def path_inside(folder: str, name: str) -> str:
     """The path of a file in a folder. Raises `BadPicture` if its name leads out of the folder."""
     if not name or "\0" in name:
         raise BadPicture(f"must have the name of a picture file, got {shown(name)}")
+    wanted = f"{_clean(name)} must lie inside the picture folder {_clean(folder)}"
     if leads_out(name):
-        raise BadPicture(f"{_clean(name)} must lie inside the picture folder {_clean(folder)}, got a way out of it")
+        raise BadPicture(f"{wanted}, got a name that leads out of it")
     path = f"{folder.rstrip('/')}/{name}"
     if not is_local(folder):
         return path
     real, root = os.path.realpath(path), _real(folder)
     if not real.startswith(root.rstrip("/") + "/"):
-        raise BadPicture(f"{_clean(name)} must lie inside the picture folder {_clean(folder)}, got a symbolic link out")
+        raise BadPicture(f"{wanted}, got a symbolic link that leads out of it")
     return path
 
 

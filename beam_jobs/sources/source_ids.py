@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from beam_jobs.sources.open_file import is_local
 from beam_jobs.sources.picture_reference import is_fault, split_reference, tidy_id
 from beam_jobs.sources.source import Item
 
@@ -16,13 +17,20 @@ def with_unique_ids(items: list[Item], folders: tuple[str, ...]) -> list[Item]:
     """
     tidy = [item._replace(source_id=tidy_id(item.source_id)) for item in items]
     by_split = _told_apart(tidy, lambda item: item.split)
-    common = os.path.commonpath(folders) if len(folders) > 1 else ""
-    names = [os.path.relpath(folder, common) if common else folder for folder in folders]
+    names = _short_names(folders)
 
     def folder_of(item: Item) -> str:
         return "fault" if is_fault(item.reference) else names[split_reference(item.reference)[0]]
 
     return _told_apart(by_split, folder_of)
+
+
+def _short_names(folders: tuple[str, ...]) -> list[str]:
+    """The folders as seen from the one that holds them all, so that ids do not depend on where a set lies."""
+    if not all(map(is_local, folders)):
+        return list(folders)
+    common = os.path.commonpath(folders)
+    return [os.path.relpath(folder, common) for folder in folders]
 
 
 def _told_apart(items: list[Item], prefix: Callable[[Item], str]) -> list[Item]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from beam_jobs.sources.source import Item, SourceBox
+from beam_jobs.sources.source import Check, Item, SourceBox
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_DECODE, IMPROVED_LOSS, IMPROVED_MATCHING
 from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, TrainingConfig
@@ -46,12 +46,14 @@ class NoisyPictures:
     """Pictures of noise with two boxes each; every fifth is of the test split, and one box is of no known class."""
 
     name: str = "forged"
+    category_ids: None = None
+    has_val: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return ("circle", "square")
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, check: Check = "sizes") -> str:
         return "noise"
 
     def items(self) -> list[Item]:

@@ -1,0 +1,58 @@
+"""`make_records` on people's own sets: every flag reaches the source, and what cannot be used is in rejected.jsonl."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.beam_jobs.record_job import make_records
+from tests.beam_jobs.sources.detection_sets import coco_content, made_set, write_jsonl, write_picture
+from tests.commands import complaint, output, run_each
+
+COMMAND = "beam_jobs.make_records"
+IMPORTS = ["beam_jobs.job.finish", "beam_jobs.job.job", "beam_jobs.runners.run_job", "beam_jobs.sources", "configs"]
+
+
+def test_a_coco_set_with_faults(tmp_path: Path) -> None:
+    made, content = made_set(train=8, val=0, test=0), coco_content(made_set(train=8, val=0, test=0))
+    content["images"].append({"id": 99, "file_name": "gone.jpg"})
+    content["annotations"][0]["bbox"] = "everywhere"
+    for picture in made:
+        write_picture(tmp_path / "pictures" / picture.name, picture.shape)
+    (tmp_path / "all.json").write_text(json.dumps(content))
+    flags = [
+        *("--source=coco", f"--annotations={tmp_path / 'all.json'}", f"--images={tmp_path / 'pictures'}"),
+        *(f"--records={tmp_path / 'records'}", "--test_fraction=0.3", "--max_rejected=0.2", "--running_mode=in_memory"),
+    ]
+    printed = output(make_records(*flags, config="digits_demo"))
+    assert "records of digits_demo: source coco, " in printed
+    splits = re.search(r"^splits: train (\d+), val (\d+), test (\d+)$", printed, re.MULTILINE)
+    assert splits is not None and sum(map(int, splits.groups())) >= 8 and int(splits.group(3)) > 0
+    rejected = [json.loads(line) for line in (tmp_path / "records/rejected.jsonl").read_text().splitlines()]
+    reasons = {line["what"]: line["reason"] for line in rejected}
+    assert reasons == {
+        "picture": f"{tmp_path}/pictures/gone.jpg is missing",
+        "box": "box 0 must have four numbers as `bbox`, got 'everywhere'",
+    }
+
+
+def test_one_line(tmp_path: Path) -> None:
+    paths = write_jsonl(tmp_path, made_set())
+    cases = {
+        (
+            "--source=imagenet",
+        ): "--source must be one of cifar10, digits, coco, voc, yolo, jsonl, folder, got 'imagenet'",
+        ("--source=coco",): "--annotations must be given for source coco",
+        ("--source=voc", "--data_dir=/nowhere"): "--data_dir must be a folder, got '/nowhere'",
+        ("--source=yolo",): "--data_dir must be given for source yolo",
+        ("--source=yolo", f"--data_dir={tmp_path}"): "--data_dir must hold data.yaml, or folders images and labels",
+        ("--source=folder", f"--data_dir={tmp_path}", "--images=x"): "--images must be left out for source folder",
+        ("--source=jsonl", f"--annotations={paths.annotations}"): "none of the first 4 pictures is there",
+        ("--source=jsonl", f"--annotations={tmp_path}"): "cannot read the annotations",
+        ("--source=coco", "--annotations=a", "--test_fraction=1"): "--test_fraction must be in [0, 1), got 1.0",
+    }
+    runs = [["--config=digits_demo", f"--records={tmp_path / 'records'}", *flags] for flags in cases]
+    for done, words in zip(run_each(COMMAND, runs, imports=IMPORTS), cases.values(), strict=True):
+        assert complaint(done).startswith(words)
+    assert not (tmp_path / "records").exists()
