@@ -16,7 +16,8 @@ from beam_jobs.sources.voc_folders import VocFolders
 from pipeline.errors import UserError
 
 SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
-PICTURE_FOLDERS = ("JPEGImages", "images", "Images", "")  # beside Annotations
+XML_FOLDERS = ("Annotations", "annotations")
+PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
 _LISTS = "ImageSets/Main"
 
 
@@ -70,33 +71,38 @@ class Voc:
 
 
 def _parts_of(folder: str) -> list[VocPart]:
-    """The layout of a data folder: with lists of names, with a folder for each split, or flat."""
-    lists = f"{folder}/{_LISTS}"
-    annotations = f"{folder}/Annotations"
-    if os.path.isdir(annotations):
-        images = next(path for name in PICTURE_FOLDERS if os.path.isdir(path := f"{folder}/{name}".rstrip("/")))
-        if not os.path.isdir(lists):
-            return [VocPart("train", annotations, images)]
-        there = {
-            name: path for name in ("train", "val", "trainval", "test") if os.path.isfile(path := f"{lists}/{name}.txt")
-        }
-        if "train" in there:
-            there.pop("trainval", None)
-        elif "trainval" in there:
-            there = {"train": there["trainval"], **{name: there[name] for name in there if name == "test"}}
-        else:
-            raise UserError(f"{lists} must hold train.txt or trainval.txt, got neither")
-        return [VocPart(split, annotations, images, listed) for split, listed in there.items()]
-    parts = {
-        split: VocPart(split, path, path)
-        for name, split in SPLIT_FOLDERS.items()
-        if os.path.isdir(path := f"{folder}/{name}")
-    }
-    if not parts:
-        return [VocPart("train", folder, folder)]
-    if "train" not in parts:
-        raise UserError(f"--data_dir must hold a folder train beside {', '.join(parts)}, got {folder!r} without it")
-    return [parts[split] for split in ("train", "val", "test") if split in parts]
+    """The layout of a data folder: with lists of names, with a folder for each split, or all for train."""
+    if os.path.isdir(f"{folder}/{_LISTS}"):
+        annotations, images = _pair(folder)
+        return [VocPart(split, annotations, images, listed) for split, listed in _lists(f"{folder}/{_LISTS}").items()]
+    folders = {split: f"{folder}/{name}" for name, split in SPLIT_FOLDERS.items() if os.path.isdir(f"{folder}/{name}")}
+    if not folders:
+        return [VocPart("train", *_pair(folder))]
+    if "train" not in folders:
+        raise UserError(f"--data_dir must hold a folder train beside {', '.join(folders)}, got {folder!r} without it")
+    return [VocPart(split, *_pair(folders[split])) for split in ("train", "val", "test") if split in folders]
+
+
+def _pair(folder: str) -> tuple[str, str]:
+    """The folder of XML files and that of pictures in a folder; the folder itself if they lie in it side by side."""
+    annotations, images = (
+        next((path for name in names if os.path.isdir(path := f"{folder}/{name}")), folder)
+        for names in (XML_FOLDERS, PICTURE_FOLDERS)
+    )
+    return (annotations, images) if annotations != folder else (folder, folder)
+
+
+def _lists(folder: str) -> dict[str, str]:
+    """The lists of names by split, train first. trainval is train and val together, and is used if train is missing."""
+    paths = {name: f"{folder}/{name}.txt" for name in ("train", "trainval", "val", "test")}
+    there = {name: path for name, path in paths.items() if os.path.isfile(path)}
+    if "train" not in there and "trainval" not in there:
+        raise UserError(f"{folder} must hold train.txt or trainval.txt, got neither")
+    both = there.pop("trainval", "")
+    if "train" in there:
+        return there
+    there.pop("val", None)
+    return {"train": both, **there}
 
 
 def _names_in(path: str) -> list[str]:

@@ -119,13 +119,28 @@ def test_folders_for_splits(tmp_path: Path) -> None:
     assert reasons_of(source) == {}
 
 
-@pytest.mark.parametrize("pictures", ["JPEGImages", "images"])
-def test_two_folders_without_lists(pictures: str, tmp_path: Path) -> None:
+def test_folders_for_splits_with_two_folders_each(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_picture(tmp_path / split / "images/a.jpg")
+        (tmp_path / split / "annotations").mkdir()
+        (tmp_path / split / "annotations/a.xml").write_text(voc_text(ONE))
+    source = Voc.prepare(DataPaths(data_dir=str(tmp_path)))
+    assert [(item.split, item.source_id) for item in source.items()] == [
+        ("train", "train/a.jpg"),
+        ("test", "test/a.jpg"),
+    ]
+    assert reasons_of(source) == {}
+
+
+@pytest.mark.parametrize(
+    ("xml", "pictures"), [("Annotations", "JPEGImages"), ("annotations", "images"), ("Annotations", ".")]
+)
+def test_two_folders_without_lists(xml: str, pictures: str, tmp_path: Path) -> None:
     write_picture(tmp_path / pictures / "a.jpg")
-    (tmp_path / "Annotations").mkdir()
-    (tmp_path / "Annotations/a.xml").write_text(voc_text(ONE))
+    (tmp_path / xml).mkdir()
+    (tmp_path / xml / "a.xml").write_text(voc_text(ONE))
     assert reasons_of(Voc.prepare(DataPaths(data_dir=str(tmp_path)))) == {}
-    paths = DataPaths(annotations=str(tmp_path / "Annotations"), images=str(tmp_path / pictures), test_fraction=0.0)
+    paths = DataPaths(annotations=str(tmp_path / xml), images=str(tmp_path / pictures), test_fraction=0.0)
     source = Voc.prepare(paths)
     assert [item.source_id for item in source.items()] == ["a.jpg"]
     assert reasons_of(source) == {}

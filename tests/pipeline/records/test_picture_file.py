@@ -38,6 +38,17 @@ def test_formats(kind: str) -> None:
     assert abs(off).max() <= (6 if kind == "JPEG" else 0)
 
 
+def test_a_phone_picture_of_several_frames_is_its_first() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    second = Image.new("RGB", (60, 40))
+    data = encoded(
+        Image.fromarray(PIXELS), "MPO", save_all=True, append_images=[second], quality=95, exif=exif.tobytes()
+    )
+    off = decoded(data).astype(int) - np.rot90(PIXELS, -1)
+    assert abs(off).max() <= 6
+
+
 def test_a_progressive_jpeg_is_like_another() -> None:
     image = Image.fromarray(PIXELS)
     plain, progressive = (decoded(encoded(image, "JPEG", quality=90, progressive=p)) for p in (False, True))
@@ -54,6 +65,7 @@ def test_every_orientation_is_turned_upright(orientation: int, kind: str) -> Non
     np.testing.assert_array_equal(decoded(data), np.asarray(upright))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0nonsense", b"Exif\0\0II*\0"]
 )
