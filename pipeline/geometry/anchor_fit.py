@@ -1,0 +1,132 @@
+"""How well anchors fit boxes, by the size of the boxes, and how well any anchors on the same maps could."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.boxes import Array, areas, corners_to_centroids, iou
+from pipeline.geometry.matching import IOU_DECIMALS
+
+GOOD_IOU = 0.5
+SIZES = (0, 8, 12, 16, 32, 96)  # pixels of the canvas, where each group of boxes begins; a size is the root of an area
+
+_CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
+_SIDES = np.linspace(-2.0, 2.0, 17)  # what an anchor's side may have beyond a box's, in distances of their centres
+
+
+@dataclass(frozen=True)
+class AnchorFit:
+    """How well a set of anchors fits boxes. The groups are those of `SIZES`."""
+
+    anchors: int
+    boxes_by_size: tuple[int, ...]
+    covered_by_size: tuple[int, ...]  # boxes whose best IoU is at least `GOOD_IOU`
+    positives_per_map: tuple[float, ...]  # anchors of IoU `positive_iou` or more, per box
+
+    @property
+    def boxes(self) -> int:
+        """All boxes."""
+        return sum(self.boxes_by_size)
+
+    @property
+    def covered(self) -> float:
+        """The share of boxes whose best IoU is at least `GOOD_IOU`; 1 if there are none."""
+        return self.covered_from(0)
+
+    @property
+    def positives(self) -> float:
+        """Anchors of IoU `positive_iou` or more, per box."""
+        return sum(self.positives_per_map)
+
+    def covered_from(self, size: int) -> float:
+        """The share of covered boxes among those of at least `size` pixels, one of `SIZES`; 1 if there are none."""
+        first = SIZES.index(size)
+        count = sum(self.boxes_by_size[first:])
+        return sum(self.covered_by_size[first:]) / count if count else 1.0
+
+
+def fit_of(boxes: NDArray[np.floating], anchors: Anchors, *, canvas_size: int, positive_iou: float) -> AnchorFit:
+    """How well anchors fit boxes, [G, 4] corners in [0, 1] of a canvas of `canvas_size` pixels."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    best = np.zeros(len(boxes))
+    positives = np.zeros(len(anchors), np.int64)
+    for start in range(0, len(boxes), _CHUNK):
+        overlaps = iou(boxes[start : start + _CHUNK], anchors.corners, other_areas=anchors.areas).round(IOU_DECIMALS)
+        best[start : start + _CHUNK] = overlaps.max(axis=1)
+        positives += (overlaps >= positive_iou).sum(axis=0)
+    by_map = [int(positives[a:b].sum()) for a, b in zip(anchors.map_starts, anchors.map_starts[1:], strict=False)]
+    groups = size_groups(boxes, canvas_size)
+    return AnchorFit(
+        anchors=len(anchors),
+        boxes_by_size=_counts(groups),
+        covered_by_size=_counts(groups[best >= GOOD_IOU]),
+        positives_per_map=tuple(n / max(len(boxes), 1) for n in by_map),
+    )
+
+
+def size_groups(boxes: Array, canvas_size: int) -> NDArray[np.int64]:
+    """The group of each box, an index into `SIZES`, [G]."""
+    sizes = np.sqrt(np.maximum(areas(boxes), 0.0)) * canvas_size
+    return np.searchsorted(SIZES, sizes.round(IOU_DECIMALS), side="right").astype(np.int64) - 1
+
+
+def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
+    """How many boxes of each group of `SIZES` could be covered at most, if each had an anchor shape made for it.
+
+    Anchors stand in the middle of cells. A box that is small beside a cell may lie so far from every centre that no
+    anchor has an IoU of `GOOD_IOU` with it, whatever its shape.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    best = np.zeros(len(boxes))
+    for stride in strides:
+        best = np.maximum(best, _best_possible_iou(boxes, math.ceil(canvas_size / stride)))
+    return _counts(size_groups(boxes, canvas_size)[best.round(IOU_DECIMALS) >= GOOD_IOU])
+
+
+def centre_distances(centers: Array, cells: int) -> Array:
+    """How far points are from the nearest centre of a cell, on y and on x. [G, 2] in [0, 1] -> [G, 2]."""
+    cell = np.clip(np.floor(centers * cells), 0, cells - 1)
+    return np.abs(centers - (cell + 0.5) / cells)
+
+
+def iou_at_distance(sizes: Array, distances: Array, anchor_sizes: Array) -> Array:
+    """IoU of boxes with anchors whose centres are some way off.
+
+    Args:
+        sizes: height and width of the boxes, [..., 2].
+        distances: of the centres, on y and on x, [..., 2].
+        anchor_sizes: height and width, [..., 2].
+    """
+    # For numbers without NaN, fmin and fmax give the same as minimum and maximum in less time.
+    overlap = np.fmin(np.fmin(sizes, anchor_sizes), (sizes + anchor_sizes) / 2 - distances)
+    overlap = np.fmax(overlap, 0.0)
+    shared = overlap[..., 0] * overlap[..., 1]
+    both = sizes[..., 0] * sizes[..., 1] + anchor_sizes[..., 0] * anchor_sizes[..., 1]
+    return np.asarray(shared / (both - shared))
+
+
+def _best_possible_iou(boxes: Array, cells: int) -> Array:
+    """The best IoU of each box with any anchor of a map, [G].
+
+    An anchor that is longer than the box by twice the distance of their centres just contains it, and one that is
+    shorter by as much just lies inside of it. The best is between these two.
+    """
+    centroids = corners_to_centroids(boxes)
+    sizes = np.maximum(centroids[:, 2:], 1e-9)
+    distances = centre_distances(centroids[:, :2], cells)
+    best = np.zeros(len(boxes))
+    for more_height in _SIDES:
+        for more_width in _SIDES:
+            anchor = np.maximum(sizes + distances * (more_height, more_width), 1e-9)
+            best = np.maximum(best, iou_at_distance(sizes, distances, anchor))
+    return best
+
+
+def _counts(groups: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(np.bincount(groups, minlength=len(SIZES)).tolist())

@@ -1,0 +1,113 @@
+"""A proposal of anchors beside those that a record set would have had: both fits, and the lines that tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config.records_config import AnchorConfig
+from pipeline.geometry.anchor_fit import GOOD_IOU, SIZES, AnchorFit, coverable_by_size, fit_of
+from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.propose_anchors import propose_anchors
+
+_GROUPS = (
+    f"below {SIZES[1]}",
+    *(f"{least} to {most}" for least, most in pairwise(SIZES[1:])),
+    f"from {SIZES[-1]}",
+)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Proposed anchors, how they and the present ones fit the boxes, and what any anchors could reach."""
+
+    canvas_size: int  # pixels
+    anchors: AnchorConfig
+    fit: AnchorFit
+    present_fit: AnchorFit
+    coverable_by_size: tuple[int, ...]  # boxes that some anchor on these maps could cover, by `SIZES`
+
+    def lines(self) -> list[str]:
+        """What the commands print."""
+        return [
+            f"how anchors fit {self.fit.boxes:,} boxes on a canvas of {self.canvas_size} pixels:",
+            f"the share with a best IoU of at least {GOOD_IOU}, by the square root of a box's area; `possible` is what "
+            "anchors of any shape could reach on these maps",
+            f"  {'pixels':10} {'boxes':>9} {'present':>9} {'proposed':>9} {'possible':>9}",
+            *self._table(),
+            f"present: {_summary(self.present_fit)}",
+            f"proposed: {_summary(self.fit)}",
+            *_shapes(self.anchors, self.canvas_size),
+            *self._out_of_reach(),
+        ]
+
+    def _table(self) -> list[str]:
+        """A row for each group that has boxes, and one for all."""
+        columns = (
+            self.fit.boxes_by_size,
+            self.present_fit.covered_by_size,
+            self.fit.covered_by_size,
+            self.coverable_by_size,
+        )
+        rows = [*zip(*columns, strict=True), tuple(sum(column) for column in columns)]
+        return [
+            f"  {name:10} {row[0]:9,}" + "".join(f" {count / row[0]:>9.1%}" for count in row[1:])
+            for name, row in zip((*_GROUPS, "all"), rows, strict=True)
+            if row[0]
+        ]
+
+    def _out_of_reach(self) -> list[str]:
+        count = self.fit.boxes - sum(self.coverable_by_size)
+        if not count:
+            return []
+        stride = min(self.anchors.strides)
+        return [
+            f"{count:,} boxes are out of reach: they are too small for anchors that stand {stride} pixels apart. Each "
+            "is still matched to the anchor that overlaps it most; a larger canvas brings more of them into reach"
+        ]
+
+
+def make_proposal(
+    boxes: NDArray[np.floating], present: AnchorConfig, *, strides: Sequence[int], canvas_size: int, positive_iou: float
+) -> Proposal:
+    """Proposes anchors for boxes, [G, 4] corners in [0, 1] of the canvas, and compares them with the present ones.
+
+    Args:
+        boxes: ground truth of a sample of training pictures; thousands are enough.
+        present: the configuration's own anchors.
+        strides: of the network's feature maps, pixels, finest first.
+        canvas_size: pixels.
+        positive_iou: from which an anchor is an object.
+
+    Raises `UserError` if no box has an area.
+    """
+    proposed = propose_anchors(boxes, canvas_size=canvas_size, strides=strides)
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    fit, present_fit = (
+        fit_of(boxes, make_anchors(config, canvas_size), canvas_size=canvas_size, positive_iou=positive_iou)
+        for config in (proposed, present)
+    )
+    coverable = coverable_by_size(boxes, canvas_size=canvas_size, strides=strides)
+    return Proposal(canvas_size, proposed, fit, present_fit, coverable)
+
+
+def _summary(fit: AnchorFit) -> str:
+    maps = ", ".join(f"{n:.1f}" for n in fit.positives_per_map)
+    return f"{fit.anchors:,} anchors, {fit.positives:.1f} positives a box, by map {maps}"
+
+
+def _shapes(config: AnchorConfig, canvas_size: int) -> list[str]:
+    """A line for each map: its stride, its scale in pixels of the canvas, its ratios."""
+    following = [*config.scales[1:], config.scale_after_last]
+    lines = []
+    for stride, scale, after, ratios in zip(
+        config.strides, config.scales, following, config.aspect_ratios, strict=True
+    ):
+        named = ", ".join(f"{ratio:g}" for ratio in ratios)
+        further = "" if after is None else f", and a square of {(scale * after) ** 0.5 * canvas_size:.0f}"
+        lines.append(f"  stride {stride}: {scale * canvas_size:.0f} pixels, width over height {named}{further}")
+    return lines

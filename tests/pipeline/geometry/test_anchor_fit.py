@@ -1,0 +1,83 @@
+"""How anchors fit boxes: counted by hand, and against the IoU of every anchor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.config.presets import IMPROVED_ANCHORS
+from pipeline.geometry.anchor_fit import SIZES, centre_distances, coverable_by_size, fit_of, iou_at_distance
+from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
+from pipeline.geometry.boxes import Array, corners_to_centroids, iou
+
+
+def random_boxes(count: int, seed: int = 0) -> Array:
+    """Boxes of all sizes that lie on the canvas."""
+    rng = np.random.default_rng(seed)
+    sizes = np.exp(rng.uniform(np.log(0.01), np.log(0.9), (count, 2)))
+    low = rng.uniform(0, 1 - sizes)
+    return np.concatenate([low, low + sizes], axis=1)
+
+
+def test_a_fit_by_hand() -> None:
+    """Four cells of a canvas of 100 pixels, with one box each, 50 pixels wide and high."""
+    anchors = Anchors((FeatureMap((2, 2), ((0.5, 0.5),)),))
+    boxes = np.array(
+        [
+            (0.0, 0.0, 0.5, 0.5),  # 50 pixels: an anchor itself
+            (0.0, 0.0, 0.5, 0.25),  # 35 pixels: half of one
+            (0.0, 0.0, 0.5, 0.24),  # 35 pixels: nearly half of one
+            (0.0, 0.0, 1.0, 1.0),  # 100 pixels: a quarter of it in each
+            (0.1, 0.1, 0.15, 0.15),  # 5 pixels
+        ]
+    )
+    fit = fit_of(boxes, anchors, canvas_size=100, positive_iou=0.25)
+    assert fit.anchors == 4 and fit.boxes == 5
+    assert fit.boxes_by_size == (1, 0, 0, 0, 3, 1) and fit.covered_by_size == (0, 0, 0, 0, 2, 0)
+    assert fit.covered == 2 / 5 and fit.covered_from(8) == fit.covered_from(12) == 2 / 4
+    assert fit.positives_per_map == ((1 + 1 + 1 + 4 + 0) / 5,)
+
+
+def test_a_size_on_the_border_of_two_groups_belongs_to_the_larger() -> None:
+    anchors = Anchors((FeatureMap((1, 1), ((1.0, 1.0),)),))
+    boxes = np.array([(0.0, 0.0, size / 320, size / 320) for size in SIZES[1:]])
+    assert fit_of(boxes, anchors, canvas_size=320, positive_iou=0.5).boxes_by_size == (0, 1, 1, 1, 1, 1)
+
+
+def test_no_boxes_are_covered() -> None:
+    fit = fit_of(np.zeros((0, 4)), make_anchors(IMPROVED_ANCHORS, 64), canvas_size=64, positive_iou=0.5)
+    assert fit.boxes == 0 and fit.covered == 1.0 and fit.positives == 0.0
+
+
+@pytest.mark.parametrize("cells", [1, 3, 20])
+def test_the_nearest_anchor_of_a_shape_is_the_best(cells: int) -> None:
+    boxes = random_boxes(200)
+    centroids = corners_to_centroids(boxes)
+    for shape in ((0.1, 0.1), (0.3, 0.05), (0.6, 0.9)):
+        anchors = Anchors((FeatureMap((cells, cells), (shape,)),))
+        distances = centre_distances(centroids[:, :2], cells)
+        near = iou_at_distance(centroids[:, 2:], distances, np.array(shape))
+        np.testing.assert_allclose(near, iou(boxes, anchors.corners).max(axis=1), atol=1e-12)
+
+
+def test_no_shape_covers_more_than_what_is_possible() -> None:
+    boxes = random_boxes(300)
+    boxes[:, 2:] = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2]) * 0.1  # small ones
+    stride, size = 16, 320
+    possible = coverable_by_size(boxes, canvas_size=size, strides=(stride,))
+    sides = np.exp(np.linspace(np.log(0.004), np.log(0.3), 24))
+    shapes = tuple((float(height), float(width)) for height in sides for width in sides)
+    anchors = Anchors((FeatureMap((size // stride, size // stride), shapes),))
+    reached = fit_of(boxes, anchors, canvas_size=size, positive_iou=0.5).covered_by_size
+    assert all(a <= b for a, b in zip(reached, possible, strict=True))
+    assert sum(possible) - sum(reached) <= 0.05 * len(boxes)  # so many shapes come close to it
+    assert 0 < sum(possible) < len(boxes)
+
+
+def test_a_box_far_from_every_centre_is_out_of_reach() -> None:
+    """8 pixels from centre to centre. At a corner of four cells, 19 pixels are too small and 20 are not."""
+    for side, reachable in ((19, 0), (20, 1)):
+        low, high = (160 - side / 2) / 320, (160 + side / 2) / 320
+        box = np.array([(low, low, high, high)])
+        assert sum(coverable_by_size(box, canvas_size=320, strides=(8,))) == reachable
+        assert sum(coverable_by_size(box, canvas_size=320, strides=(8, 64))) == 1  # whose centres are there

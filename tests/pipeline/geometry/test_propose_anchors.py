@@ -1,0 +1,164 @@
+"""Proposed anchors: what they reach on made and on real boxes, and that the same boxes give the same anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
+from pipeline.config.records_config import AnchorConfig
+from pipeline.errors import UserError
+from pipeline.geometry.anchor_fit import AnchorFit, coverable_by_size, fit_of
+from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.boxes import Array, iou
+from pipeline.geometry.matching import match
+from pipeline.geometry.proposal import make_proposal
+from pipeline.geometry.propose_anchors import MOST_BOXES, cluster_sizes, propose_anchors
+from pipeline.geometry.view_matching import match_views
+from tests.pipeline.geometry.annotated_sets import coco_boxes, voc_boxes
+
+SIZE = 320
+STRIDES = IMPROVED_ANCHORS.strides
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
+
+
+def boxes_of(heights: Array, widths: Array) -> Array:
+    """Boxes of these sides in pixels, spread over the canvas."""
+    sizes = np.clip(np.stack([heights, widths], axis=1) / SIZE, 1 / SIZE, 1.0)
+    low = np.random.default_rng(1).uniform(0, 1 - sizes)
+    return np.concatenate([low, low + sizes], axis=1)
+
+
+def drawn(least: float, most: float, *, ratio: float = 1.0, spread: float = 0.2, count: int = 150) -> Array:
+    """Boxes with an area between two squares, sides in pixels; half are `ratio` times as wide as high, half as high."""
+    rng = np.random.default_rng(0)
+    sizes = np.exp(rng.uniform(np.log(least), np.log(most), count))
+    sides = np.exp(rng.normal(0, spread, count) + np.where(np.arange(count) % 2, 0.5, -0.5) * np.log(ratio))
+    return boxes_of(sizes / sides, sizes * sides)
+
+
+def fit(boxes: Array, config: AnchorConfig, size: int = SIZE) -> AnchorFit:
+    return fit_of(boxes, make_anchors(config, size), canvas_size=size, positive_iou=0.5)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "least", "preset_at_most"),
+    [
+        (drawn(40, 40, spread=0.0), 1.0, 1.0),
+        (drawn(150, 300), 0.995, 1.0),
+        (drawn(16, 300), 0.97, 0.8),
+        (drawn(20, 120, ratio=4.0), 0.97, 0.6),
+        (drawn(24, 32, ratio=1.5, count=7), 1.0, 0.3),
+    ],
+    ids=["one size", "big", "all sizes", "elongated", "few"],
+)
+def test_made_boxes_are_covered(boxes: Array, least: float, preset_at_most: float) -> None:
+    assert fit(boxes, IMPROVED_ANCHORS).covered <= preset_at_most
+    assert fit(boxes, propose_anchors(boxes, canvas_size=SIZE, strides=STRIDES)).covered >= least
+
+
+def test_tiny_boxes_are_covered_as_far_as_that_is_possible() -> None:
+    boxes = drawn(12, 16)
+    possible = sum(coverable_by_size(boxes, canvas_size=SIZE, strides=STRIDES)) / len(boxes)
+    assert 0.8 < possible < 1.0
+    assert fit(boxes, propose_anchors(boxes, canvas_size=SIZE, strides=STRIDES)).covered > possible - 0.1
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the sets are not on this machine")
+@pytest.mark.parametrize(
+    ("read", "least"),
+    [
+        (lambda: voc_boxes(REAL / "bccd" / "Annotations"), 0.95),
+        (lambda: coco_boxes(sorted((REAL / "facemask" / "annotations").glob("*.json"))), 0.95),
+        (lambda: coco_boxes(sorted((REAL / "coco_tiny" / "annotations").glob("*.json"))), 0.9),
+    ],
+    ids=["bccd", "facemask", "coco_tiny"],
+)
+def test_real_boxes_of_at_least_12_pixels_are_covered(read: Callable[[], Array], least: float) -> None:
+    proposal = make_proposal(read(), IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
+    assert proposal.fit.covered_from(12) >= least > proposal.present_fit.covered_from(12)
+    assert proposal.fit.anchors <= 2 * proposal.present_fit.anchors
+
+
+def test_anchors_for_some_boxes_fit_others_of_their_kind() -> None:
+    boxes = drawn(16, 150, spread=0.3, count=400)
+    config = propose_anchors(boxes[::4], canvas_size=SIZE, strides=STRIDES)
+    assert fit(boxes, config).covered >= fit(boxes[::4], config).covered - 0.05 >= 0.85
+
+
+@pytest.mark.parametrize("size", [64, 300])
+def test_a_proposal_stays_within_maps_and_limits(size: int) -> None:
+    boxes = drawn(6, 300, spread=0.5)
+    config = propose_anchors(boxes, canvas_size=size, strides=STRIDES)
+    assert set(config.strides) == set(STRIDES) and config.strides == tuple(sorted(config.strides))
+    assert len(config.strides) <= len(STRIDES) + 2
+    scales = (*config.scales, config.scale_after_last)
+    assert scales == tuple(sorted(scales, key=lambda s: s or 0.0)) and config.relative_to == "image"
+    for stride in STRIDES:
+        boxes_a_cell = sum(
+            len(ratios) + 1 for s, ratios in zip(config.strides, config.aspect_ratios, strict=True) if s == stride
+        )
+        assert 2 <= boxes_a_cell <= MOST_BOXES
+    assert len(make_anchors(config, size)) <= 2 * len(make_anchors(IMPROVED_ANCHORS, size))
+    assert fit(boxes, config, size).covered > fit(boxes, IMPROVED_ANCHORS, size).covered
+
+
+def test_the_order_of_the_boxes_does_not_matter() -> None:
+    boxes = drawn(10, 200, spread=0.1, count=50)
+    shuffled = np.random.default_rng(5).permutation(boxes).astype(np.float32)
+    one, other = (propose_anchors(b, canvas_size=SIZE, strides=STRIDES) for b in (boxes.astype(np.float32), shuffled))
+    assert one == other
+
+
+def test_boxes_are_matched_to_a_map_that_is_listed_twice() -> None:
+    boxes = drawn(16, 150, spread=0.3, count=60)
+    config = replace(
+        IMPROVED_ANCHORS,
+        strides=(8, *STRIDES),
+        scales=(0.05, *IMPROVED_ANCHORS.scales),
+        aspect_ratios=((1.0, 2.0), *IMPROVED_ANCHORS.aspect_ratios),
+    )
+    anchors, matching = make_anchors(config, SIZE), IMPROVED_MATCHING
+    (near,) = match_views([boxes], anchors, matching)
+    table = match(iou(boxes, anchors.corners), matching)
+    for field in fields(table):
+        np.testing.assert_array_equal(getattr(near, field.name), getattr(table, field.name))
+    assert (near.anchors < anchors.map_starts[1]).any()
+
+
+def test_one_box_has_an_anchor() -> None:
+    box = np.array([(0.2, 0.3, 0.35, 0.6)])
+    assert fit(box, propose_anchors(box, canvas_size=SIZE, strides=STRIDES)).covered == 1.0
+
+
+@pytest.mark.parametrize("boxes", [np.zeros((0, 4)), np.array([(0.5, 0.5, 0.5, 0.7)])], ids=["none", "no area"])
+def test_without_a_box_there_is_no_proposal(boxes: Array) -> None:
+    with pytest.raises(UserError, match="boxes must be at least one with an area, got 0"):
+        propose_anchors(boxes, canvas_size=SIZE, strides=STRIDES)
+
+
+def test_clusters_are_the_medians_of_what_is_alike() -> None:
+    rng = np.random.default_rng(3)
+    kinds = np.array([(0.05, 0.1), (0.3, 0.1), (0.5, 0.6)])
+    sizes = np.concatenate([kind * np.exp(rng.normal(0, 0.02, (100, 2))) for kind in kinds])
+    np.testing.assert_allclose(cluster_sizes(sizes, 3), kinds, rtol=0.02)
+
+
+def test_the_lines_of_a_proposal() -> None:
+    boxes = np.array([(0.1, 0.1, 0.4, 0.4), (0.0, 0.0, 7 / 320, 7 / 320), (0.05, 0.05, 0.05 + 5 / 320, 0.05 + 5 / 320)])
+    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
+    lines = proposal.lines()
+    assert lines[0] == "how anchors fit 3 boxes on a canvas of 320 pixels:"
+    assert [line.split() for line in lines[2:6]] == [
+        ["pixels", "boxes", "present", "proposed", "possible"],
+        ["below", "8", "2", "0.0%", *lines[3].split()[4:]],
+        ["from", "96", "1", "100.0%", "100.0%", "100.0%"],
+        ["all", "3", "33.3%", *lines[5].split()[3:]],
+    ]
+    assert lines[6].startswith("present: 9,602 anchors, ") and lines[7].startswith("proposed: ")
+    assert sum(line.startswith("  stride 8: ") for line in lines) in (1, 2)
+    assert "out of reach: they are too small for anchors that stand 8 pixels apart" in lines[-1]
