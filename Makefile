@@ -42,6 +42,8 @@ BOX_LOSS =
 PRECISION =
 
 SPLIT =
+IMAGES =
+MIN_SCORE =
 N =
 RUNS =
 ONLY =
@@ -56,10 +58,9 @@ ENGINE =
 CLUSTER =
 FLINK_MASTER =
 
-variables := STACK PYTHON VENV GPU UPGRADE CONFIG SOURCE DATA_DIR ANNOTATIONS IMAGES VAL_ANNOTATIONS VAL_IMAGES \
-    TEST_ANNOTATIONS TEST_IMAGES TEST_FRACTION RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY REPLICAS RUN \
-    EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION SPLIT N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS ENGINE CLUSTER \
-    FLINK_MASTER
+variables := STACK PYTHON VENV GPU UPGRADE CONFIG DATA_DIR RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY \
+    REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION SPLIT IMAGES MIN_SCORE N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS \
+    ENGINE CLUSTER FLINK_MASTER
 known := $(variables) SHELL TF_CPP_MIN_LOG_LEVEL MAKE%
 given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 ifneq ($(filter-out $(known),$(given)),)
@@ -154,6 +155,9 @@ train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [E
 evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [ARGS=]
 	$(python) -m model.evaluate $(call option,run,$(run))$(call flag,records,RECORDS)$(call flag,split,SPLIT)$(call flag,limit,LIMIT)$(call each,$(ARGS))
 
+detect: setup ## Detections of a run in pictures of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [ARGS=]
+	$(python) -m model.detect $(call option,run,$(run))$(call flag,images,IMAGES)$(call flag,output,OUTPUT)$(call flag,min_score,MIN_SCORE)$(call each,$(ARGS))
+
 pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [ARGS=]
 	$(python) -m model.show_records $(call option,records,$(records))$(call flag,split,SPLIT)$(call flag,count,N)$(call each,$(ARGS))
 
@@ -195,4 +199,4 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-.PHONY: setup lock demo records verify train evaluate pictures curves ablations test test-all test-faults lint bench clean help
+.PHONY: setup lock demo records verify train evaluate detect pictures curves ablations test test-all test-faults lint bench clean help

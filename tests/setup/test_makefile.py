@@ -49,6 +49,7 @@ SINGLE = {
         "PRECISION": "precision",
     },
     "evaluate": {"RUN": "run", "RECORDS": "records", "SPLIT": "split", "LIMIT": "limit"},
+    "detect": {"RUN": "run", "IMAGES": "images", "OUTPUT": "output", "MIN_SCORE": "min_score"},
     "pictures": {"RECORDS": "records", "SPLIT": "split", "N": "count"},
     "curves": {"RUN": "run", "OUTPUT": "output"},
     "ablations": {"DATA_DIR": "data_dir", "ONLY": "only"},
@@ -129,7 +130,17 @@ def test_lists_are_split_at_blanks_and_nowhere_else(checkout: Checkout) -> None:
     words = EVERYTHING.split()
     assert run(checkout, "curves", f"RUNS={EVERYTHING}")[0][2:] == [f"--run={word}" for word in words]
     assert run(checkout, "test-all", f"TESTS={EVERYTHING}", "ARGS=-x")[0][5:] == ["-x", *words]
-    for target in ("verify", "train", "evaluate", "pictures", "ablations", "bench", "test-faults", "test-cluster"):
+    for target in (
+        "verify",
+        "train",
+        "evaluate",
+        "detect",
+        "pictures",
+        "ablations",
+        "bench",
+        "test-faults",
+        "test-cluster",
+    ):
         assert run(checkout, target, f"ARGS={EVERYTHING}")[-1][-len(words) :] == words
     assert not (checkout.folder / "ran").exists()
 
@@ -180,6 +191,7 @@ def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout)
             " --xla --backup_steps=9"
         ),
         ("evaluate", "LIMIT=8"): "model.evaluate --run=runs/cifar10_improved --limit=8",
+        ("detect", "IMAGES=my photos/*.jpg"): ("model.detect --run=runs/cifar10_improved --images='my photos/*.jpg'"),
         ("pictures",): "model.show_records --records=records/cifar10_improved",
         ("curves", "RUNS=a b"): "model.draw_curves --run=a --run=b",
         ("cluster-up",): "cluster.up --folder=.cluster",

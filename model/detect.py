@@ -1,0 +1,110 @@
+"""Detects in pictures with the best weights of a run: annotated copies, and the detections in COCO's results format.
+
+python -m model.detect --run=runs/cifar10_improved --images='photos/*.jpg'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import tensorflow as tf
+from absl import flags, logging
+from tqdm import tqdm
+
+from model.detection.evaluator import Evaluator
+from model.detection.own_pixels import coco_results, detect_in_pictures
+from model.detection.picture_files import PictureFile, check_overwrites_nothing, find_pictures, output_names
+from model.detection.read_picture import read_picture
+from model.pictures.annotated_picture import annotated_picture, picture_file
+from model.training.checkpoints import restore_best
+from model.training.run_folder import RunFolder
+from pipeline.errors import UserError, printable, require_between, run_command
+from pipeline.files import write_whole
+from pipeline.views.collage import Picture
+
+RESULTS = "detections.json"
+NAMED = 5  # unreadable pictures in the last line; each has a line of its own before
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "Folder of the run.", required=True)
+flags.DEFINE_string(
+    "images", None, "A picture, a folder of pictures, or a pattern such as 'photos/*.jpg'.", required=True
+)
+flags.DEFINE_string("output", None, "Folder to write to; default: detections in the run's folder.")
+flags.DEFINE_float("min_score", 0.3, "Least score of a detection.")
+flags.DEFINE_integer("batch", 8, "Pictures at a time.", lower_bound=1)
+
+
+def main() -> None:
+    """From a run and pictures to detections."""
+    require_between("--min_score", FLAGS.min_score, 0, 1)
+    logging.set_verbosity(logging.ERROR)
+    tf.get_logger().setLevel("ERROR")
+    folder = RunFolder(Path(FLAGS.run))
+    folder.check_kinds()
+    run = folder.load()
+    output = Path(FLAGS.output) if FLAGS.output else folder.path / "detections"
+    files = find_pictures(FLAGS.images, flag="--images", output=output)
+    outputs = [output / name for name in output_names([file.name for file in files])]
+    check_overwrites_nothing(files, outputs, flag="--output")
+
+    decoding = replace(run.config.decode, min_score=min(run.config.decode.min_score, FLAGS.min_score))
+    evaluator = Evaluator(run.config.model, run.shape, decoding)
+    weights = restore_best(folder, evaluator.network)
+    print(printable(f"detecting with {weights} in {len(files):,} pictures"), flush=True)
+    output.mkdir(parents=True, exist_ok=True)
+    category_ids = range(1, len(run.class_names) + 1)
+    results: list[dict[str, object]] = []
+    skipped: list[str] = []
+    with tqdm(total=len(files), unit="image", desc="detection") as bar:
+        pictures = _readable(files, skipped, bar)
+        while batch := list(islice(pictures, FLAGS.batch)):
+            found = detect_in_pictures(
+                evaluator.detect,
+                [picture for _, picture in batch],
+                canvas_size=run.shape.canvas_size,
+                min_score=FLAGS.min_score,
+            )
+            for (number, picture), objects in zip(batch, found, strict=True):
+                results += coco_results(
+                    objects, image_id=number + 1, file_name=files[number].name, category_ids=category_ids
+                )
+                drawn = annotated_picture(picture, objects, run.class_names)
+                outputs[number].parent.mkdir(parents=True, exist_ok=True)
+                write_whole(outputs[number], picture_file(drawn, outputs[number].suffix))
+                bar.update()
+    write_whole(output / RESULTS, (json.dumps(results) + "\n").encode())
+    print(
+        printable(
+            f"detections: {len(results):,} of a score of at least {FLAGS.min_score:g} in "
+            f"{len(files) - len(skipped):,} pictures; {output} ({RESULTS} and annotated pictures)"
+        ),
+        flush=True,
+    )
+    if skipped:
+        more = f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
+        raise UserError(
+            f"{len(skipped):,} of {len(files):,} pictures could not be read and were skipped: "
+            f"{', '.join(skipped[:NAMED])}{more}"
+        )
+
+
+def _readable(files: Sequence[PictureFile], skipped: list[str], bar: tqdm) -> Iterator[tuple[int, Picture]]:
+    """Every picture that can be read, with its number. The others are named on the terminal and in `skipped`."""
+    for number, file in enumerate(files):
+        try:
+            picture = read_picture(file.path)
+        except (ValueError, OSError) as error:
+            skipped.append(str(file.path))
+            tqdm.write(printable(f"skipped {file.path}: {error}"))
+            bar.update()
+        else:
+            yield number, picture
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,108 @@
+"""Finds the pictures that a command is given, and names the files that are written for them."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of files that are looked for, in any case
+WRITTEN = (".jpeg", ".jpg", ".png")  # of files that are written
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture to read."""
+
+    path: Path
+    name: str  # its path from the folder that holds all of them, with slashes
+
+
+def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
+    """The pictures that a flag names, sorted by name.
+
+    Args:
+        images: a file; a folder, which is searched with all folders in it; or a pattern such as `photos/*.jpg`, where
+            `**` stands for any folders. What exists under this name is never taken for a pattern.
+        flag: for messages.
+        output: where annotated pictures go. If it lies in the folder that is searched, it is left out.
+
+    Raises `UserError` if there is no picture.
+    """
+    path, looked_for = Path(images), ", ".join(SUFFIXES)
+    if path.is_dir():
+        root = path.absolute()
+        found = [file for file in _below(path) if not _is_result(file, root, output)]
+        if not found:
+            raise UserError(f"{flag} must be a folder with pictures ({looked_for}), got {images} without any")
+    elif path.exists():
+        root, found = path.parent.absolute(), [path]
+    else:
+        matches = [file for match in set(glob.glob(images, recursive=True)) if _is_picture(file := Path(match))]
+        parents = [str(file.parent.absolute()) for file in matches]
+        root = Path(os.path.commonpath(parents)) if parents else Path()
+        found = [file for file in matches if not _is_result(file, root, output)]
+        if not found:
+            raise UserError(
+                f"{flag} must be a picture, a folder or a pattern that pictures match ({looked_for}), got {images!r}, "
+                "which none does"
+            )
+    names = {file: Path(os.path.relpath(file.absolute(), root)).as_posix() for file in found}
+    return [PictureFile(file, names[file]) for file in sorted(found, key=lambda file: names[file])]
+
+
+def output_names(names: Sequence[str]) -> list[str]:
+    """The name of the file to write for each picture: its own, with `.png` added if we do not write its kind.
+
+    No two are equal, even where upper and lower case are the same.
+    """
+    taken: set[str] = set()
+    written = []
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() not in WRITTEN:
+            stem, suffix = name, ".png"
+        unique, number = f"{stem}{suffix}", 1
+        while unique.casefold() in taken:
+            number += 1
+            unique = f"{stem}-{number}{suffix}"
+        taken.add(unique.casefold())
+        written.append(unique)
+    return written
+
+
+def check_overwrites_nothing(files: Sequence[PictureFile], outputs: Sequence[Path], *, flag: str) -> None:
+    """Raises `UserError` if a file to write is one of the pictures to read."""
+    sources = {_place(file.path) for file in files}
+    for output in outputs:
+        if _place(output) in sources:
+            raise UserError(f"{flag} must be another folder than that of the pictures: {output} would be overwritten")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(where, name)
+            if not name.startswith(".") and _is_picture(path):
+                yield path
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is named like a picture."""
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+
+
+def _is_result(path: Path, root: Path, output: Path) -> bool:
+    """Whether a file lies in the output folder, and that lies somewhere in the folder that is searched."""
+    output = output.resolve()
+    return root.resolve() in output.parents and output in path.resolve().parents
+
+
+def _place(path: Path) -> Path:
+    """Where a name is: the name itself may be a link, which would be replaced and not followed."""
+    return path.parent.resolve() / path.name

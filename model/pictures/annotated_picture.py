@@ -1,0 +1,81 @@
+"""A copy of a picture, in its own pixels, with its detections drawn in."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from model.detection.own_pixels import FoundObjects
+from model.pictures.png import drawable
+from pipeline.views.collage import Picture
+
+_QUALITY = 92  # of a JPEG file
+_MOST_JPEG = 65_500  # pixels of a side
+_GOLDEN = 0.618033988749895
+
+
+def annotated_picture(picture: Picture, objects: FoundObjects, class_names: Sequence[str]) -> Picture:
+    """Outlines every detection in the colour of its class, with name and score. Better ones are drawn over others.
+
+    Args:
+        picture: [h, w, 3] uint8 RGB; it stays as it is.
+        objects: its detections.
+        class_names: of all classes.
+
+    Returns:
+        The annotated copy, [h, w, 3].
+    """
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    longer = max(picture.shape[:2])
+    width = max(1, round(longer / 400))
+    font = ImageFont.load_default(max(10, round(longer / 50)))
+    for number in reversed(range(len(objects.boxes))):
+        ymin, xmin, ymax, xmax = (float(side) for side in objects.boxes[number])
+        label = int(objects.classes[number])
+        colour = class_colour(label)
+        # Pillow's rectangles include their last row and column.
+        draw.rectangle((xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)), outline=colour, width=width)
+        text = f"{drawable(class_names[label])} {objects.scores[number]:.2f}"
+        _write(draw, text, font, at=(xmin, ymin), colour=colour, size=image.size)
+    return np.asarray(image)
+
+
+def class_colour(label: int) -> tuple[int, int, int]:
+    """A bright RGB colour for a class; the next classes' colours are far from it."""
+    red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN % 1.0, 0.85, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def picture_file(picture: Picture, suffix: str) -> bytes:
+    """A picture as a JPEG file if the suffix says so, else as a PNG file."""
+    file = io.BytesIO()
+    image = Image.fromarray(picture)
+    if suffix.lower() in (".jpg", ".jpeg") and max(image.size) <= _MOST_JPEG:
+        image.save(file, format="JPEG", quality=_QUALITY)
+    else:
+        image.save(file, format="PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    text: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    *,
+    at: tuple[float, float],
+    colour: tuple[int, int, int],
+    size: tuple[int, int],
+) -> None:
+    """Writes a text on a ground of a colour above a point, or below it if there is no room, within the picture."""
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    width, height = right - left, bottom - top
+    x = max(0.0, min(at[0], size[0] - width))
+    y = at[1] - height if at[1] >= height else at[1]
+    draw.rectangle((x, y, x + width, y + height), fill=colour)
+    dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 128
+    draw.text((x - left, y - top), text, fill="white" if dark else "black", font=font)

@@ -1,0 +1,90 @@
+"""Which pictures a command finds, and that no two results have one name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.detection.picture_files import PictureFile, check_overwrites_nothing, find_pictures, output_names
+from pipeline.errors import UserError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of pictures and other things."""
+    folder = tmp_path / "photos"
+    for name in ("b.JPG", "a.png", "one/a.png", "two/a.png", "two/labels.json", "x.xml", ".hidden.png", ".git/a.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "folder.png").mkdir()
+    return folder
+
+
+def names(images: Path | str, output: Path | str = "elsewhere") -> list[str]:
+    return [file.name for file in find_pictures(str(images), flag="--images", output=Path(output))]
+
+
+def test_a_file_a_folder_and_patterns(photos: Path) -> None:
+    assert names(photos / "b.JPG") == ["b.JPG"]
+    assert names(photos / "x.xml") == ["x.xml"]  # as it is said: whether it is a picture will be seen
+    assert names(photos) == names(f"{photos}/") == ["a.png", "b.JPG", "one/a.png", "two/a.png"]
+    assert names(f"{photos}/*") == ["a.png", "b.JPG"]
+    assert names(f"{photos}/*/*.png") == ["one/a.png", "two/a.png"]
+    assert names(f"{photos}/two/*.p?g") == ["a.png"]
+    assert names(f"{photos}/**/*.png") == ["a.png", "one/a.png", "two/a.png"]
+    (file,) = find_pictures(f"{photos}/t*/*", flag="--images", output=Path("elsewhere"))
+    assert file == PictureFile(photos / "two" / "a.png", "a.png")
+
+
+def test_what_is_there_is_no_pattern(photos: Path) -> None:
+    odd = photos / "[a] *.png"
+    odd.touch()
+    assert names(odd) == ["[a] *.png"]
+
+
+def test_results_of_an_earlier_run_are_not_searched(photos: Path) -> None:
+    assert names(photos, photos / "two") == ["a.png", "b.JPG", "one/a.png"]
+    assert names(f"{photos}/*/*.png", photos / "two") == ["one/a.png"]
+    assert names(photos, photos) == names(photos, photos.parent) == names(photos)
+    assert names(f"{photos}/two/*.png", photos / "two") == ["a.png"]
+
+
+def test_pictures_beside_the_working_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos / "one")
+    assert names("../two/*.png") == ["a.png"] and names("a.png") == ["a.png"]
+    assert names(".") == ["a.png"] and names("..") == ["a.png", "b.JPG", "one/a.png", "two/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("none.jpg", "--images must be a picture, a folder or a pattern that pictures match"),
+        ("two/*.jpg", "two/*.jpg', which none does"),
+        ("folder.png", "--images must be a folder with pictures (.bmp, .jpeg, .jpg, .png, .webp), got"),
+    ],
+)
+def test_nothing_found_is_one_line(photos: Path, images: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        names(photos / images)
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_every_result_has_a_name_of_its_own() -> None:
+    assert output_names(["a.jpg", "b.PNG", "one/a.jpg", "two/a.jpg"]) == ["a.jpg", "b.PNG", "one/a.jpg", "two/a.jpg"]
+    assert output_names(["a.bmp", "a.bmp.png", "a.webp", "plain"]) == [
+        "a.bmp.png",
+        "a.bmp-2.png",
+        "a.webp.png",
+        "plain.png",
+    ]
+    assert output_names(["A.jpg", "a-2.jpg", "a.JPG", "a.jpg"]) == ["A.jpg", "a-2.jpg", "a-3.JPG", "a-4.jpg"]
+
+
+def test_a_picture_is_never_overwritten(photos: Path) -> None:
+    files = find_pictures(str(photos), flag="--images", output=Path("elsewhere"))
+    check_overwrites_nothing(files, [photos / "out" / file.name for file in files], flag="--output")
+    (photos.parent / "link").symlink_to(photos)
+    for folder in (photos, photos.parent / "link", photos / "one" / ".."):
+        with pytest.raises(UserError, match="--output must be another folder than that of the pictures"):
+            check_overwrites_nothing(files, [folder / file.name for file in files], flag="--output")
