@@ -15,6 +15,7 @@ from pipeline.views.collage import Picture
 
 _QUALITY = 92  # of a JPEG file
 _MOST_JPEG = 65_500  # pixels of a side
+_MARGIN = 2  # pixels around a text
 _GOLDEN = 0.618033988749895
 
 
@@ -73,9 +74,9 @@ def _write(
 ) -> None:
     """Writes a text on a ground of a colour above a point, or below it if there is no room, within the picture."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    width, height = right - left, bottom - top
-    x = max(0.0, min(at[0], size[0] - width))
-    y = at[1] - height if at[1] >= height else at[1]
-    draw.rectangle((x, y, x + width, y + height), fill=colour)
+    width, height = round(right - left) + 2 * _MARGIN, round(bottom - top) + 2 * _MARGIN
+    x = max(0, min(round(at[0]), size[0] - width))
+    y = round(at[1]) - height if at[1] >= height else round(at[1])
+    draw.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
     dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 128
-    draw.text((x - left, y - top), text, fill="white" if dark else "black", font=font)
+    draw.text((x + _MARGIN - left, y + _MARGIN - top), text, fill="white" if dark else "black", font=font)
