@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from pipeline.geometry.matching import IOU_DECIMALS
 
 GOOD_IOU = 0.5
 SIZES = (0, 8, 12, 16, 32, 96)  # pixels of the canvas, where each group of boxes begins; a size is the root of an area
+POSITIVES_SAMPLE = 1_000
 
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 _SIDES = np.linspace(-2.0, 2.0, 17)  # what an anchor's side may have beyond a box's, in distances of their centres
@@ -52,21 +54,19 @@ class AnchorFit:
 
 
 def fit_of(boxes: NDArray[np.floating], anchors: Anchors, *, canvas_size: int, positive_iou: float) -> AnchorFit:
-    """How well anchors fit boxes, [G, 4] corners in [0, 1] of a canvas of `canvas_size` pixels."""
+    """How well anchors fit boxes, [G, 4] corners in [0, 1] of a canvas of `canvas_size` pixels.
+
+    Positives are counted for at most `POSITIVES_SAMPLE` boxes, evenly spaced in their order.
+    """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    best = np.zeros(len(boxes))
-    positives = np.zeros(len(anchors), np.int64)
-    for start in range(0, len(boxes), _CHUNK):
-        overlaps = iou(boxes[start : start + _CHUNK], anchors.corners, other_areas=anchors.areas).round(IOU_DECIMALS)
-        best[start : start + _CHUNK] = overlaps.max(axis=1)
-        positives += (overlaps >= positive_iou).sum(axis=0)
-    by_map = [int(positives[a:b].sum()) for a, b in zip(anchors.map_starts, anchors.map_starts[1:], strict=False)]
+    covered = _best_iou(boxes, anchors).round(IOU_DECIMALS) >= GOOD_IOU
     groups = size_groups(boxes, canvas_size)
+    step = max(1, math.ceil(len(boxes) / POSITIVES_SAMPLE))
     return AnchorFit(
         anchors=len(anchors),
         boxes_by_size=_counts(groups),
-        covered_by_size=_counts(groups[best >= GOOD_IOU]),
-        positives_per_map=tuple(n / max(len(boxes), 1) for n in by_map),
+        covered_by_size=_counts(groups[covered]),
+        positives_per_map=_positives_per_map(boxes[::step], anchors, positive_iou),
     )
 
 
@@ -89,10 +89,16 @@ def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int])
     return _counts(size_groups(boxes, canvas_size)[best.round(IOU_DECIMALS) >= GOOD_IOU])
 
 
-def centre_distances(centers: Array, cells: int) -> Array:
-    """How far points are from the nearest centre of a cell, on y and on x. [G, 2] in [0, 1] -> [G, 2]."""
-    cell = np.clip(np.floor(centers * cells), 0, cells - 1)
-    return np.abs(centers - (cell + 0.5) / cells)
+def centre_distances(centers: Array, cells: tuple[int, int]) -> Array:
+    """How far points are from the nearest centre of a cell, on y and on x.
+
+    Args:
+        centers: y and x in [0, 1], [G, 2].
+        cells: rows and columns.
+    """
+    counts = np.array(cells)
+    cell = np.clip(np.floor(centers * counts), 0, counts - 1)
+    return np.abs(centers - (cell + 0.5) / counts)
 
 
 def iou_at_distance(sizes: Array, distances: Array, anchor_sizes: Array) -> Array:
@@ -111,6 +117,27 @@ def iou_at_distance(sizes: Array, distances: Array, anchor_sizes: Array) -> Arra
     return np.asarray(shared / (both - shared))
 
 
+def _best_iou(boxes: Array, anchors: Anchors) -> Array:
+    """The best IoU of each box with any anchor, [G]. Of the anchors of one shape, the nearest overlaps most."""
+    centroids = corners_to_centroids(boxes)
+    best = np.zeros(len(boxes))
+    for feature_map in anchors.feature_maps:
+        distances = centre_distances(centroids[:, :2], feature_map.size)
+        for shape in feature_map.boxes:
+            best = np.fmax(best, iou_at_distance(centroids[:, 2:], distances, np.array(shape)))
+    return best
+
+
+def _positives_per_map(boxes: Array, anchors: Anchors, positive_iou: float) -> tuple[float, ...]:
+    """Anchors of IoU `positive_iou` or more per box, by map."""
+    positives = np.zeros(len(anchors), np.int64)
+    for start in range(0, len(boxes), _CHUNK):
+        overlaps = iou(boxes[start : start + _CHUNK], anchors.corners, other_areas=anchors.areas)
+        positives += (overlaps.round(IOU_DECIMALS) >= positive_iou).sum(axis=0)
+    starts = anchors.map_starts
+    return tuple(float(positives[a:b].sum() / max(len(boxes), 1)) for a, b in pairwise(starts))
+
+
 def _best_possible_iou(boxes: Array, cells: int) -> Array:
     """The best IoU of each box with any anchor of a map, [G].
 
@@ -119,7 +146,7 @@ def _best_possible_iou(boxes: Array, cells: int) -> Array:
     """
     centroids = corners_to_centroids(boxes)
     sizes = np.maximum(centroids[:, 2:], 1e-9)
-    distances = centre_distances(centroids[:, :2], cells)
+    distances = centre_distances(centroids[:, :2], (cells, cells))
     best = np.zeros(len(boxes))
     for more_height in _SIDES:
         for more_width in _SIDES:

@@ -14,7 +14,7 @@ from pipeline.geometry.anchor_fit import GOOD_IOU, centre_distances, iou_at_dist
 from pipeline.geometry.boxes import Array
 
 RATIOS = tuple(round(2.0 ** (step / 4), 3) for step in range(-12, 13))  # from 1/8 to 8
-SCALE_DECIMALS = 4
+SCALE_DECIMALS = 5
 MOST_SCALE = 1.05
 
 _SCALE_STEPS = (0.8, 0.9, 0.95, 0.975, 1.025, 1.05, 1.1, 1.25)
@@ -56,7 +56,7 @@ class AnchorSearch:
         self.samples, self.cells, self.most_boxes = samples, tuple(cells), tuple(most_boxes)
         # Column-major: heights and widths are contiguous, which halves the time.
         self._sizes = np.asfortranarray(samples.sizes)
-        self._distances = [np.asfortranarray(centre_distances(samples.centers, n)) for n in cells]
+        self._distances = [np.asfortranarray(centre_distances(samples.centers, (n, n))) for n in cells]
         self._softness = 0.0
         # Most choices that are compared differ in one map, or in one shape.
         self._fit_of_shape = lru_cache(maxsize=512)(self._uncached_fit_of_shape)

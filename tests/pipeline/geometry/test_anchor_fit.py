@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from pipeline.config.presets import IMPROVED_ANCHORS
-from pipeline.geometry.anchor_fit import SIZES, centre_distances, coverable_by_size, fit_of, iou_at_distance
+from pipeline.geometry.anchor_fit import (
+    POSITIVES_SAMPLE,
+    SIZES,
+    centre_distances,
+    coverable_by_size,
+    fit_of,
+    iou_at_distance,
+)
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from pipeline.geometry.boxes import Array, corners_to_centroids, iou
 
@@ -49,13 +56,33 @@ def test_no_boxes_are_covered() -> None:
     assert fit.boxes == 0 and fit.covered == 1.0 and fit.positives == 0.0
 
 
+def test_a_fit_agrees_with_the_iou_of_every_anchor() -> None:
+    boxes = random_boxes(300)
+    anchors = make_anchors(IMPROVED_ANCHORS, 128)
+    fit = fit_of(boxes, anchors, canvas_size=128, positive_iou=0.4)
+    overlaps = iou(boxes, anchors.corners)
+    sizes = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * 128
+    groups = [(sizes >= least) & (sizes < most) for least, most in zip(SIZES, (*SIZES[1:], 1e9), strict=True)]
+    assert fit.boxes_by_size == tuple(group.sum() for group in groups)
+    assert fit.covered_by_size == tuple((overlaps[group].max(axis=1, initial=0) >= 0.5).sum() for group in groups)
+    assert fit.positives == pytest.approx((overlaps >= 0.4).sum() / 300)
+
+
+def test_positives_of_many_boxes_are_those_of_a_sample() -> None:
+    anchors = make_anchors(IMPROVED_ANCHORS, 64)
+    many = random_boxes(2 * POSITIVES_SAMPLE + 1)
+    fit = fit_of(many, anchors, canvas_size=64, positive_iou=0.5)
+    assert fit.boxes == len(many)
+    assert fit.positives_per_map == fit_of(many[::3], anchors, canvas_size=64, positive_iou=0.5).positives_per_map
+
+
 @pytest.mark.parametrize("cells", [1, 3, 20])
 def test_the_nearest_anchor_of_a_shape_is_the_best(cells: int) -> None:
     boxes = random_boxes(200)
     centroids = corners_to_centroids(boxes)
     for shape in ((0.1, 0.1), (0.3, 0.05), (0.6, 0.9)):
         anchors = Anchors((FeatureMap((cells, cells), (shape,)),))
-        distances = centre_distances(centroids[:, :2], cells)
+        distances = centre_distances(centroids[:, :2], (cells, cells))
         near = iou_at_distance(centroids[:, 2:], distances, np.array(shape))
         np.testing.assert_allclose(near, iou(boxes, anchors.corners).max(axis=1), atol=1e-12)
 
