@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, require
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of files that are looked for, in any case
 WRITTEN = (".jpeg", ".jpg", ".png")  # of files that are written
@@ -31,8 +31,9 @@ def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
         flag: for messages.
         output: where annotated pictures go. If it lies in the folder that is searched, it is left out.
 
-    Raises `UserError` if there is no picture.
+    Raises `UserError` if there is no picture, `OSError` if a folder cannot be searched.
     """
+    require(bool(images), flag, "a picture, a folder of pictures or a pattern", images)
     path, looked_for = Path(images), ", ".join(SUFFIXES)
     if path.is_dir():
         root = path.absolute()
@@ -84,12 +85,17 @@ def check_overwrites_nothing(files: Sequence[PictureFile], outputs: Sequence[Pat
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
+    for where, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(where, name)
             if not name.startswith(".") and _is_picture(path):
                 yield path
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be searched is an error: its pictures must not be missing unnoticed."""
+    raise error
 
 
 def _is_picture(path: Path) -> bool:

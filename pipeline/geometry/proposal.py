@@ -79,7 +79,7 @@ def make_proposal(
     Args:
         boxes: ground truth of a sample of training pictures; thousands are enough.
         present: the configuration's own anchors.
-        strides: of the network's feature maps, pixels, finest first.
+        strides: of the network's feature maps, pixels.
         canvas_size: pixels.
         positive_iou: from which an anchor is an object.
 

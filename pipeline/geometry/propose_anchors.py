@@ -40,12 +40,13 @@ def propose_anchors(
     Args:
         boxes: ground truth, finite corners in [0, 1] of the canvas, [G, 4]. At most 2,000 of all sizes are looked at.
         canvas_size: pixels.
-        strides: of the network's feature maps, pixels, finest first. Each is used once or twice.
+        strides: of the network's feature maps, pixels. Each is used once or twice.
         most_boxes: of a cell, at least 4.
 
     Raises:
         UserError: if no box has an area.
     """
+    strides = sorted(set(strides))
     centroids = _sampled(corners_to_centroids(np.asarray(boxes, np.float64).reshape(-1, 4)))
     require(len(centroids) > 0, "boxes", "at least one with an area", 0)
     samples = _samples(centroids, math.ceil(canvas_size / strides[0]))

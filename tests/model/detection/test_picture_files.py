@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,24 @@ def test_nothing_found_is_one_line(photos: Path, images: str, message: str) -> N
     with pytest.raises(UserError) as refused:
         names(photos / images)
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_no_name_is_not_the_working_folder() -> None:
+    with pytest.raises(UserError, match="--images must be a picture, a folder of pictures or a pattern, got ''"):
+        names("")
+
+
+def test_a_folder_that_cannot_be_searched_is_an_error(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("two"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        names(photos)
 
 
 def test_every_result_has_a_name_of_its_own() -> None:

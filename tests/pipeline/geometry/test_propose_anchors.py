@@ -112,6 +112,8 @@ def test_the_order_of_the_boxes_does_not_matter() -> None:
     shuffled = np.random.default_rng(5).permutation(boxes).astype(np.float32)
     one, other = (propose_anchors(b, canvas_size=SIZE, strides=STRIDES) for b in (boxes.astype(np.float32), shuffled))
     assert one == other
+    # Strides may come from anchors that were proposed before.
+    assert propose_anchors(shuffled, canvas_size=SIZE, strides=(8, *STRIDES[::-1])) == one
 
 
 def test_boxes_are_matched_to_a_map_that_is_listed_twice() -> None:
