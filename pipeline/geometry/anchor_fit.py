@@ -16,10 +16,14 @@ from pipeline.geometry.matching import IOU_DECIMALS
 
 GOOD_IOU = 0.5
 SIZES = (0, 8, 12, 16, 32, 96)  # pixels of the canvas, where each group of boxes begins; a size is the root of an area
+GROUP_NAMES = (
+    f"below {SIZES[1]}",
+    *(f"{least} to {most}" for least, most in pairwise(SIZES[1:])),
+    f"from {SIZES[-1]}",
+)
 POSITIVES_SAMPLE = 1_000
 
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
-_SIDES = np.linspace(-2.0, 2.0, 17)  # what an anchor's side may have beyond a box's, in distances of their centres
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,21 @@ class AnchorFit:
     def positives(self) -> float:
         """Anchors of IoU `positive_iou` or more, per box."""
         return sum(self.positives_per_map)
+
+    def lines(self) -> list[str]:
+        """What the commands print of these anchors alone."""
+        groups = zip(GROUP_NAMES, self.boxes_by_size, self.covered_by_size, strict=True)
+        sizes = [f"{name} {covered / count:.1%} of {count:,}" for name, count, covered in groups if count]
+        return [
+            f"coverage on {self.boxes:,} boxes: best IoU of at least {GOOD_IOU} for {self.covered:.1%}; "
+            f"{self.summary()}",
+            *([f"  by size in pixels: {', '.join(sizes)}"] if sizes else []),
+        ]
+
+    def summary(self) -> str:
+        """Anchors, and positives by map."""
+        maps = ", ".join(f"{n:.1f}" for n in self.positives_per_map)
+        return f"{self.anchors:,} anchors, {self.positives:.1f} positives a box, by map {maps}"
 
     def covered_from(self, size: int) -> float:
         """The share of covered boxes among those of at least `size` pixels, one of `SIZES`; 1 if there are none."""
@@ -139,19 +158,18 @@ def _positives_per_map(boxes: Array, anchors: Anchors, positive_iou: float) -> t
 
 
 def _best_possible_iou(boxes: Array, cells: int) -> Array:
-    """The best IoU of each box with any anchor of a map, [G].
+    """The best IoU of each box with an anchor of whatever shape, in the nearest cell of a map, [G].
 
-    An anchor that is longer than the box by twice the distance of their centres just contains it, and one that is
-    shorter by as much just lies inside of it. The best is between these two.
+    On each axis the best anchor either just contains the box or just lies inside of it: it is longer or shorter by
+    twice the distance of the centres. In between, overlap and union are linear in its length, so the IoU is monotonic.
     """
     centroids = corners_to_centroids(boxes)
     sizes = np.maximum(centroids[:, 2:], 1e-9)
     distances = centre_distances(centroids[:, :2], (cells, cells))
     best = np.zeros(len(boxes))
-    for more_height in _SIDES:
-        for more_width in _SIDES:
-            anchor = np.maximum(sizes + distances * (more_height, more_width), 1e-9)
-            best = np.maximum(best, iou_at_distance(sizes, distances, anchor))
+    for change in ((-2, -2), (-2, 2), (2, -2), (2, 2)):
+        anchor = np.maximum(sizes + distances * change, 1e-9)
+        best = np.fmax(best, iou_at_distance(sizes, distances, anchor))
     return best
 
 

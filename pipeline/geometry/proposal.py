@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.records_config import AnchorConfig
-from pipeline.geometry.anchor_fit import GOOD_IOU, SIZES, AnchorFit, coverable_by_size, fit_of
+from pipeline.geometry.anchor_fit import GOOD_IOU, GROUP_NAMES, AnchorFit, coverable_by_size, fit_of
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.propose_anchors import propose_anchors
-
-_GROUPS = (
-    f"below {SIZES[1]}",
-    *(f"{least} to {most}" for least, most in pairwise(SIZES[1:])),
-    f"from {SIZES[-1]}",
-)
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,8 @@ class Proposal:
             "anchors of any shape could reach on these maps",
             f"  {'pixels':10} {'boxes':>9} {'present':>9} {'proposed':>9} {'possible':>9}",
             *self._table(),
-            f"present: {_summary(self.present_fit)}",
-            f"proposed: {_summary(self.fit)}",
+            f"present: {self.present_fit.summary()}",
+            f"proposed: {self.fit.summary()}",
             *_shapes(self.anchors, self.canvas_size),
             *self._out_of_reach(),
         ]
@@ -56,7 +49,7 @@ class Proposal:
         rows = [*zip(*columns, strict=True), tuple(sum(column) for column in columns)]
         return [
             f"  {name:10} {row[0]:9,}" + "".join(f" {count / row[0]:>9.1%}" for count in row[1:])
-            for name, row in zip((*_GROUPS, "all"), rows, strict=True)
+            for name, row in zip((*GROUP_NAMES, "all"), rows, strict=True)
             if row[0]
         ]
 
@@ -93,11 +86,6 @@ def make_proposal(
     )
     coverable = coverable_by_size(boxes, canvas_size=canvas_size, strides=strides)
     return Proposal(canvas_size, proposed, fit, present_fit, coverable)
-
-
-def _summary(fit: AnchorFit) -> str:
-    maps = ", ".join(f"{n:.1f}" for n in fit.positives_per_map)
-    return f"{fit.anchors:,} anchors, {fit.positives:.1f} positives a box, by map {maps}"
 
 
 def _shapes(config: AnchorConfig, canvas_size: int) -> list[str]:

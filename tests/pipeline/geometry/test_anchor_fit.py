@@ -43,6 +43,10 @@ def test_a_fit_by_hand() -> None:
     assert fit.boxes_by_size == (1, 0, 0, 0, 3, 1) and fit.covered_by_size == (0, 0, 0, 0, 2, 0)
     assert fit.covered == 2 / 5 and fit.covered_from(8) == fit.covered_from(12) == 2 / 4
     assert fit.positives_per_map == ((1 + 1 + 1 + 4 + 0) / 5,)
+    assert fit.lines() == [
+        "coverage on 5 boxes: best IoU of at least 0.5 for 40.0%; 4 anchors, 1.4 positives a box, by map 1.4",
+        "  by size in pixels: below 8 0.0% of 1, 32 to 96 66.7% of 3, from 96 0.0% of 1",
+    ]
 
 
 def test_a_size_on_the_border_of_two_groups_belongs_to_the_larger() -> None:
@@ -54,6 +58,7 @@ def test_a_size_on_the_border_of_two_groups_belongs_to_the_larger() -> None:
 def test_no_boxes_are_covered() -> None:
     fit = fit_of(np.zeros((0, 4)), make_anchors(IMPROVED_ANCHORS, 64), canvas_size=64, positive_iou=0.5)
     assert fit.boxes == 0 and fit.covered == 1.0 and fit.positives == 0.0
+    assert len(fit.lines()) == 1
 
 
 def test_a_fit_agrees_with_the_iou_of_every_anchor() -> None:
