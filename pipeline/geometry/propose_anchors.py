@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import require
 from pipeline.geometry.anchor_search import MOST_SCALE, RATIOS, SCALE_DECIMALS, AnchorSearch, Choice, Samples
+from pipeline.geometry.anchors import MAX_ANCHORS
 from pipeline.geometry.boxes import Array, corners_to_centroids
 
 MOST_BOXES = 8  # of a cell; with the strides of the `improved` preset that is less than twice its anchors
@@ -41,7 +42,7 @@ def propose_anchors(
         boxes: ground truth, finite corners in [0, 1] of the canvas, [G, 4]. At most 2,000 of all sizes are looked at.
         canvas_size: pixels.
         strides: of the network's feature maps, pixels. Each is used once or twice.
-        most_boxes: of a cell, at least 4.
+        most_boxes: of a cell, at least 2. A map is listed twice only if there may be 4.
 
     Raises:
         UserError: if no box has an area.
@@ -49,12 +50,15 @@ def propose_anchors(
     strides = sorted(set(strides))
     centroids = _sampled(corners_to_centroids(np.asarray(boxes, np.float64).reshape(-1, 4)))
     require(len(centroids) > 0, "boxes", "at least one with an area", 0)
-    samples = _samples(centroids, math.ceil(canvas_size / strides[0]))
+    cells = {stride: math.ceil(canvas_size / stride) for stride in strides}
+    samples = _samples(centroids, cells[strides[0]])
+    most_boxes = min(most_boxes, MAX_ANCHORS // sum(n * n for n in cells.values()))
+    most_doubled = min(_MOST_DOUBLED, len(strides)) if most_boxes >= 4 else 0
     found = []
-    for doubled in range(min(_MOST_DOUBLED, len(strides)) + 1):
+    for doubled in range(most_doubled + 1):
         listed = sorted([*strides, *strides[:doubled]])
         limits = [most_boxes // listed.count(stride) for stride in listed]
-        search = AnchorSearch(samples, [math.ceil(canvas_size / stride) for stride in listed], limits)
+        search = AnchorSearch(samples, [cells[stride] for stride in listed], limits)
         choice = _first_choice(centroids[:, 2:], search)
         for softness in _SOFTNESS:
             choice = search.improve(choice, softness=softness)

@@ -13,7 +13,7 @@ from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchor_fit import AnchorFit, coverable_by_size, fit_of
-from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.anchors import MAX_ANCHORS, make_anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import match
 from pipeline.geometry.proposal import make_proposal
@@ -164,3 +164,9 @@ def test_the_lines_of_a_proposal() -> None:
     assert lines[6].startswith("present: 9,602 anchors, ") and lines[7].startswith("proposed: ")
     assert sum(line.startswith("  stride 8: ") for line in lines) in (1, 2)
     assert "out of reach: they are too small for anchors that stand 8 pixels apart" in lines[-1]
+
+
+def test_a_large_canvas_has_no_more_anchors_than_are_allowed() -> None:
+    boxes = drawn(4, 20, spread=0.5, count=20)
+    config = propose_anchors(boxes, canvas_size=3000, strides=STRIDES)
+    assert len(make_anchors(config, 3000)) <= MAX_ANCHORS
