@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from model.detection import decoding
 from model.detection.decoding import Detections, decode, predicted_corners
 from pipeline.config.presets import IMPROVED_DECODE
 from pipeline.config.run_config import DecodeConfig
@@ -16,6 +18,8 @@ from tests.model import tiny
 
 N = len(tiny.ANCHORS)
 CLASSES = 3
+
+Decode = Callable[[dict[str, tf.Tensor]], Detections]
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -39,13 +43,16 @@ def greedy(boxes: np.ndarray, scores: np.ndarray, config: DecodeConfig) -> list[
     return sorted(found, key=lambda one: (-one[0], one[1], one[2]))[: config.max_detections]
 
 
-def check(logits: np.ndarray, offsets: np.ndarray, config: DecodeConfig) -> Detections:
+def in_graph(config: DecodeConfig) -> Decode:
+    return tf.function(lambda p: decode(p, tiny.ANCHORS, config))
+
+
+def check(logits: np.ndarray, offsets: np.ndarray, config: DecodeConfig, graph: Decode | None = None) -> Detections:
     predictions = {"logits": tf.constant(logits), "offsets": tf.constant(offsets)}
-    found = tf.function(lambda p: decode(p, tiny.ANCHORS, config))(predictions)
+    found = (graph or in_graph(config))(predictions)
     boxes = predicted_corners(predictions["offsets"], tiny.ANCHORS).numpy()
-    scores = tf.nn.softmax(predictions["logits"]).numpy()[..., :-1]
     for b in range(len(logits)):
-        expected = greedy(boxes[b], scores[b], config)
+        expected = greedy(boxes[b], tf.nn.softmax(logits[b]).numpy()[:, :-1], config)
         count = int(found.counts[b])
         assert count == len(expected)
         np.testing.assert_array_equal(found.scores[b, :count], [one[0] for one in expected])
@@ -77,6 +84,56 @@ def test_near_uniform_and_equal_scores_are_settled_by_class_and_anchor(candidate
     logits[1] += bits.normal(0, 1e-6, logits[1].shape).astype(np.float32)
     found = check(logits, np.zeros((2, N, 4), np.float32), replace(IMPROVED_DECODE, max_candidates=candidates))
     assert found.counts.numpy().min() > 50
+
+
+@pytest.mark.parametrize(
+    ("shortlist", "chunk", "config"),
+    [
+        (64, 16, DecodeConfig(max_candidates=5)),  # fewer than a chunk may hold
+        (64, 40, DecodeConfig(max_candidates=None, max_detections=60)),
+        (200, 7, DecodeConfig(max_candidates=20, max_detections=15, nms_iou=0.3, min_score=0.2)),
+    ],
+)
+def test_chunks_and_the_shortlist_change_nothing(
+    shortlist: int, chunk: int, config: DecodeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_SHORTLIST", shortlist)
+    monkeypatch.setattr(decoding, "_CHUNK", chunk)
+    graph = in_graph(config)
+    bits = np.random.default_rng(3)
+    for spread in (0.0, 0.5, 3.0):
+        logits = bits.normal(0, spread, (2, N, CLASSES + 1)).astype(np.float32)
+        offsets = bits.normal(0, 0.3, (2, N, 4)).astype(np.float32)
+        check(logits, offsets, config, graph)
+        check(np.round(2 * logits) / 2, np.round(offsets), config, graph)  # many ties
+        logits[..., -1] += 5.0  # few are above the threshold
+        check(logits, offsets, config, graph)
+
+
+def test_the_shortlist_is_not_enough_if_other_anchors_tie_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_SHORTLIST", 4)
+    config = DecodeConfig(max_detections=3)
+    logits = np.full((1, N, CLASSES + 1), -9.0, np.float32)
+    logits[0, ::3, 2] = 0.0  # of equal scores, anchor 0 is first by anchor, and
+    logits[0, 300, [0, 2]] = [0.0, -9.0]  # anchor 300 by class
+    found = check(logits, np.zeros((1, N, 4), np.float32), config)
+    assert found.classes[0].numpy().tolist() == [0, 2, 2]
+
+
+def test_classes_do_not_suppress_each_other() -> None:
+    logits = np.full((1, N, CLASSES + 1), -9.0, np.float32)
+    logits[0, :, -1] = 9.0
+    logits[0, 5] = [3.0, 3.0, 3.0, -9.0]
+    found = check(logits, np.zeros((1, N, 4), np.float32), IMPROVED_DECODE)
+    assert found.classes[0, : int(found.counts[0])].numpy().tolist() == [0, 1, 2]
+
+
+def test_boxes_without_area_suppress_nothing_and_huge_ones_only_their_like() -> None:
+    bits = np.random.default_rng(4)
+    logits = bits.normal(0, 0.5, (1, N, CLASSES + 1)).astype(np.float32)
+    sizes = bits.choice([-200.0, -1.0, 0.0, 1.0, 200.0], (1, N, 2))
+    offsets = np.concatenate([bits.normal(0, 0.3, (1, N, 2)), sizes], axis=2).astype(np.float32)
+    check(logits, offsets, DecodeConfig(max_candidates=50))
 
 
 def test_a_score_must_be_above_the_threshold() -> None:
