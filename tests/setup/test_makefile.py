@@ -200,8 +200,8 @@ def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout)
         assert make(checkout, *arguments, environment="env").stdout == f"{python} -m {line}\n"
 
 
-def test_bench_runs_both_benchmarks_and_hands_on_goals(checkout: Checkout) -> None:
-    names = ["benchmarks.matching", "benchmarks.reader_and_job"]
+def test_bench_runs_every_benchmark_and_hands_on_goals(checkout: Checkout) -> None:
+    names = ["benchmarks.matching", "benchmarks.decoding", "benchmarks.reader_and_job"]
     assert run(checkout, "bench") == [["-m", name] for name in names]
     assert run(checkout, "bench", "GOALS=no") == [["-m", name, "--nogoals"] for name in names]
 
