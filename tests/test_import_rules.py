@@ -28,7 +28,7 @@ def room(*stands_on: str, packages: str = "") -> Room:
 
 # From bottom to top: a room stands on rooms above it in this table, so there is no circle.
 ROOMS = {
-    "pipeline": room(packages="absl"),
+    "pipeline": room(packages="absl tqdm"),
     "pipeline.config": room("pipeline", packages="msgspec"),
     "pipeline.geometry": room("pipeline.config", packages="numpy"),
     "pipeline.views": room("pipeline.geometry", packages="numpy cv2"),

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.sources.cifar10_pickle import MAX_FILE_BYTES, load_batch, load_pickle
-from beam_jobs.sources.download import download
-from beam_jobs.sources.source import BadPicture, Check, Item
+from beam_jobs.sources.source import BadPicture, Item
 from beam_jobs.sources.unpack import unpack
+from pipeline.download import download
 from pipeline.errors import UserError
 from pipeline.files import cache_folder, file_sha256
 from pipeline.views.collage import Picture

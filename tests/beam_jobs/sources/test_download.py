@@ -15,7 +15,7 @@ import pytest
 
 from beam_jobs.sources import cifar10
 from beam_jobs.sources.cifar10 import FOLDER, Cifar10
-from beam_jobs.sources.download import download
+from pipeline.download import download
 from pipeline.errors import UserError
 from pipeline.files import file_sha256
 from tests.cifar10_files import left, write_archive, write_cifar10
