@@ -28,8 +28,9 @@ from model.network.precision import check_arithmetic, set_arithmetic
 from model.network.ssd import build_network
 from model.training.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
 from model.training.augmentation import augmented
+from model.training.borrowed_weights import IMAGENET, borrowed_weights
 from model.training.broken_loss import StopOnBrokenLoss
-from model.training.checkpoints import LastCheckpoints
+from model.training.checkpoints import LastCheckpoints, has_checkpoints
 from model.training.detector import Detector
 from model.training.draw_pictures import DrawPictures
 from model.training.epoch_means import EpochMeans
@@ -65,6 +66,12 @@ flags.DEFINE_bool("sync_batch_norm", None, "Batch norm over the global batch, in
 flags.DEFINE_enum("precision", None, PRECISIONS, "Arithmetic of the network, instead of the configuration's.")
 flags.DEFINE_bool("xla", None, "Compile the step with XLA; one replica only.")
 flags.DEFINE_bool("deterministic", None, "The same bits in every run, and after every restart; slower.")
+flags.DEFINE_string(
+    "init",
+    None,
+    f"Weights to begin with: {IMAGENET}, a file of Keras Applications' MobileNetV2, or the folder of a run.",
+)
+flags.DEFINE_integer("freeze", None, "Keep the borrowed weights of the stem and of the first n blocks.")
 flags.DEFINE_integer(
     "backup_steps", 500, "Save everything every n steps too, not only after each epoch.", lower_bound=1
 )
@@ -82,6 +89,8 @@ def main() -> None:
         precision=FLAGS.precision,
         xla=FLAGS.xla,
         deterministic=FLAGS.deterministic,
+        init=FLAGS.init,
+        freeze=FLAGS.freeze,
         optimizer=FLAGS.optimizer,
         box_loss=FLAGS.box_loss,
         synchronized_batch_norm=FLAGS.sync_batch_norm,
@@ -107,10 +116,13 @@ def main() -> None:
         lock = folder.hold()  # the kernel drops it when this process ends
         folder.begin(run, command=" ".join(sys.argv))
 
+    borrowed = borrowed_weights(training.init, run) if training.init and not has_checkpoints(folder) else None
     set_arithmetic(config)
     with strategy.scope():
+        network = build_network(config.model, run.shape)
+        taken = borrowed.give_to(network, freeze=config.model.freeze) if borrowed else None
         detector = Detector(
-            build_network(config.model, run.shape),
+            network,
             anchors=run.shape.anchors,
             background=manifest.background,
             loss=config.loss,
@@ -149,6 +161,8 @@ def main() -> None:
         f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
         f"global batch {training.batch} ({training.batch // replicas} a replica)"
     )
+    if taken:
+        print(printable(taken))
     if config.loss.mining == "batch":
         print("hard negatives: mined in each replica's share of the batch")
     else:

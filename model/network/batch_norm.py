@@ -22,9 +22,9 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
     """
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """Normalised inputs. In training, the moving statistics move towards those of the batch."""
+        """Normalised inputs. In training, the moving statistics move towards those of the batch, unless frozen."""
         x = tf.cast(inputs, tf.float32) if inputs.dtype in (tf.float16, tf.bfloat16) else inputs
-        if training is not None and tf.get_static_value(training):
+        if self.trainable and training is not None and tf.get_static_value(training):
             y, *statistics = _normalised(x, self.gamma, self.beta, self.epsilon)
             for moving, value in zip((self.moving_mean, self.moving_variance), statistics, strict=True):
                 moving.assign_sub((moving - value) * (1.0 - self.momentum))

@@ -38,9 +38,13 @@ class OneCellConv2D(tf.keras.layers.Conv2D):
 
 @dataclass(frozen=True)
 class Blocks:
-    """Makes layers with a configuration's regulariser and batch norm."""
+    """Makes layers with a configuration's regulariser and batch norm.
+
+    Frozen layers are not trained, have no penalty, and normalise by their stored statistics, which stay.
+    """
 
     config: ModelConfig
+    frozen: bool = False
 
     def convolution(self, x: tf.Tensor, channels: int, kernel: int, *, stride: int = 1, name: str) -> tf.Tensor:
         """A convolution without bias, padded so that a map of n cells becomes one of ⌈n / stride⌉."""
@@ -53,6 +57,7 @@ class Blocks:
             padding="same",
             use_bias=False,
             kernel_regularizer=self.regularizer(),
+            trainable=not self.frozen,
             name=name,
         )(x)
 
@@ -64,17 +69,24 @@ class Blocks:
             padding="same",
             use_bias=False,
             depthwise_regularizer=self.regularizer(),
+            trainable=not self.frozen,
             name=name,
         )(x)
 
     def batch_norm(self, x: tf.Tensor, *, name: str) -> tf.Tensor:
         """Batch normalisation over the replica's share of the batch, or over the global batch if so configured."""
         kind = SynchronizedBatchNorm if self.config.synchronized_batch_norm else layers.BatchNormalization
-        return kind(momentum=self.config.batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=name)(x)
+        return kind(
+            momentum=self.config.batch_norm_momentum,
+            epsilon=BATCH_NORM_EPSILON,
+            trainable=not self.frozen,
+            name=name,
+        )(x)
 
     def regularizer(self) -> tf.keras.regularizers.Regularizer | None:
         """The L2 penalty of a kernel, weight_decay · Σ w²."""
-        return tf.keras.regularizers.L2(self.config.weight_decay) if self.config.weight_decay else None
+        decay = 0.0 if self.frozen else self.config.weight_decay
+        return tf.keras.regularizers.L2(decay) if decay else None
 
     def inverted_residual(self, x: tf.Tensor, channels: int, *, expansion: int, stride: int, name: str) -> tf.Tensor:
         """Expansion, depthwise, linear projection; added to the input if the shapes agree (section 3.3)."""
@@ -88,21 +100,22 @@ class Blocks:
         return layers.Add(name=f"{name}_add")([inputs, x]) if stride == 1 and in_channels == channels else x
 
 
-def mobilenet_v2(images: tf.Tensor, blocks: Blocks) -> dict[int, tf.Tensor]:
+def mobilenet_v2(images: tf.Tensor, config: ModelConfig) -> dict[int, tf.Tensor]:
     """The last feature map of each stride, 2 to 16. The network ends with block 9: 64 channels, stride 16.
 
     Args:
         images: float [B, H, W, 3] in [-1, 1].
-        blocks: makes the layers.
+        config: width, batch norm, and how many of the first blocks are frozen.
     """
-    width = blocks.config.width_multiplier
+    width = config.width_multiplier
+    blocks = Blocks(config, frozen=config.freeze > 0)
     x = blocks.convolution(images, scaled_channels(32, width), 3, stride=2, name="stem")
     x = layers.ReLU(6.0, name="stem_relu")(blocks.batch_norm(x, name="stem_bn"))
     stride, number, maps = 2, 0, {}
     for channels, count, first_stride in _STAGES:
         stride *= first_stride
         for repeat in range(count):
-            x = blocks.inverted_residual(
+            x = Blocks(config, frozen=number < config.freeze).inverted_residual(
                 x,
                 scaled_channels(channels, width),
                 expansion=6 if number else 1,

@@ -42,11 +42,10 @@ def build_network(config: ModelConfig, shape: NetworkShape) -> tf.keras.Model:
     Raises:
         UserError: if a stride has no feature map, or a map's size is not that of the anchors.
     """
-    blocks = Blocks(config)
     images = layers.Input([shape.canvas_size, shape.canvas_size, 3], dtype=tf.uint8, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images)
-    maps = mobilenet_v2(x, blocks)
-    _add_extra_maps(maps, max(shape.strides), blocks)
+    maps = mobilenet_v2(x, config)
+    _add_extra_maps(maps, max(shape.strides), Blocks(config))
     _check_maps(maps, shape)
     logits, offsets = [], []
     for number, (stride, feature_map) in enumerate(zip(shape.strides, shape.anchors.feature_maps, strict=True)):

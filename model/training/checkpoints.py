@@ -34,7 +34,7 @@ class LastCheckpoints:
             parts["averages"] = detector.averages
         self.detector, self.progress, self.rank = detector, progress, rank
         self.checkpoint = tf.train.Checkpoint(**parts)
-        self.files = CheckpointFolder(folder.last, "step", kept=KEPT)
+        self.files = _last_files(folder)
 
     def save(self) -> None:
         """Saves the state, and continues from what was saved.
@@ -103,6 +103,15 @@ def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
     if not reasons:
         raise UserError(f"{folder.best} must hold a checkpoint, got none: no epoch is finished yet")
     raise UserError(reasons[0])
+
+
+def has_checkpoints(folder: RunFolder) -> bool:
+    """Whether a run has begun: whether it has checkpoints to resume from, broken ones too."""
+    return bool(_last_files(folder).newest_first())
+
+
+def _last_files(folder: RunFolder) -> CheckpointFolder:
+    return CheckpointFolder(folder.last, "step", kept=KEPT)
 
 
 def _best_files(folder: RunFolder) -> CheckpointFolder:

@@ -9,13 +9,18 @@ from pipeline.config.run_config import Config
 
 
 def with_overrides(
-    config: Config, *, synchronized_batch_norm: bool | None = None, box_loss: str | None = None, **training: Any
+    config: Config,
+    *,
+    synchronized_batch_norm: bool | None = None,
+    freeze: int | None = None,
+    box_loss: str | None = None,
+    **training: Any,
 ) -> Config:
     """The configuration with the given values. None leaves a field as it is.
 
     Args:
         config: of the configs folder.
-        synchronized_batch_norm: the model's.
+        synchronized_batch_norm, freeze: the model's.
         box_loss: the loss's `offsets`.
         training: fields of `TrainingConfig`.
     """
@@ -25,7 +30,7 @@ def with_overrides(
 
     return dataclasses.replace(
         config,
-        model=changed(config.model, synchronized_batch_norm=synchronized_batch_norm),
+        model=changed(config.model, synchronized_batch_norm=synchronized_batch_norm, freeze=freeze),
         loss=changed(config.loss, offsets=box_loss),
         training=changed(config.training, **training),
     )

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from model.network.ssd import NetworkShape
 from model.training.make_variable import make_variable
-from pipeline.config.field_types import Fingerprint, Name, Text
+from pipeline.config.field_types import Fingerprint, Name, PathText, Text
 from pipeline.config.plain import JSON_BYTES, from_dict, parse_json, to_dict
 from pipeline.config.run_config import Config
 from pipeline.errors import UserError, require, shown
@@ -57,7 +57,7 @@ class StoredRun:
     class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
     canvas_size: int
     anchors: StoredAnchors
-    records: Annotated[str, Meta(pattern="\\A[^\\x00]+\\Z", max_length=4096)]  # a path: all else may be in it
+    records: PathText
     command: str
     versions: dict[Text, Text]
 

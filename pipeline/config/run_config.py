@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.config.field_types import MAX_COUNT, Name
+from pipeline.config.field_types import MAX_COUNT, MAX_PATH, Name, PathText
 from pipeline.config.plain import LATER
 from pipeline.config.records_config import MAX_SEED, RecordsConfig
 from pipeline.errors import require, require_between
@@ -22,6 +22,8 @@ MAX_RATE = 1e30  # well inside of float32
 MAX_DETECTIONS = 100_000
 MAX_CUTOUTS = 10_000
 
+BACKBONE_BLOCKS = 10  # of MobileNetV2 up to stride 16
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -33,11 +35,13 @@ class ModelConfig:
     head_bias: bool = True
     weight_decay: float = 4e-5  # L2 on convolution kernels; the value is MobileNetV2's
     synchronized_batch_norm: bool = False  # statistics over the global batch instead of each replica's part
+    freeze: int = field(default=0, metadata=LATER)  # the stem and so many blocks after it keep their borrowed weights
 
     def __post_init__(self) -> None:
         require_between("model.width_multiplier", self.width_multiplier, 0.01, MAX_WIDTH)
         require(0 < self.batch_norm_momentum < 1, "model.batch_norm_momentum", "in (0, 1)", self.batch_norm_momentum)
         require_between("model.weight_decay", self.weight_decay, 0, MAX_WEIGHT)
+        require_between("freeze", self.freeze, 0, BACKBONE_BLOCKS)
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class TrainingConfig:
     precision: str = "float32"  # of the network's arithmetic; weights and losses stay float32
     xla: bool = False  # compile the step with XLA
     deterministic: bool = False  # the same bits in every run on the same devices; slower
+    init: PathText | None = field(default=None, metadata=LATER)  # whose weights it begins with: see borrowed_weights.py
 
     def __post_init__(self) -> None:
         known = self.precision in PRECISIONS
@@ -124,6 +129,8 @@ class TrainingConfig:
         if self.evaluate_examples is not None:
             require_between("training.evaluate_examples", self.evaluate_examples, 1, MAX_COUNT)
         require_between("training.seed", self.seed, -MAX_SEED, MAX_SEED)
+        if self.init is not None:
+            require(_is_path(self.init), "init", "a path in UTF-8", self.init)
 
 
 @dataclass(frozen=True)
@@ -152,3 +159,15 @@ class Config:
     decode: DecodeConfig
     training: TrainingConfig
     augment: AugmentConfig = field(default=AugmentConfig(), metadata=LATER)
+
+    def __post_init__(self) -> None:
+        """First random weights are not worth keeping."""
+        freeze, init = self.model.freeze, self.training.init
+        require(not freeze or init is not None, "freeze", "0 unless init says whose weights to keep", freeze)
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return 0 < len(text.encode()) <= MAX_PATH
+    except UnicodeEncodeError:
+        return False

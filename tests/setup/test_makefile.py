@@ -46,7 +46,7 @@ SINGLE = {
     "train": {
         "CONFIG": "config", "RECORDS": "records", "RUN": "run", "STRATEGY": "strategy", "REPLICAS": "replicas",
         "EPOCHS": "epochs", "BATCH": "batch", "OPTIMIZER": "optimizer", "BOX_LOSS": "box_loss",
-        "PRECISION": "precision",
+        "PRECISION": "precision", "INIT": "init", "FREEZE": "freeze",
     },
     "evaluate": {"RUN": "run", "RECORDS": "records", "SPLIT": "split", "LIMIT": "limit"},
     "detect": {"RUN": "run", "IMAGES": "images", "OUTPUT": "output", "MIN_SCORE": "min_score"},

@@ -1,0 +1,153 @@
+"""Weights by name: those of Keras Applications' MobileNetV2 files, those of a network of ours, and into a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline.download import download
+from pipeline.errors import UserError
+from pipeline.files import cache_folder, open_regular
+
+# Keras Applications, MobileNetV2, width 1.0, 224 pixels, ImageNet. Width and layers decide what fits, not pixels.
+URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
+)
+SHA256 = "3e195a2857356cfc092cbbb460beb2a5bce279015d7792598b8d3d9e451902e3"
+
+_LARGEST = 1 << 24  # numbers in one weight; MobileNetV2's largest has a tenth of that
+
+Weights = Mapping[str, NDArray[np.float32]]  # `<layer>/<weight>`, such as `block_1_expand_bn/gamma`
+
+
+def imagenet_file() -> Path:
+    """The published file, from the cache or downloaded to it.
+
+    Raises `UserError` if the network does not answer or the checksum is wrong.
+    """
+    way_out = f"download it elsewhere and give it as --init={Path(URL).name}"
+    return download(URL, cache_folder() / Path(URL).name, sha256=SHA256, way_out=way_out)
+
+
+def weights_of_file(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The weights of a file in the layout of Keras Applications, under our names.
+
+    Takes whatever layers of MobileNetV2's stem and blocks the file holds, in a model of any other layers too.
+
+    Raises `UserError` if the file is no HDF5 file, is cut off, or holds no such layer; `OSError` like `open_regular`.
+    """
+    open_regular(path).close()  # HDF5 would wait for a FIFO
+    weights = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for name, value in _stored_weights(file):
+                if (ours := _our_name(name)) is not None:
+                    weights[ours] = _read(path, name, value)
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py raises
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} must be a whole HDF5 file of weights as Keras 2 writes them, got something else ({reason})"
+        ) from None
+    if not weights:
+        raise UserError(
+            f"{path} must hold weights of MobileNetV2 as Keras Applications names them, got none; "
+            "`save_weights` of its model writes such a file"
+        )
+    return weights
+
+
+def weights_of_network(network: tf.keras.Model) -> dict[str, NDArray[np.float32]]:
+    """The weights of a network of ours."""
+    return {name: variable.numpy() for name, variable in _variables(network).items()}
+
+
+def parts_of_network(network: tf.keras.Model) -> dict[str, dict[str, tf.Variable]]:
+    """A network's variables by part, from the image on: `stem`, `block_0`, …, `extra_0`, …, `heads`."""
+    parts: dict[str, dict[str, tf.Variable]] = {}
+    for name, variable in _variables(network).items():
+        match = re.match(r"stem|block_\d+|extra_\d+|scores|shifts", name)
+        assert match, name
+        part = "heads" if match[0] in ("scores", "shifts") else match[0]
+        parts.setdefault(part, {})[name] = variable
+    return parts
+
+
+def take_weights(network: tf.keras.Model, weights: Weights, *, source: str, parts: Iterable[str]) -> list[str]:
+    """Puts weights into the given parts of a network. A part that lacks any weight is left as it is.
+
+    Returns:
+        The parts that took theirs.
+
+    Raises:
+        UserError: naming the source, if a weight has another shape than the network's, or holds NaN or infinity.
+    """
+    taken = []
+    known = parts_of_network(network)
+    for part in parts:
+        if not known[part].keys() <= weights.keys():
+            continue
+        for name, variable in known[part].items():
+            value = weights[name]
+            if value.shape != tuple(variable.shape):
+                raise UserError(
+                    f"{source} must fit the network: {name} must have the shape {tuple(variable.shape)}, got "
+                    f"{value.shape}; its width or its kind is another"
+                )
+            if not np.isfinite(value).all():
+                raise UserError(f"{source} must hold finite weights, got NaN or infinity in {name}")
+        for name, variable in known[part].items():
+            variable.assign(weights[name])
+        taken.append(part)
+    return taken
+
+
+def _variables(network: tf.keras.Model) -> dict[str, tf.Variable]:
+    return {
+        f"{layer.name}/{variable.name.rsplit('/', 1)[-1].partition(':')[0]}": variable
+        for layer in network.layers
+        for variable in layer.weights
+    }
+
+
+def _stored_weights(file: h5py.File) -> Iterable[tuple[str, object]]:
+    """Names and values of a weight file, or of a file of a whole model. Models inside models have a group of theirs."""
+    root = file if "layer_names" in file.attrs else file.get("model_weights")
+    if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
+        raise ValueError("no layer_names as in Keras's HDF5 files")
+    for layer in root.attrs["layer_names"]:
+        group = root[_text(layer)]
+        for weight in group.attrs["weight_names"]:
+            yield _text(weight), group[_text(weight)]
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _read(path: Path, name: str, value: object) -> NDArray[np.float32]:
+    if not isinstance(value, h5py.Dataset) or value.dtype.kind != "f" or value.size > _LARGEST:
+        raise UserError(f"{path} must hold at most {_LARGEST:,} floats in {name}, got something else")
+    return np.asarray(value[()], np.float32)
+
+
+def _our_name(theirs: str) -> str | None:
+    """`block_1_expand_BN/gamma:0` -> `block_1_expand_bn/gamma`; None for what is no layer of stem and blocks.
+
+    Their first block is called `expanded_conv`, and the stem `Conv1`.
+    """
+    match = re.fullmatch(r"(?:.*/)?([^/]+)/([a-z_]+)(?::0)?", theirs)
+    if match is None:
+        return None
+    layer, weight = match.groups()
+    layer = {"Conv1": "stem", "bn_Conv1": "stem_bn"}.get(layer, layer)
+    layer = re.sub("^expanded_conv_", "block_0_", layer).removesuffix("_BN") + ("_bn" if layer.endswith("_BN") else "")
+    return (
+        f"{layer}/{weight}" if re.fullmatch(r"stem(_bn)?|block_\d+_(expand|depthwise|project)(_bn)?", layer) else None
+    )

@@ -1,0 +1,152 @@
+"""Keras Applications' weights in our network: the same features, and files that do not fit are one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model.network import pretrained
+from model.network.pretrained import imagenet_file, parts_of_network, take_weights, weights_of_file, weights_of_network
+from model.network.ssd import NetworkShape, build_network
+from pipeline.errors import UserError
+from pipeline.files import file_sha256
+from tests.model import tiny
+from tests.model.network.keras_file import PIXELS, edit, without_layers, write_keras_file
+from tests.record_sets import TINY
+
+BACKBONE = ["stem", *(f"block_{number}" for number in range(10))]
+
+
+def our_network(width: float = 0.35) -> tf.keras.Model:
+    shape = NetworkShape(PIXELS, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+    return build_network(replace(tiny.MODEL, width_multiplier=width), shape)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tf.keras.Model]:
+    path = tmp_path_factory.mktemp("keras") / "weights.h5"
+    return path, write_keras_file(path)
+
+
+@pytest.fixture
+def path(original: tuple[Path, tf.keras.Model], tmp_path: Path) -> Path:
+    """A copy of the file."""
+    return Path(shutil.copy(original[0], tmp_path / "weights.h5"))
+
+
+def test_features_are_those_of_keras_applications(original: tuple[Path, tf.keras.Model]) -> None:
+    path, theirs = original
+    ours = our_network()
+    taken = take_weights(ours, weights_of_file(path), source="file", parts=list(parts_of_network(ours)))
+    assert taken == BACKBONE
+    names = {"stem_relu": "Conv1_relu", "block_2_add": "block_2_add", "block_9_add": "block_9_add"}
+    pixels = np.random.default_rng(1).integers(0, 256, (2, PIXELS, PIXELS, 3), dtype=np.uint8)
+    found = tf.keras.Model(ours.input, [ours.get_layer(name).output for name in names])(pixels, training=False)
+    scaled = pixels.astype(np.float32) / 127.5 - 1
+    features = [theirs.get_layer(name).output for name in names.values()]
+    for a, b in zip(found, tf.keras.Model(theirs.input, features)(scaled, training=False), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(b).max())
+
+
+def test_a_part_takes_all_of_its_weights_or_none(path: Path) -> None:
+    edit(path, without_layers("block_4_project_BN", "block_8_", "block_9_"))
+    network = our_network()
+    before = weights_of_network(network)
+    taken = take_weights(network, weights_of_file(path), source="file", parts=list(parts_of_network(network)))
+    assert taken == [part for part in BACKBONE if part not in ("block_4", "block_8", "block_9")]
+    for name, value in weights_of_network(network).items():
+        if name.startswith(("block_4_", "block_8_", "extra_", "scores_")):
+            np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_file_of_a_whole_model_around_it_fits_too(tmp_path: Path) -> None:
+    backbone = tf.keras.applications.MobileNetV2((PIXELS, PIXELS, 3), 0.35, include_top=False, weights=None)
+    pooled = tf.keras.layers.GlobalAveragePooling2D()(backbone.output)
+    outputs = {"around": tf.keras.Model(backbone.input, tf.keras.layers.Dense(2)(pooled))}
+    outputs["inside"] = tf.keras.Sequential([backbone, tf.keras.layers.Flatten(), tf.keras.layers.Dense(2)])
+    for name, model in outputs.items():
+        model.save(tmp_path / f"{name}.h5", include_optimizer=False)
+        weights = weights_of_file(tmp_path / f"{name}.h5")
+        np.testing.assert_array_equal(weights["stem/kernel"], backbone.get_layer("Conv1").get_weights()[0])
+        np.testing.assert_array_equal(
+            weights["block_9_project_bn/moving_variance"], backbone.get_layer("block_9_project_BN").get_weights()[3]
+        )
+
+
+def refused(path: Path, network: tf.keras.Model | None = None) -> str:
+    with pytest.raises((UserError, OSError)) as raised:
+        weights = weights_of_file(path)
+        assert network is not None
+        take_weights(network, weights, source=str(path), parts=BACKBONE)
+    message = str(raised.value)
+    assert str(path) in message and "\n" not in message
+    return message
+
+
+def test_files_that_are_something_else_are_one_line(path: Path, tmp_path: Path) -> None:
+    whole = path.read_bytes()
+    for size in (0, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert "must be a whole HDF5 file of weights" in refused(path)
+    path.write_text("weights")
+    assert "must be a whole HDF5 file of weights" in refused(path)
+    path.unlink()
+    os.mkfifo(path)
+    assert "must be a regular file, got a FIFO" in refused(path)
+    assert "must be a regular file, got a folder" in refused(tmp_path)
+
+
+def _replace(weight: str, value: object) -> Callable[[h5py.File], object]:
+    def change(file: h5py.File) -> None:
+        del file["block_1_expand"][weight]
+        file["block_1_expand"][weight] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.attrs.__delitem__("layer_names"), "no layer_names as in Keras's HDF5 files"),
+        (lambda file: file.__delitem__("block_3_expand"), "must be a whole HDF5 file"),
+        (lambda file: file.attrs.__setitem__("layer_names", [b"conv_dw_1"]), "must be a whole HDF5 file"),
+        (without_layers("Conv1", "bn_Conv1", "expanded_conv", "block_"), "must hold weights of MobileNetV2 as"),
+        (_replace("block_1_expand/kernel:0", "text"), "floats in block_1_expand/kernel:0, got something else"),
+        (_replace("block_1_expand/kernel:0", np.zeros((2, 2), np.float32)), "must have the shape .*, got .2, 2"),
+        (
+            lambda file: file["block_2_expand_BN"]["block_2_expand_BN/gamma:0"].__setitem__(3, np.nan),
+            "must hold finite weights, got NaN or infinity in block_2_expand_bn/gamma",
+        ),
+    ],
+)
+def test_files_that_were_altered_are_one_line(change: Callable[[h5py.File], object], message: str, path: Path) -> None:
+    edit(path, change)
+    line = refused(path, our_network())
+    assert re.search(message, line), line
+
+
+def test_another_width_is_one_line(path: Path) -> None:
+    assert "stem/kernel must have the shape (3, 3, 3, 24), got (3, 3, 3, 16)" in refused(path, our_network(0.75))
+
+
+def test_the_published_file_comes_from_the_cache_or_a_download(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREMATCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(pretrained, "URL", "http://localhost:1/published.h5")
+    with pytest.raises(UserError, match=r"cannot be downloaded: .*give it as --init=published.h5$"):
+        imagenet_file()
+    shutil.copy(path, tmp_path / "cache" / "published.h5")
+    with pytest.raises(UserError, match="cannot be downloaded"):  # not the published one: downloaded again
+        imagenet_file()
+    monkeypatch.setattr(pretrained, "SHA256", file_sha256(path))
+    assert imagenet_file() == tmp_path / "cache" / "published.h5"
