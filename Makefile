@@ -61,8 +61,8 @@ CLUSTER =
 FLINK_MASTER =
 
 variables := STACK PYTHON VENV GPU UPGRADE CONFIG DATA_DIR RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY \
-    REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION INIT FREEZE SPLIT N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS \
-    ENGINE CLUSTER FLINK_MASTER
+    REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION INIT FREEZE SPLIT N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS \
+    ARGS ENGINE CLUSTER FLINK_MASTER
 known := $(variables) SHELL TF_CPP_MIN_LOG_LEVEL MAKE%
 given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 ifneq ($(filter-out $(known),$(given)),)
@@ -151,7 +151,7 @@ records: setup ## A record set  [CONFIG=] [SOURCE=coco] [DATA_DIR=] [ANNOTATIONS
 verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [ARGS=]
 	$(python) -m beam_jobs.verify $(call option,records,$(records))$(if $(filter 1,$(FULL)), --full)$(call each,$(ARGS))
 
-train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [EPOCHS=n] [BATCH=] [OPTIMIZER=] [BOX_LOSS=] [PRECISION=] [INIT=imagenet, a file or a run] [FREEZE=blocks] [ARGS=]
+train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [EPOCHS=n] [BATCH=] [OPTIMIZER=] [BOX_LOSS=] [PRECISION=] [INIT=] [FREEZE=blocks] [ARGS=]
 	$(python) -m model.train $(call option,config,$(config)) $(call option,records,$(records)) $(call option,run,$(run))$(call flag,strategy,STRATEGY)$(call flag,replicas,REPLICAS)$(call flag,epochs,EPOCHS)$(call flag,batch,BATCH)$(call flag,optimizer,OPTIMIZER)$(call flag,box_loss,BOX_LOSS)$(call flag,precision,PRECISION)$(call flag,init,INIT)$(call flag,freeze,FREEZE)$(call each,$(ARGS))
 
 evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [ARGS=]
