@@ -113,9 +113,9 @@ def test_chunks_and_the_shortlist_change_nothing(
 def test_the_shortlist_is_not_enough_if_other_anchors_tie_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_SHORTLIST", 4)
     config = DecodeConfig(max_detections=3)
-    logits = np.full((1, N, CLASSES + 1), -9.0, np.float32)
-    logits[0, ::3, 2] = 0.0  # of equal scores, anchor 0 is first by anchor, and
-    logits[0, 300, [0, 2]] = [0.0, -9.0]  # anchor 300 by class
+    logits = np.full((1, N, CLASSES + 1), -200.0, np.float32)
+    logits[0, ::3, 2] = 0.0  # of equal scores, all 1, anchor 0 is first by anchor, and
+    logits[0, 300, [0, 2]] = [0.0, -200.0]  # anchor 300 by class
     found = check(logits, np.zeros((1, N, 4), np.float32), config)
     assert found.classes[0].numpy().tolist() == [0, 2, 2]
 
