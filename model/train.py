@@ -112,11 +112,11 @@ def main() -> None:
         for split in ("train", "val"):
             check_shards(manifest, split)
     folder = RunFolder(Path(FLAGS.run or f"runs/{FLAGS.config}"))
+    borrowed = borrowed_weights(training.init, run) if training.init and not has_checkpoints(folder) else None
     if rank.is_chief:
         lock = folder.hold()  # the kernel drops it when this process ends
         folder.begin(run, command=" ".join(sys.argv))
 
-    borrowed = borrowed_weights(training.init, run) if training.init and not has_checkpoints(folder) else None
     set_arithmetic(config)
     with strategy.scope():
         network = build_network(config.model, run.shape)

@@ -22,7 +22,7 @@ from model.training.run_folder import Run, RunFolder, describe_run
 from pipeline.errors import UserError
 from tests.model import tiny
 from tests.model.network.keras_file import edit, without_layers, write_keras_file
-from tests.model.tiny import run_command
+from tests.model.tiny import refusal, run_command, run_several
 from tests.model.training.test_restarts import history, kill_after_backup, last_state
 from tests.record_sets import write_record_set
 
@@ -192,3 +192,12 @@ def test_a_run_begun_from_a_file_goes_on_to_the_bit_without_it(file: Path, tmp_p
             np.testing.assert_array_equal(value, theirs[name], err_msg=name)
         elif name.startswith("block_3_"):
             assert not np.array_equal(value, theirs[name]), name
+
+
+def test_weights_that_cannot_be_had_leave_no_run_behind(tmp_path: Path) -> None:
+    write_record_set(tmp_path / "records", train=4, val=1, test=1)
+    run = tmp_path / "run"
+    flags = ("--config=tiny", f"--records={tmp_path / 'records'}", f"--run={run}", "--init=nowhere.h5")
+    (found,) = run_several("model.train", [flags])
+    assert "--init must be imagenet, a weight file or the folder of a run, got nowhere.h5" in refusal(*found)
+    assert not run.exists()  # so that another --init may follow
