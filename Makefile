@@ -25,6 +25,10 @@ VAL_IMAGES =
 TEST_ANNOTATIONS =
 TEST_IMAGES =
 TEST_FRACTION =
+IMAGE_SIZE =
+VIEWS =
+ANCHORS =
+MAX_REJECTED =
 RECORDS =
 LIMIT =
 WORKERS =
@@ -44,7 +48,6 @@ INIT =
 FREEZE =
 
 SPLIT =
-IMAGES =
 MIN_SCORE =
 N =
 RUNS =
@@ -60,9 +63,10 @@ ENGINE =
 CLUSTER =
 FLINK_MASTER =
 
-variables := STACK PYTHON VENV GPU UPGRADE CONFIG DATA_DIR RECORDS LIMIT WORKERS RUNNER BEAM_ARGS FULL STRATEGY \
-    REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION INIT FREEZE SPLIT N RUNS ONLY OUTPUT TESTS JOBS FAULTS GOALS \
-    ARGS ENGINE CLUSTER FLINK_MASTER
+variables := STACK PYTHON VENV GPU UPGRADE CONFIG SOURCE DATA_DIR ANNOTATIONS IMAGES VAL_ANNOTATIONS VAL_IMAGES \
+    TEST_ANNOTATIONS TEST_IMAGES TEST_FRACTION IMAGE_SIZE VIEWS ANCHORS MAX_REJECTED RECORDS LIMIT WORKERS RUNNER \
+    BEAM_ARGS FULL STRATEGY REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION INIT FREEZE SPLIT MIN_SCORE N RUNS \
+    ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS ENGINE CLUSTER FLINK_MASTER
 known := $(variables) SHELL TF_CPP_MIN_LOG_LEVEL MAKE%
 given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 ifneq ($(filter-out $(known),$(given)),)
@@ -143,10 +147,13 @@ demo: setup ## Digits from start to end: records, training on two replicas, eval
 	@$(MAKE) evaluate RECORDS=records/digits_demo RUN=runs/demo
 	@echo "demo: metrics, loss curve and a picture of detections are in runs/demo"
 
-source_flags = $(call flag,source,SOURCE)$(call flag,data_dir,DATA_DIR)$(call flag,annotations,ANNOTATIONS)$(call flag,images,IMAGES)$(call flag,val_annotations,VAL_ANNOTATIONS)$(call flag,val_images,VAL_IMAGES)$(call flag,test_annotations,TEST_ANNOTATIONS)$(call flag,test_images,TEST_IMAGES)$(call flag,test_fraction,TEST_FRACTION)
+source_flags = $(call flag,source,SOURCE)$(call flag,data_dir,DATA_DIR)$(call flag,annotations,ANNOTATIONS)$(call flag,images,IMAGES)$(call flag,val_annotations,VAL_ANNOTATIONS)$(call flag,val_images,VAL_IMAGES)$(call flag,test_annotations,TEST_ANNOTATIONS)$(call flag,test_images,TEST_IMAGES)$(call flag,test_fraction,TEST_FRACTION)$(call flag,image_size,IMAGE_SIZE)$(call flag,views,VIEWS)$(call flag,limit,LIMIT)
 
-records: setup ## A record set  [CONFIG=] [SOURCE=coco] [DATA_DIR=] [ANNOTATIONS= IMAGES=, also VAL_… and TEST_…] [TEST_FRACTION=0.1] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
-	$(flink_job_server)$(python) -m beam_jobs.make_records $(call option,config,$(config)) $(call option,records,$(records))$(source_flags)$(call flag,limit,LIMIT)$(call flag,workers,WORKERS)$(call flag,runner,RUNNER)$(flink_args)$(if $(strip $(BEAM_ARGS)), $(foreach a,$(BEAM_ARGS),$(call option,beam_arg,$a)))$(call each,$(ARGS))
+records: setup ## A record set  [CONFIG=] [SOURCE=coco] [DATA_DIR=] [ANNOTATIONS= IMAGES=, also VAL_… and TEST_…] [TEST_FRACTION=0.1] [IMAGE_SIZE=n] [VIEWS=n] [ANCHORS=auto] [MAX_REJECTED=0.01] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
+	$(flink_job_server)$(python) -m beam_jobs.make_records $(call option,config,$(config)) $(call option,records,$(records))$(source_flags)$(call flag,anchors,ANCHORS)$(call flag,max_rejected,MAX_REJECTED)$(call flag,workers,WORKERS)$(call flag,runner,RUNNER)$(flink_args)$(if $(strip $(BEAM_ARGS)), $(foreach a,$(BEAM_ARGS),$(call option,beam_arg,$a)))$(call each,$(ARGS))
+
+coverage: setup ## How anchors fit the boxes of a source, and a proposal  [CONFIG=] [SOURCE=, its paths and IMAGE_SIZE, VIEWS as for records] [ARGS=]
+	$(python) -m beam_jobs.coverage $(call option,config,$(config))$(source_flags)$(call each,$(ARGS))
 
 verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [ARGS=]
 	$(python) -m beam_jobs.verify $(call option,records,$(records))$(if $(filter 1,$(FULL)), --full)$(call each,$(ARGS))
@@ -202,4 +209,4 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-.PHONY: setup lock demo records verify train evaluate detect pictures curves ablations test test-all test-faults lint bench clean help
+.PHONY: setup lock demo records coverage verify train evaluate detect pictures curves ablations test test-all test-faults lint bench clean help

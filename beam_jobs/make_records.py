@@ -15,39 +15,29 @@ import time
 from absl import flags, logging
 from apache_beam.pipeline import Pipeline
 
-from beam_jobs.job.coverage import check_coverage, measure_coverage
+from beam_jobs.job.coverage import check_coverage, measure_coverage, propose
 from beam_jobs.job.entries import all_shards
 from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system
+from beam_jobs.record_flags import check_composition, data_paths, records_config
 from beam_jobs.runners.interrupted_workers import interrupt
 from beam_jobs.runners.progress import shard_progress
 from beam_jobs.runners.run_job import run
 from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
-from beam_jobs.sources import SOURCES, make_source
-from beam_jobs.sources.data_paths import DataPaths
-from configs import config_names, load_config
+from beam_jobs.sources import make_source
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, run_command
 from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string(
     "records", None, "Folder of the record set, on any of Beam's file systems. Default: records/CONFIG."
 )
-flags.DEFINE_string("source", None, f"One of {', '.join(SOURCES)}. Default: the configuration's.")
-flags.DEFINE_string("data_dir", None, "The source's data: a folder or an archive. Default: it is downloaded.")
-flags.DEFINE_string("annotations", None, "Annotations of the training pictures: a file, or a folder of VOC's XML.")
-flags.DEFINE_string("images", None, "Folder of the pictures. Default: where their annotations are.")
-for _split in ("val", "test"):
-    flags.DEFINE_string(f"{_split}_annotations", None, f"Annotations of a {_split} split of your own.")
-    flags.DEFINE_string(f"{_split}_images", None, f"Folder of the {_split} pictures. Default: --images.")
-flags.DEFINE_float(
-    "test_fraction", None, "Share of the pictures that becomes the test split if the source has none. Default: 0.1."
+flags.DEFINE_enum(
+    "anchors", "config", ["config", "auto"], "The configuration's anchors, or some that are proposed from the boxes."
 )
-flags.DEFINE_integer("limit", None, "Only the first n pictures of each split of the source.")
 flags.DEFINE_string(
     "runner", LOCAL, "Beam runner: local, portable, flink, spark, dataflow, or Beam's own name for one."
 )
@@ -76,16 +66,18 @@ def main() -> None:
 def make_records(pipeline: Pipeline) -> None:
     """Builds and runs the job on an empty pipeline."""
     started = time.monotonic()
-    config = dataclasses.replace(load_config(FLAGS.config).records, limit=FLAGS.limit)
-    config = dataclasses.replace(config, source=FLAGS.source or config.source)
+    config = records_config()
     path = FLAGS.records or f"records/{FLAGS.config}"
-    source = make_source(
-        config.source, DataPaths(**{f.name: FLAGS[f.name].value for f in dataclasses.fields(DataPaths)})
-    )
+    source = make_source(config.source, data_paths())
     shards = len(all_shards(config))
     workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
 
+    check_composition(config, source)
+    if FLAGS.anchors == "auto":
+        proposal = propose(config, source)
+        print("\n".join(proposal.lines()), flush=True)
+        config = dataclasses.replace(config, anchors=proposal.anchors, proposed_anchors=True)
     coverage = measure_coverage(config, source)
     print("\n".join(coverage.lines()), flush=True)
     check_coverage(coverage, FLAGS.min_coverage)
@@ -103,20 +95,16 @@ def make_records(pipeline: Pipeline) -> None:
     report(manifest, FLAGS.config, time.monotonic() - started)
 
 
-def data_paths() -> DataPaths:
-    """Where the user says that the data are."""
-    return DataPaths(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(DataPaths)})
-
-
 def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     """Prints what the set holds and where it is."""
     records = sum(manifest.examples(split) for split in SPLITS)
     size = sum(s.bytes for shards in manifest.shards.values() for s in shards)
-    boxes, positives, unreached = (
+    views, boxes, positives, unreached = (
         sum(manifest.statistics[split][name] for split in SPLITS)
-        for name in ("boxes", "positives", "boxes_without_anchor")
+        for name in ("views", "boxes", "positives", "boxes_without_anchor")
     )
     print("splits: " + ", ".join(f"{split} {manifest.examples(split):,}" for split in SPLITS))
+    print(f"views: {views:,}, {manifest.config.views} of each training record")
     print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} that no anchor reaches")
     print(f"rejected: {manifest.rejected['pictures']} pictures, {manifest.rejected['boxes']} boxes")
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"

@@ -18,8 +18,8 @@ import model  # noqa: F401  (chooses the Keras before TensorFlow is imported)
 # isort: split
 import numpy as np
 import tensorflow as tf
-from absl import flags
 
+from benchmarks.flags import FLAGS
 from benchmarks.goals import Goal, goal_lines, require_goals
 from benchmarks.machine import describe_machine, load_average
 from configs import load_config
@@ -28,12 +28,10 @@ from pipeline.config.run_config import DecodeConfig
 from pipeline.errors import UserError, run_command
 from pipeline.geometry.anchors import Anchors, make_anchors
 
+ROUNDS = 5
 CONFIG = "cifar10_improved"
 BATCH = 32
 
-FLAGS = flags.FLAGS
-flags.DEFINE_integer("rounds", 5, "Rounds; medians are shown.", lower_bound=1)
-flags.DEFINE_bool("goals", True, "End with status 1 if a goal is missed.")
 
 Predictions = dict[str, tf.Tensor]
 Decode = Callable[[Predictions], Detections]
@@ -150,9 +148,9 @@ def _require_same_scores(kind: Kind, expected: Detections, found: Detections) ->
 def main() -> None:
     """Measures all kinds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
     config = load_config(CONFIG)
-    anchors = make_anchors(config.records.anchors, config.records.canvas.size)
+    anchors = make_anchors(config.records.anchors, config.records.canvas_size)
     load = load_average()
-    results = [measure(kind, anchors, config.decode, rounds=FLAGS.rounds) for kind in KINDS]
+    results = [measure(kind, anchors, config.decode, rounds=(FLAGS.rounds or ROUNDS)) for kind in KINDS]
     print(describe_machine())
     print(f"{CONFIG}: {len(anchors):,} anchors; batch {BATCH}; load average before: {load:.1f}")
     print(table_of(results))

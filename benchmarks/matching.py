@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from absl import flags
 
+from benchmarks.flags import FLAGS
 from benchmarks.goals import Goal, goal_lines, require_goals
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.one_core_rate import pin_to_one_core
@@ -27,13 +27,11 @@ from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import Matches, match
 from pipeline.geometry.view_matching import match_views
 
+ROUNDS = 30
 CONFIG = "cifar10_improved"
 SIDES = (16, 112)  # of objects, pixels on a canvas of 224
 PICTURES = 8  # of each kind; a round matches all of them
 
-FLAGS = flags.FLAGS
-flags.DEFINE_integer("rounds", 30, "Rounds; medians are shown.", lower_bound=3)
-flags.DEFINE_bool("goals", True, "End with status 1 if a goal is missed.")
 
 Picture = Sequence[Array]  # the boxes of each view
 
@@ -121,10 +119,11 @@ def main() -> None:
     machine = describe_machine()
     pin_to_one_core()
     records = load_config(CONFIG).records
-    anchors = make_anchors(records.anchors, records.canvas.size)
+    anchors = make_anchors(records.anchors, records.canvas_size)
     load = load_average()
     results = [
-        measure(kind, anchors, records.matching, canvas=records.canvas.size, rounds=FLAGS.rounds) for kind in KINDS
+        measure(kind, anchors, records.matching, canvas=records.canvas_size, rounds=(FLAGS.rounds or ROUNDS))
+        for kind in KINDS
     ]
     print(machine)
     print(f"{CONFIG}: {len(anchors):,} anchors; one core; load average before: {load:.1f}")

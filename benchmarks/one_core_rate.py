@@ -1,7 +1,8 @@
 """The rate of the notebook's generator or of our reader, alone on one core, in images a second.
 
     python -m benchmarks.one_core_rate generator CONFIG FOLDER_OF_CIFAR-10
-    python -m benchmarks.one_core_rate reader RECORDS
+    python -m benchmarks.one_core_rate sparse RECORDS
+    python -m benchmarks.one_core_rate dense RECORDS
 
 Runs in its own process, because the core and TensorFlow's threads are set for a whole process.
 """
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -40,22 +42,24 @@ def generator_batches(config_name: str, folder: str) -> Iterator[Any]:
 
     cv2.setNumThreads(1)
     records = load_config(config_name).records
+    collage = records.collage
+    assert collage is not None, f"{config_name} must be a collage"
     images, labels = load_batch(Path(folder) / TRAIN[0])
     generator = NotebookGenerator(
         images.copy(),
         labels,
         anchors=records.anchors,
         matching=records.matching,
-        canvas_size=records.canvas.size,
-        object_size=records.canvas.object_size[0],
+        canvas_size=records.canvas_size,
+        object_size=collage.object_size[0],
         batch=BATCH,
     )
     for index in cycle(range(len(generator))):
         yield generator[index]
 
 
-def reader_batches(folder: str) -> Iterator[Any]:
-    """Endless batches of our reader: canvases and dense targets, as the trainer takes them."""
+def reader_batches(folder: str, *, dense: bool) -> Iterator[Any]:
+    """Endless batches of our reader: sparse, as an accelerator takes them, or canvases and dense targets."""
     import tensorflow as tf
 
     from pipeline.reader.dataset import training_batches
@@ -66,7 +70,7 @@ def reader_batches(folder: str) -> Iterator[Any]:
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
-    batches = training_batches(load_manifest(folder), batch=BATCH, seed=0, parallel_calls=1)
+    batches = training_batches(load_manifest(folder), batch=BATCH, seed=0, parallel_calls=1, dense=dense)
     yield from batches.with_options(options)
 
 
@@ -85,7 +89,11 @@ def images_per_second(batches: Iterator[Any]) -> float:
 def main(what: str, *arguments: str) -> None:
     """Prints the rate of the generator or of the reader."""
     pin_to_one_core()
-    kinds: dict[str, Callable[..., Iterator[Any]]] = {"generator": generator_batches, "reader": reader_batches}
+    kinds: dict[str, Callable[..., Iterator[Any]]] = {
+        "generator": generator_batches,
+        "sparse": partial(reader_batches, dense=False),
+        "dense": partial(reader_batches, dense=True),
+    }
     print(images_per_second(kinds[what](*arguments)))
 
 

@@ -18,22 +18,24 @@ from tqdm import tqdm
 
 from beam_jobs.sources.cifar10 import Cifar10
 from benchmarks.commands import measure_python
+from benchmarks.flags import FLAGS
 from benchmarks.goals import require_goals
 from benchmarks.machine import describe_machine, load_average
-from benchmarks.reader_and_job_goals import WORKERS, Round, goals, table
+from benchmarks.reader_and_job_goals import MANY_VIEWS, WORKERS, Round, goals, table
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
 from pipeline.errors import run_command
-from pipeline.records.manifest import load_manifest
+from pipeline.reader.feed import feed_of
+from pipeline.records.manifest import Manifest, load_manifest
+from pipeline.records.packed_view import WORD_BYTES
 
+ROUNDS = 3
 CONFIG = "cifar10_improved"
+MANY_LIMIT = 5_000  # pictures of each split for the records with many views
 LIMIT = 40_000  # of each split of the source: 40,000 and 10,000 pictures, 50,000 records
 
-FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10. Default: noise of its shape, in its layout.")
-flags.DEFINE_integer("rounds", 3, "Rounds, about a minute each; medians are shown.", lower_bound=1)
 flags.DEFINE_integer("limit", LIMIT, "Pictures of each split of the source.", lower_bound=1000)
-flags.DEFINE_bool("goals", True, "End with status 1 if a goal is missed.")
 
 
 def measure(data_dir: str, records: str, limit: int) -> Round:
@@ -47,20 +49,46 @@ def measure(data_dir: str, records: str, limit: int) -> Round:
     manifest = load_manifest(records)
     examples = sum(manifest.examples(split) for split in manifest.shards)
     size = sum(shard.bytes for shards in manifest.shards.values() for shard in shards)
-    reader = _one_core_rate("reader", records)
-    rate = examples / job.seconds
-    return Round(generator, reader, rate, job.seconds, job.peak_bytes, size / examples, examples)
+    many = _with_many_views(data_dir, f"{records}-views")
+    return Round(
+        generator=generator,
+        one_view=_one_core_rate("sparse", records),
+        many_views=_one_core_rate("sparse", many.folder),
+        dense=_one_core_rate("dense", records),
+        job=examples / job.seconds,
+        job_seconds=job.seconds,
+        peak_bytes=job.peak_bytes,
+        record_bytes=size / examples,
+        many_bytes=sum(s.bytes for s in many.shards["train"]) / many.examples("train"),
+        feed_bytes=_feed_bytes(manifest),
+        examples=examples,
+    )
+
+
+def _with_many_views(data_dir: str, records: str) -> Manifest:
+    """A smaller record set whose records have `MANY_VIEWS`."""
+    measure_python(
+        *("-m", "beam_jobs.make_records", f"--config={CONFIG}", f"--records={records}", f"--data_dir={data_dir}"),
+        *(f"--workers={WORKERS}", f"--limit={MANY_LIMIT}", f"--views={MANY_VIEWS}"),
+    )
+    return load_manifest(records)
+
+
+def _feed_bytes(manifest: Manifest) -> float:
+    """Bytes of a picture in a sparse batch of training."""
+    feed = feed_of(manifest, "train")
+    return feed.height * feed.width * 3 + feed.words * WORD_BYTES
 
 
 def main() -> None:
     """Measures all rounds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
     config = load_config(CONFIG).records
-    print(f"{CONFIG}: {config.canvas.size} pixels, batch 32; {FLAGS.rounds} rounds of about a minute")
+    print(f"{CONFIG}: {config.canvas_size} pixels, batch 32; {FLAGS.rounds or ROUNDS} rounds of about a minute")
     rounds: list[Round] = []
     load = load_average()
     with tempfile.TemporaryDirectory(prefix="prematch-bench-") as folder:
         source = Cifar10.prepare(FLAGS.data_dir or str(write_synthetic_cifar10(Path(folder) / "data")))
-        for _ in tqdm(range(FLAGS.rounds), desc="rounds", unit="round"):
+        for _ in tqdm(range(FLAGS.rounds or ROUNDS), desc="rounds", unit="round"):
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 rounds.append(measure(source.folder, str(Path(place) / "records"), FLAGS.limit))
     print(describe_machine())

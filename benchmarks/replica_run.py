@@ -89,7 +89,7 @@ def main() -> None:
                 detector.compile(optimizer=optimizer(network.trainable_weights))
         return detector
 
-    batches = training_batches(manifest, batch=training.batch, seed=0)
+    batches = training_batches(manifest, batch=training.batch, seed=0, dense=True)
 
     def losses_of(detector: Detector) -> list[float]:
         kept = KeepLosses()

@@ -8,7 +8,7 @@ The records of all 60,000 pictures (797 MB) took 25 seconds on 2 cores of an AMD
 """
 
 from pipeline.config import presets
-from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config
 
 CONFIG = Config(
@@ -17,7 +17,7 @@ CONFIG = Config(
         source="cifar10",
         anchors=presets.IMPROVED_ANCHORS,
         matching=presets.IMPROVED_MATCHING,
-        canvas=CanvasConfig(size=224, object_size=(64, 64), flip=True),
+        collage=Collage(size=224, object_size=(64, 64), flip=True),
         shards=ShardCounts(train=64, val=8, test=16),
     ),
     model=presets.IMPROVED_MODEL,

@@ -11,7 +11,7 @@ Score: AP 0.540, AP50 0.608 on the first 1,000 test pictures (CIFAR-10, JPEG cop
 from dataclasses import replace
 
 from pipeline.config import presets
-from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ScheduleConfig
 
 CONFIG = Config(
@@ -20,7 +20,7 @@ CONFIG = Config(
         source="cifar10",
         anchors=presets.IMPROVED_ANCHORS,
         matching=presets.IMPROVED_MATCHING,
-        canvas=CanvasConfig(size=112, object_size=(32, 32), flip=True),
+        collage=Collage(size=112, object_size=(32, 32), flip=True),
         shards=ShardCounts(train=32, val=4, test=8),
         copies=2,
     ),

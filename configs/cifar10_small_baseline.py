@@ -11,7 +11,7 @@ Score: AP 0.00001, AP50 0.00008 on the first 1,000 test pictures (CIFAR-10, JPEG
 from dataclasses import replace
 
 from pipeline.config import presets
-from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config
 
 CONFIG = Config(
@@ -20,7 +20,7 @@ CONFIG = Config(
         source="cifar10",
         anchors=presets.BASELINE_ANCHORS,
         matching=presets.BASELINE_MATCHING,
-        canvas=CanvasConfig(size=112, object_size=(32, 32)),
+        collage=Collage(size=112, object_size=(32, 32)),
         shards=ShardCounts(train=32, val=4, test=8),
         copies=2,
     ),

@@ -10,7 +10,7 @@ Score: AP 0.788, AP50 0.985 on the 358 digits that are held out (2026-11-24).
 from dataclasses import replace
 
 from pipeline.config import presets
-from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ScheduleConfig
 
 CONFIG = Config(
@@ -19,7 +19,7 @@ CONFIG = Config(
         source="digits",
         anchors=presets.IMPROVED_ANCHORS,
         matching=presets.IMPROVED_MATCHING,
-        canvas=CanvasConfig(size=112, object_size=(28, 44), objects=(1, 2)),
+        collage=Collage(size=112, object_size=(28, 44), objects=(1, 2)),
         shards=ShardCounts(train=8, val=2, test=2),
         copies=8,
     ),

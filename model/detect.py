@@ -18,12 +18,13 @@ from tqdm import tqdm
 from model.detection.evaluator import Evaluator
 from model.detection.own_pixels import coco_results, detect_in_pictures
 from model.detection.picture_files import PictureFile, check_overwrites_nothing, find_pictures, output_names
-from model.detection.read_picture import read_picture
 from model.pictures.annotated_picture import annotated_picture, picture_file
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
+from pipeline.config.records_config import Letterbox
 from pipeline.errors import UserError, printable, require_between, run_command
-from pipeline.files import write_whole
+from pipeline.files import open_regular, write_whole
+from pipeline.records.picture_file import decode_picture
 from pipeline.views.collage import Picture
 
 RESULTS = "detections.json"
@@ -57,7 +58,7 @@ def main() -> None:
     weights = restore_best(folder, evaluator.network)
     print(printable(f"detecting with {weights} in {len(files):,} pictures"), flush=True)
     output.mkdir(parents=True, exist_ok=True)
-    category_ids = range(1, len(run.class_names) + 1)
+    category_ids = run.category_ids or range(1, len(run.class_names) + 1)
     results: list[dict[str, object]] = []
     skipped: list[str] = []
     with tqdm(total=len(files), unit="image", desc="detection") as bar:
@@ -66,7 +67,7 @@ def main() -> None:
             found = detect_in_pictures(
                 evaluator.detect,
                 [picture for _, picture in batch],
-                canvas_size=run.shape.canvas_size,
+                letterbox=run.config.records.letterbox or Letterbox(size=run.shape.canvas_size),
                 min_score=FLAGS.min_score,
             )
             for (number, picture), objects in zip(batch, found, strict=True):
@@ -97,7 +98,8 @@ def _readable(files: Sequence[PictureFile], skipped: list[str], bar: tqdm) -> It
     """Every picture that can be read, with its number. The others are named on the terminal and in `skipped`."""
     for number, file in enumerate(files):
         try:
-            picture = read_picture(file.path)
+            with open_regular(file.path) as opened:
+                picture = decode_picture(opened)
         except (ValueError, OSError) as error:
             skipped.append(str(file.path))
             tqdm.write(printable(f"skipped {file.path}: {error}"))

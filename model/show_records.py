@@ -9,7 +9,7 @@ from itertools import islice
 
 from absl import flags
 
-from model.pictures.drawn_records import drawn_records
+from model.pictures.drawn_records import drawn_views
 from model.pictures.png import png_path
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, run_command
@@ -17,11 +17,13 @@ from pipeline.files import write_whole
 from pipeline.records.manifest import load_manifest
 from pipeline.records.read_records import read_records
 
+MOST = 100  # pictures in one file
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
 flags.DEFINE_enum("split", "train", SPLITS, "Which records.")
-flags.DEFINE_integer("count", 8, "How many, starting with the first.", lower_bound=1, upper_bound=100)
-flags.DEFINE_string("key", None, "One record by its key, <split>/<source id>/<copy>, instead of the first ones.")
+flags.DEFINE_integer("count", 8, "How many, starting with the first.", lower_bound=1, upper_bound=MOST)
+flags.DEFINE_string("key", None, "All views of one record, <split>/<source id>/<copy>, instead of the first records.")
 flags.DEFINE_string("output", None, "PNG file; default: <records>-<split>.png.")
 
 
@@ -41,8 +43,15 @@ def main() -> None:
         raise UserError(f"{manifest.folder} has no {wanted}")
     path = png_path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, drawn_records(chosen, manifest.anchors, manifest.class_names))
-    print(printable(f"pictures: {path}, {len(chosen)} records; ground truth green, matched anchors orange"))
+    if FLAGS.key:
+        views = [(record, number) for record in chosen for number in range(len(record.views))][:MOST]
+        what = f"{len(views)} views of one record"
+    else:
+        views = [(record, 0) for record in chosen]
+        what = f"{len(views)} records, the first view of each"
+    drawn = drawn_views(views, manifest.anchors, manifest.class_names, canvas_size=manifest.canvas_size)
+    write_whole(path, drawn)
+    print(printable(f"pictures: {path}, {what}; ground truth green, matched anchors orange"))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
@@ -21,13 +22,14 @@ from model.distribution.strategies import (
     check_same_step,
     device_names,
     distribute,
+    has_accelerator,
     make_strategy,
     rank_of,
 )
 from model.network.precision import check_arithmetic, set_arithmetic
 from model.network.ssd import build_network
 from model.training.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
-from model.training.augmentation import augmented
+from model.training.augmentation import unpack_augmented, unpacked, with_draws
 from model.training.borrowed_weights import IMAGENET, borrowed_weights
 from model.training.broken_loss import StopOnBrokenLoss
 from model.training.checkpoints import LastCheckpoints, has_checkpoints
@@ -42,7 +44,7 @@ from model.training.memory import KeepFreedMemory
 from model.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from model.training.overrides import with_overrides
 from model.training.progress import CountSteps, Progress
-from model.training.run_folder import RunFolder, describe_run
+from model.training.run_folder import RunFolder, describe_run, other_parts
 from model.training.save_last import SaveLast
 from model.training.schedule import LearningRate
 from model.training.show_progress import ShowProgress
@@ -50,6 +52,7 @@ from model.training.tensorboard import WriteTensorBoard
 from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
 from pipeline.errors import UserError, printable, run_command
 from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, training_batches
+from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import check_shards, load_manifest
 
 FLAGS = flags.FLAGS
@@ -98,6 +101,7 @@ def main() -> None:
     training = config.training
     manifest = load_manifest(FLAGS.records or f"records/{FLAGS.config}")
     run = describe_run(config, manifest)
+    other = other_parts(config, manifest)
     check_optimizer(training.optimizer, training.precision)
     check_addons(optimizer=training.optimizer, box_loss=config.loss.offsets)
     strategy = make_strategy(FLAGS.strategy, FLAGS.replicas, cross_device_ops=cross_device_ops_for(training.optimizer))
@@ -118,6 +122,10 @@ def main() -> None:
         folder.begin(run, command=" ".join(sys.argv))
 
     set_arithmetic(config)
+    # An accelerator gets batches as they are stored, and unpacks them. On a CPU the reader's threads do it faster.
+    on_device = training.xla or has_accelerator(strategy)
+    feed = feed_of(manifest, "train")
+    unpack = partial(unpack_augmented, feed=feed, config=config.augment, by_matrices=on_device)
     with strategy.scope():
         network = build_network(config.model, run.shape)
         taken = borrowed.give_to(network, freeze=config.model.freeze) if borrowed else None
@@ -128,6 +136,7 @@ def main() -> None:
             loss=config.loss,
             average_decay=None if training.optimizer in AVERAGING else training.average_decay,
             xla=training.xla,
+            unpack=unpack if on_device else None,
         )
         rate = LearningRate(training.schedule, epoch_steps=epoch_steps, epochs=training.epochs)
         optimizer = make_optimizer(
@@ -157,6 +166,8 @@ def main() -> None:
         printable(f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, ")
         + f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters"
     )
+    if other:
+        print(f"the records' own {', '.join(other)} take the place of the configuration's")
     print(
         f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
         f"global batch {training.batch} ({training.batch // replicas} a replica)"
@@ -209,7 +220,9 @@ def main() -> None:
         def batches_of(reader: Reader) -> tf.data.Dataset:
             seed, step = training.seed, progress.step
             plain = training_batches(manifest, batch=training.batch, seed=seed, start_step=step, reader=reader)
-            return augmented(plain, config.augment, anchors=manifest.anchors, seed=seed, start_step=step, reader=reader)
+            size = manifest.canvas_size
+            sparse = with_draws(plain, config.augment, canvas_size=size, seed=seed, start_step=step, reader=reader)
+            return sparse if on_device else unpacked(sparse, unpack)
 
         detector.fit(
             distribute(strategy, batches_of, batch=training.batch),

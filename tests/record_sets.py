@@ -13,17 +13,18 @@ import numpy as np
 
 from pipeline.config.plain import checksum
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import Anchors, make_anchors
-from pipeline.geometry.targets import encode_targets
+from pipeline.geometry.matching import Matches
 from pipeline.records.keys import record_key, shard_name
+from pipeline.records.make_record import Layout
+from pipeline.records.make_record import make_record as record_parts
 from pipeline.records.manifest import MANIFEST, REJECTED, Manifest, Shard, load_manifest
-from pipeline.records.picture_codec import encode_picture
 from pipeline.records.record import Record, encode_record
-from pipeline.records.statistics import IOU_BINS
+from pipeline.records.statistics import IOU_BINS, NO_SIZE
 from pipeline.records.tfrecord import frame
-from pipeline.views.collage import Canvas, Picture, make_canvas
-from pipeline.views.random_bits import RandomBits
+from pipeline.views.collage import Composed, Picture, collage_views, compose
+from pipeline.views.random_bits import RandomBits, bits_of_views
 
 CLASS_NAMES = ("red", "green", "blue")
 
@@ -32,7 +33,7 @@ TINY = RecordsConfig(
     source="squares",
     anchors=IMPROVED_ANCHORS,
     matching=IMPROVED_MATCHING,
-    canvas=CanvasConfig(size=64, object_size=(16, 28), objects=(1, 2)),
+    collage=Collage(size=64, object_size=(16, 28), objects=(1, 2)),
     shards=ShardCounts(train=3, val=1, test=2),
 )
 
@@ -46,38 +47,45 @@ def square(label: int, number: int) -> Picture:
 
 def make_record(config: RecordsConfig, anchors: Anchors, split: str, number: int) -> Record:
     """The record of that number: its picture is of class number mod 3, and so is its companion's."""
-    key = record_key(split, f"{split}-{number}", 0)
-    label = number % len(CLASS_NAMES)
-    canvas = make_canvas(
-        config.canvas,
+    return make_matched_record(config, anchors, split, number)[0]
+
+
+def make_matched_record(
+    config: RecordsConfig, anchors: Anchors, split: str, number: int
+) -> tuple[Record, tuple[Matches, ...]]:
+    """The record of that number, and how its views were matched."""
+    key, label = record_key(split, f"{split}-{number}", 0), number % len(CLASS_NAMES)
+    composed = compose(
+        collage_of(config),
         square(label, number),
         label,
         RandomBits(config.seed, key),
         lambda bits: (square(bits.below(3), number), 0),
     )
-    return record_of_canvas(canvas, config, anchors, split, number)
+    return record_of(composed, config, anchors, split, number)
 
 
-def record_of_canvas(canvas: Canvas, config: RecordsConfig, anchors: Anchors, split: str, number: int) -> Record:
-    """The record of a canvas, matched, with the key of its number."""
-    targets, _ = encode_targets(canvas.boxes, canvas.labels, anchors=anchors, matching=config.matching)
-    return Record(
-        key=record_key(split, f"{split}-{number}", 0),
-        source_id=f"{split}-{number}",
-        height=canvas.size,
-        width=canvas.size,
-        encoded=encode_picture(canvas.pixels, config.picture_format),
-        format=config.picture_format,
-        window=canvas.window,
-        boxes=canvas.boxes,
-        labels=canvas.labels,
-        targets=targets,
+def record_of(
+    composed: Composed, config: RecordsConfig, anchors: Anchors, split: str, number: int
+) -> tuple[Record, tuple[Matches, ...]]:
+    """The record of a composed picture, with the key of its number, and how its views were matched."""
+    key = record_key(split, f"{split}-{number}", 0)
+    views = collage_views(
+        collage_of(config), composed.window, count=config.views_of(split), bits_of=bits_of_views(config.seed, key)
     )
+    layout = Layout(composed.corners, composed.labels, views)
+    return record_parts(composed.pixels, layout, key=key, source_id=f"{split}-{number}", config=config, anchors=anchors)
+
+
+def collage_of(config: RecordsConfig) -> Collage:
+    """The collage of a configuration that has one."""
+    assert config.collage is not None
+    return config.collage
 
 
 def make_records(config: RecordsConfig, split: str, count: int) -> list[Record]:
     """The first `count` records of a split."""
-    anchors = make_anchors(config.anchors, config.canvas.size)
+    anchors = make_anchors(config.anchors, config.canvas_size)
     return [make_record(config, anchors, split, number) for number in range(count)]
 
 
@@ -109,8 +117,9 @@ def write_record_set(
         folder=str(folder),
         fingerprint="0123456789abcdef",
         config=config,
-        anchors=make_anchors(config.anchors, config.canvas.size),
+        anchors=make_anchors(config.anchors, config.canvas_size),
         class_names=CLASS_NAMES,
+        category_ids=None,
         shards=shards,
         statistics={split: statistics_of(some, config) for split, some in records.items()},
         rejected={name: 0 for name in ("pictures", "boxes", "pictures_seen", "boxes_seen")}
@@ -122,20 +131,31 @@ def write_record_set(
 
 
 def statistics_of(records: Sequence[Record], config: RecordsConfig) -> dict[str, Any]:
-    """Statistics that fit the records, except that the IoU of all boxes is 0."""
-    anchors = make_anchors(config.anchors, config.canvas.size)
-    labels = np.concatenate([np.zeros(0, np.int64), *(record.labels for record in records)])
-    matched = np.concatenate([np.zeros(0, np.int64), *(record.targets.anchors for record in records)])
+    """The statistics of a split of these records, counted one by one."""
+    views = [view for record in records for view in record.views]
+    anchors = make_anchors(config.anchors, config.canvas_size)
+    labels = [label for view in views for label in view.labels.tolist()]
+    matched = [anchor for view in views for anchor in view.targets.anchors.tolist()]
+    heights, widths = [r.height for r in records], [r.width for r in records]
     return {
         "examples": len(records),
+        "views": len(views),
+        "objects": sum(len(record.views[0].labels) for record in records),
         "boxes": len(labels),
-        "boxes_per_class": [int((labels == label).sum()) for label in range(len(CLASS_NAMES))],
-        "best_iou_histogram": [len(labels)] + [0] * (IOU_BINS - 1),
-        "boxes_of_positive_iou": 0,
+        "boxes_per_class": [labels.count(k) for k in range(len(CLASS_NAMES))],
+        "best_iou_histogram": [0] * (IOU_BINS - 1) + [len(labels)],
+        "boxes_of_positive_iou": len(labels),
         "boxes_without_anchor": 0,
         "positives": len(matched),
         "positives_per_map": np.histogram(matched, bins=np.asarray(anchors.map_starts))[0].tolist(),
-        "ignored": sum(len(record.targets.ignored) for record in records),
+        "ignored": sum(len(view.targets.ignored) for view in views),
+        "least_height": min(heights, default=NO_SIZE),
+        "least_width": min(widths, default=NO_SIZE),
+        "most_height": max(heights, default=0),
+        "most_width": max(widths, default=0),
+        "most_boxes": max((len(view.labels) for view in views), default=0),
+        "most_positives": max((len(view.targets.anchors) for view in views), default=0),
+        "most_ignored": max((len(view.targets.ignored) for view in views), default=0),
     }
 
 

@@ -62,7 +62,7 @@ def check_receipts(manifest: Manifest) -> list[str]:
                 findings.append(f"{name}: must be a whole receipt with its own checksum, got an altered one")
             elif receipt.shard != shard or receipt.fingerprint != manifest.fingerprint:
                 findings.append(f"{name}: must be the receipt of the manifest's {shard.name}, got another shard's")
-            elif fault := _statistics_fault(manifest, receipt):
+            elif fault := _statistics_fault(manifest, receipt, split):
                 findings.append(f"{name}: {fault}")
             else:
                 receipts[split].append(receipt)
@@ -71,9 +71,8 @@ def check_receipts(manifest: Manifest) -> list[str]:
     return findings
 
 
-def _statistics_fault(manifest: Manifest, receipt: Receipt) -> str | None:
+def _statistics_fault(manifest: Manifest, receipt: Receipt, split: str) -> str | None:
     statistics = Statistics(**receipt.statistics)
-    classes, maps = len(manifest.class_names), len(manifest.anchors.feature_maps)
     try:
         require(
             statistics.examples == receipt.shard.examples,
@@ -81,7 +80,13 @@ def _statistics_fault(manifest: Manifest, receipt: Receipt) -> str | None:
             f"{receipt.shard.examples}, as in its shard",
             statistics.examples,
         )
-        check_statistics(statistics, classes=classes, maps=maps, name="statistics")
+        check_statistics(
+            statistics,
+            classes=len(manifest.class_names),
+            map_starts=manifest.anchors.map_starts,
+            views=manifest.config.views_of(split),
+            name="statistics",
+        )
     except UserError as error:
         return str(error)
     return None

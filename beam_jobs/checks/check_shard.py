@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from beam_jobs.checks.check_folder import RECEIPT_BYTES
+from beam_jobs.checks.check_views import layout_again, view_faults
+from beam_jobs.checks.match_again import matched_again, target_faults
+from beam_jobs.job.receipt import parse_receipt, receipt_name
+from beam_jobs.job.record_folder import RECEIPTS
+from beam_jobs.job.shard_statistics import ShardStatistics
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import printable
-from pipeline.files import file_sha256, open_regular
-from pipeline.geometry.targets import encode_targets
+from pipeline.files import file_sha256, open_regular, read_regular
 from pipeline.records.check_record import box_faults, record_faults
 from pipeline.records.keys import chosen, hash63
 from pipeline.records.manifest import Manifest, Shard
-from pipeline.records.record import LABEL, Record, decode_record, encode_record
+from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
 
 _SHOWN = 200  # characters of a key
@@ -79,6 +81,7 @@ def check_shard(check: ShardCheck) -> ShardFindings:
         return ShardFindings(records.findings, records.count, records.matched)
     if records.count != shard.examples:
         records.add(f"must hold {shard.examples} records, got {records.count}")
+    records.compare_statistics()
     return ShardFindings(records.findings, records.count, records.matched)
 
 
@@ -90,6 +93,8 @@ class _Records:
         self.count = self.matched = 0
         self._check = check
         self._last = (-1, "")  # hash and key of the record before
+        manifest = check.manifest
+        self._counted = ShardStatistics(manifest.background, manifest.anchors, manifest.matching.positive_iou)
 
     def add(self, finding: str) -> None:
         """Remembers what is wrong with the shard."""
@@ -106,13 +111,48 @@ class _Records:
             self.add(f"{where}: {error}")
             return
         where += f" ({printable(record.key[:_SHOWN])})"
-        faults = list(record_faults(record, self._check.manifest, self._check.split))
+        manifest = self._check.manifest
+        faults = list(record_faults(record, manifest, self._check.split))
         for fault in (*faults, *self._storage_faults(record, serialized)):
             self.add(f"{where}: {fault}")
-        if not any(box_faults(record, self._check.manifest.background)) and self._is_chosen(record.key):
-            self.matched += 1
-            for fault in target_faults(self._check.manifest, record):
+        if self._is_chosen(record.key):
+            for fault in self._made_again(record, whole=not faults):
                 self.add(f"{where}: {fault}")
+
+    def compare_statistics(self) -> None:
+        """Compares the statistics in the shard's receipt with those of its records, if all of them were matched."""
+        if self.findings or self.matched != self.count:
+            return
+        name = receipt_name(self._check.shard.name)
+        try:
+            text = read_regular(Path(self._check.manifest.folder) / RECEIPTS / name, limit=RECEIPT_BYTES)
+        except OSError:
+            return  # `check_receipts` names what is wrong with it
+        receipt, counted = parse_receipt(text), self._counted.summary()
+        if receipt is not None and receipt.statistics != counted:
+            wrong = [field for field in counted if receipt.statistics.get(field) != counted[field]]
+            expected, got = ({field: values.get(field) for field in wrong} for values in (counted, receipt.statistics))
+            self.add(f"statistics in its receipt must be {expected} by its records, got {got}")
+
+    def _made_again(self, record: Record, *, whole: bool) -> Iterator[str]:
+        """Where a record differs from one that is laid out and matched again.
+
+        One with other faults is only matched, if its boxes allow that.
+        """
+        manifest = self._check.manifest
+        if any(fault for view in record.views for fault in box_faults(view, manifest.background)):
+            return
+        self.matched += 1
+        objects = sum(max(len(view.boxes), len(record.truth or ())) for view in record.views)
+        if (pairs := objects * len(manifest.anchors)) > MAX_PAIRS:
+            yield f"boxes must be few enough to be matched: {MAX_PAIRS} pairs with anchors, got {pairs}"
+            return
+        layout = layout_again(record, manifest.config) if whole else None
+        fresh = matched_again(manifest, record, layout)
+        self._counted.add(record, [matches for _, matches in fresh])
+        yield from target_faults(record, [targets for targets, _ in fresh])
+        if layout is not None:
+            yield from view_faults(record, layout, manifest.canvas_size)
 
     def _is_chosen(self, key: str) -> bool:
         return self._check.share >= 1.0 or chosen(key, self._check.share, "verify")
@@ -127,22 +167,3 @@ class _Records:
             yield f"key must be in shard {number} by its hash, got shard {self._check.number}"
         if encode_record(record) != serialized:
             yield "must be written as its fields are, got other bytes"
-
-
-def target_faults(manifest: Manifest, record: Record) -> Iterator[str]:
-    """Where the targets differ from a new matching of the record's own boxes."""
-    if (pairs := len(record.boxes) * len(manifest.anchors)) > MAX_PAIRS:
-        yield f"{LABEL} must be few enough to be matched: {MAX_PAIRS} pairs with anchors, got {pairs}"
-        return
-    fresh, _ = encode_targets(record.boxes, record.labels, anchors=manifest.anchors, matching=manifest.matching)
-    for field in dataclasses.fields(fresh):
-        expected, got = getattr(fresh, field.name), getattr(record.targets, field.name)
-        close = expected.shape == got.shape and (
-            bool(np.allclose(expected, got, rtol=0, atol=1e-6)) if field.name == "offsets" else (expected == got).all()
-        )
-        if not close:
-            yield f"targets' {field.name} must be {_short(expected)} by a new matching, got {_short(got)}"
-
-
-def _short(values: np.ndarray) -> str:
-    return " ".join(str(values.tolist()).split())[:200]

@@ -10,17 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_jobs.job.entries import Entry, entries_of, limited
+from beam_jobs.job.entries import Entry, entries_of, limited, record_split
 from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.sources.source import BadPicture, Item, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError
-from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.boxes import iou
 from pipeline.geometry.matching import IOU_DECIMALS
+from pipeline.geometry.proposal import Proposal, make_proposal
 from pipeline.records.keys import hash63
 
-SAMPLE = 10_000
+SAMPLE = 10_000  # items
+SAMPLE_BOXES = 30_000
 GOOD_IOU = 0.5
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
@@ -46,14 +48,38 @@ class Coverage:
 
 
 def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
-    """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids."""
+    """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids, in every view."""
+    return coverage_of(sample_boxes(config, source), make_anchors(config.anchors, config.canvas_size), config)
+
+
+def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = None) -> NDArray[np.float32]:
+    """The boxes of up to `SAMPLE` items, chosen by hash of their ids, in every view: corners in [0, 1], [G, 4].
+
+    Stops after `SAMPLE_BOXES`. `split`: of the records, None for all.
+    """
     builder = RecordBuilder(config, source)
-    items = heapq.nsmallest(SAMPLE, limited(config, source.items()), key=lambda i: hash63(f"coverage/{i.source_id}"))
-    boxes = [np.zeros((0, 4), np.float32)]
-    for item in items:
+    items = limited(config, source.items())
+    if split is not None:
+        items = [item for item in items if record_split(config, source, item) == split]
+    boxes, count = [np.zeros((0, 4), np.float32)], 0
+    for item in heapq.nsmallest(SAMPLE, items, key=lambda i: hash63(f"coverage/{i.source_id}")):
         with contextlib.suppress(BadPicture):  # the job itself counts it and says why
-            boxes.append(builder.boxes(_first_entry(config, item)))
-    return coverage_of(np.concatenate(boxes), builder.anchors, config)
+            boxes.append(builder.boxes(_first_entry(config, source, item)))
+            count += len(boxes[-1])
+        if count >= SAMPLE_BOXES:
+            break
+    return np.concatenate(boxes)
+
+
+def propose(config: RecordsConfig, source: Source) -> Proposal:
+    """Proposes anchors from the boxes of training views. Raises `UserError` if there are none."""
+    return make_proposal(
+        sample_boxes(config, source, split="train"),
+        config.anchors,
+        strides=sorted(set(config.anchors.strides)),
+        canvas_size=config.canvas_size,
+        positive_iou=config.matching.positive_iou,
+    )
 
 
 def coverage_of(boxes: NDArray[np.float32], anchors: Anchors, config: RecordsConfig) -> Coverage:
@@ -72,7 +98,7 @@ def coverage_of(boxes: NDArray[np.float32], anchors: Anchors, config: RecordsCon
         well_covered=float((best >= GOOD_IOU).sum() / count),
         positives=sum(by_map) / count,
         positives_per_map=tuple(n / count for n in by_map),
-        missed=tuple(_kinds(boxes[best < GOOD_IOU], config.canvas.size)),
+        missed=tuple(_kinds(boxes[best < GOOD_IOU], config.canvas_size)),
     )
 
 
@@ -86,8 +112,8 @@ def check_coverage(coverage: Coverage, least: float) -> None:
         )
 
 
-def _first_entry(config: RecordsConfig, item: Item) -> Entry:
-    _, entry = next(entries_of(config, item))
+def _first_entry(config: RecordsConfig, source: Source, item: Item) -> Entry:
+    _, entry = next(entries_of(config, source, item))
     return entry
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from beam_jobs.sources.source import Item, SourceBox
+from beam_jobs.sources.source import Item, Source, SourceBox
 from pipeline.config.records_config import SPLITS, RecordsConfig
-from pipeline.records.keys import chosen, hash63, record_key
+from pipeline.records.keys import chosen, hash63, record_key, source_id_of, split_of
 
 ShardId = tuple[str, int]  # split, number
 
@@ -19,21 +19,25 @@ class Entry(NamedTuple):
     reference: str
     label: int | None
     boxes: tuple[SourceBox, ...] | None
+    image_id: str | None = None
 
     @property
     def split(self) -> str:
-        """The split, which its key begins with."""
-        return self.key.partition("/")[0]
+        """Its split."""
+        return split_of(self.key)
 
     @property
     def source_id(self) -> str:
-        """The source id, which its key holds."""
-        return self.key.partition("/")[2].rpartition("/")[0]
+        """The id of its picture."""
+        return source_id_of(self.key)
 
 
-def record_split(config: RecordsConfig, item: Item) -> str:
-    """The split of an item's records. val is a part of the source's training split, chosen by hash of the source id."""
-    if item.split == "train" and chosen(item.source_id, config.val_fraction, "val"):
+def record_split(config: RecordsConfig, source: Source, item: Item) -> str:
+    """The split of an item's records.
+
+    Where the source has no val, that is a part of its training split, chosen by hash of the source id.
+    """
+    if item.split == "train" and not source.has_val and chosen(item.source_id, config.val_fraction, "val"):
         return "val"
     return item.split
 
@@ -51,13 +55,13 @@ def limited(config: RecordsConfig, items: list[Item]) -> list[Item]:
     return kept
 
 
-def entries_of(config: RecordsConfig, item: Item) -> Iterator[tuple[ShardId, Entry]]:
+def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tuple[ShardId, Entry]]:
     """The entries of an item, one for each copy, with their shards."""
-    split = record_split(config, item)
-    for copy in range(config.copies if split == "train" else 1):
+    split = record_split(config, source, item)
+    for copy in range(config.copies_of(split)):
         key = record_key(split, item.source_id, copy)
         shard = hash63(key) % config.shards.of(split)
-        yield (split, shard), Entry(key, item.reference, item.label, item.boxes)
+        yield (split, shard), Entry(key, item.reference, item.label, item.boxes, item.image_id)
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
@@ -67,7 +71,8 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 def plain(entry: Entry) -> tuple[Any, ...]:
     """An entry as plain tuples, which Beam's coders encode fast."""
-    return (*entry[:-1], None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes))
+    boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)
+    return entry.key, entry.reference, entry.label, boxes, entry.image_id
 
 
 def entry_of(values: tuple[Any, ...]) -> Entry:

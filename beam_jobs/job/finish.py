@@ -71,8 +71,9 @@ def finish(
         folder=folder.path,
         fingerprint=folder.fingerprint,
         config=config,
-        anchors=make_anchors(config.anchors, config.canvas.size),
+        anchors=make_anchors(config.anchors, config.canvas_size),
         class_names=source.class_names,
+        category_ids=source.category_ids,
         shards={split: tuple(r.shard for r in receipts[split]) for split in SPLITS},
         statistics=summaries,
         rejected={**counts, "file": REJECTED, "sha256": hashlib.sha256(rejected_text(lines)).hexdigest()},
@@ -95,7 +96,7 @@ def count_rejected(lines: list[str], summaries: dict[str, dict[str, Any]]) -> di
         "pictures": pictures,
         "boxes": boxes,
         "pictures_seen": pictures + sum(s["examples"] for s in summaries.values()),
-        "boxes_seen": boxes + sum(s["boxes"] for s in summaries.values()),
+        "boxes_seen": boxes + sum(s["objects"] for s in summaries.values()),
     }
 
 

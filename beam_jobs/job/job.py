@@ -32,14 +32,14 @@ class ListItems(beam.PTransform):
 class MakeEntries(beam.PTransform):
     """The entries of items, one for each copy, keyed by their shards. Every shard gets at least the entry None."""
 
-    def __init__(self, config: RecordsConfig) -> None:
+    def __init__(self, config: RecordsConfig, source: Source) -> None:
         super().__init__()
-        self._config = config
+        self._config, self._source = config, source
 
     def expand(self, items: beam.PCollection[Item]) -> beam.PCollection[tuple[ShardId, PlainEntry | None]]:
         """Items -> entries by shard."""
         shards = [(shard, None) for shard in all_shards(self._config)]
-        entries = items | "Copies" >> beam.ParDo(_Copies(self._config))
+        entries = items | "Copies" >> beam.ParDo(_Copies(self._config, self._source))
         empty = items.pipeline | "EveryShard" >> beam.Create(shards, reshuffle=False)  # an empty shard is a file too
         return (entries, empty) | "Flatten" >> beam.Flatten()
 
@@ -73,7 +73,7 @@ def build_job(
     return (
         pipeline
         | "ListItems" >> ListItems(config, source)
-        | "MakeEntries" >> MakeEntries(config)
+        | "MakeEntries" >> MakeEntries(config, source)
         | "WriteShards" >> WriteShards(folder, config, source)
     )
 
@@ -90,8 +90,8 @@ class _List(beam.DoFn):
 
 
 class _Copies(beam.DoFn):
-    def __init__(self, config: RecordsConfig) -> None:
-        self._config = config
+    def __init__(self, config: RecordsConfig, source: Source) -> None:
+        self._config, self._source = config, source
         self._entries = counter(ENTRIES)
         self._made = 0
 
@@ -99,7 +99,7 @@ class _Copies(beam.DoFn):
         self._made = 0
 
     def process(self, item: Item) -> Iterator[tuple[ShardId, PlainEntry]]:
-        for shard, entry in entries_of(self._config, item):
+        for shard, entry in entries_of(self._config, self._source, item):
             self._made += 1
             yield shard, plain(entry)
 

@@ -1,4 +1,4 @@
-"""Builds the record of an entry: reads the picture, places it, matches. The same wherever and whenever it is built."""
+"""Builds the record of an entry: reads the picture, lays it on the canvas, matches. The same wherever it is built."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from numpy.typing import NDArray
 from beam_jobs.job.entries import Entry, limited, record_split
 from beam_jobs.sources.source import BadPicture, Item, Source
 from beam_jobs.sources.usable_boxes import usable_boxes
-from pipeline.config.records_config import RecordsConfig
+from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
 from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.boxes import Array
 from pipeline.geometry.matching import Matches
-from pipeline.geometry.targets import encode_targets
-from pipeline.records.picture_codec import encode_picture
+from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.letterbox_layout import letterbox_layout
+from pipeline.records.make_record import Layout, SourcePicture, make_record
 from pipeline.records.record import Record
-from pipeline.views.collage import Picture, make_canvas
-from pipeline.views.letterbox import Transform, fit_boxes, fit_picture
-from pipeline.views.placement import Rectangle, Shape, boxes_of, place_objects
-from pipeline.views.random_bits import RandomBits
+from pipeline.views.collage import Picture, collage_views, compose, corners_in, shrink, window_of
+from pipeline.views.letterbox import stored_shape
+from pipeline.views.placement import Rectangle, Shape, place_objects
+from pipeline.views.random_bits import RandomBits, bits_of_views
 
 
 class BuiltRecord(NamedTuple):
-    """A record, how it was matched, and why some boxes of its source were left out."""
+    """A record, how each of its views was matched, and why some boxes of its source were left out."""
 
     record: Record
-    matches: Matches
+    matches: tuple[Matches, ...]
     faults: tuple[str, ...]
 
 
@@ -35,7 +37,7 @@ class RecordBuilder:
     """Builds the records of entries. They depend on configuration, source and entry alone."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
-        self.anchors = make_anchors(config.anchors, config.canvas.size)
+        self.anchors = make_anchors(config.anchors, config.canvas_size)
         self.class_names = source.class_names  # once, because a source may keep them in a file
         self._config, self._source = config, source
         self._items: dict[str, list[Item]] = {}
@@ -43,10 +45,12 @@ class RecordBuilder:
 
     def build(self, entry: Entry) -> BuiltRecord:
         """The record of an entry. Raises `BadPicture`."""
-        picture, bits = self._read(entry.reference), RandomBits(self._config.seed, entry.key)
-        if entry.boxes is None:
-            return self._placed(entry, picture, bits)
-        return self._fitted(entry, picture, bits)
+        picture = self._read(entry.reference)
+        if (collage := self._config.collage) is not None:
+            return self._placed(entry, picture, collage)
+        letterbox = self._config.letterbox
+        assert letterbox is not None
+        return self._fitted(entry, picture, letterbox)
 
     def _read(self, reference: str) -> Picture:
         began = perf_counter_ns()
@@ -55,82 +59,92 @@ class RecordBuilder:
         finally:
             self.reading_ns += perf_counter_ns() - began
 
-    def _placed(self, entry: Entry, picture: Picture, bits: RandomBits) -> BuiltRecord:
-        """Places a picture that is itself the object on a canvas, perhaps with companions."""
+    def _placed(self, entry: Entry, picture: Picture, config: Collage) -> BuiltRecord:
+        """Composes a picture that is itself the object, perhaps with companions, and lays it on the canvas."""
 
         def companion(bits: RandomBits) -> tuple[Picture, int]:
             item = self._companion(entry, bits)
             return self._read(item.reference), label_of(item)
 
-        canvas = make_canvas(
-            self._config.canvas, picture, label_of(entry), bits, companion, evaluation=entry.split != "train"
-        )
-        return self._matched(entry, canvas.window, canvas.pixels, canvas.boxes, canvas.labels)
+        bits = RandomBits(self._config.seed, entry.key)
+        composed = compose(config, picture, label_of(entry), bits, companion, evaluation=entry.split != "train")
+        layout = self._placed_layout(entry, composed.window, composed.corners, composed.labels)
+        return self._made(entry, composed.pixels, layout)
 
-    def _fitted(self, entry: Entry, picture: Picture, bits: RandomBits) -> BuiltRecord:
-        """Fits a picture with boxes of its own to the canvas; flips it, if at all, only for training."""
-        config = self._config.canvas
+    def _placed_layout(self, entry: Entry, window: Rectangle, corners: Array, labels: NDArray[np.int64]) -> Layout:
+        """The layout of a composed picture whose first place on the canvas is `window`."""
+        collage = self._config.collage
+        assert collage is not None
+        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
+        return Layout(corners, labels, collage_views(collage, window, count=count, bits_of=bits_of))
+
+    def _fitted(self, entry: Entry, picture: Picture, config: Letterbox) -> BuiltRecord:
+        """Lays a picture with boxes of its own on the canvas."""
         shape = (picture.shape[0], picture.shape[1])
-        corners, labels, faults, _ = usable_boxes(entry.boxes or (), shape, self.class_names)
-        flipped = config.flip and entry.split == "train" and bits.below(2) == 1
-        fitted = fit_picture(picture, corners, size=config.size, flipped=flipped)
-        boxes = fitted.boxes
-        flat = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])  # too small for float32
-        faults += [f"box at {box} must have an area on the canvas, got none" for box in corners[flat].tolist()]
-        built = self._matched(entry, fitted.window, fitted.pixels, boxes[~flat], labels[~flat], shape, fitted.transform)
+        layout, truth, faults = self._fitted_layout(entry, shape, config)
+        stored = stored_shape(config, shape)
+        pixels = picture if stored == shape else shrink(picture, *stored)
+        built = self._made(entry, pixels, layout, SourcePicture(shape, truth, entry.image_id))
         return built._replace(faults=tuple(faults))
 
-    def _matched(
-        self,
-        entry: Entry,
-        window: Rectangle,
-        pixels: Picture,
-        boxes: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        source_size: Shape | None = None,
-        transform: Transform | None = None,
-    ) -> BuiltRecord:
-        config = self._config
-        targets, matches = encode_targets(boxes, labels, anchors=self.anchors, matching=config.matching)
-        record = Record(
+    def _fitted_layout(self, entry: Entry, shape: Shape, config: Letterbox) -> tuple[Layout, GroundTruth, list[str]]:
+        """The layout of a picture of this shape in the source, its objects, and why some boxes were left out."""
+        if entry.boxes is None:
+            raise BadPicture(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
+        if len(entry.boxes) > MAX_OBJECTS:
+            raise BadPicture(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
+        truth, faults = usable_boxes(entry.boxes, shape, self.class_names)
+        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
+        layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
+        boxes = truth.corners[small].tolist()
+        faults += [f"box at {box} must have an area on the canvas, got none" for box in boxes]
+        return layout, truth, faults
+
+    def _made(self, entry: Entry, pixels: Picture, layout: Layout, source: SourcePicture | None = None) -> BuiltRecord:
+        record, matches = make_record(
+            pixels,
+            layout,
             key=entry.key,
             source_id=entry.source_id,
-            height=config.canvas.size,
-            width=config.canvas.size,
-            encoded=encode_picture(pixels, config.picture_format),
-            format=config.picture_format,
-            window=window,
-            boxes=boxes,
-            labels=labels,
-            targets=targets,
-            source_size=source_size,
-            transform=transform,
+            config=self._config,
+            anchors=self.anchors,
+            source=source,
         )
         return BuiltRecord(record, matches, ())
 
     def boxes(self, entry: Entry) -> NDArray[np.float32]:
-        """The ground truth that `build` gives an entry, [G, 4] corners in [0, 1], without decoding a picture.
+        """The ground truth that `build` gives an entry's views, [G, 4] corners in [0, 1], without decoding a picture.
 
         Raises `BadPicture` if not even the picture's size is known.
         """
-        config, bits = self._config.canvas, RandomBits(self._config.seed, entry.key)
-        if entry.boxes is not None:
-            shape = self._source.shape(entry.reference)
-            corners, *_ = usable_boxes(entry.boxes, shape, self.class_names)
-            return fit_boxes(corners, shape, size=config.size, flipped=False)[0]
+        layout, size = self._layout(entry), self._config.canvas_size
+        return np.concatenate([layout.boxes(number, size=size)[0] for number in range(len(layout.views))])
+
+    def _layout(self, entry: Entry) -> Layout:
+        if (letterbox := self._config.letterbox) is not None:
+            return self._fitted_layout(entry, self._source.shape(entry.reference), letterbox)[0]
+        collage = self._config.collage
+        assert collage is not None
 
         def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:
             reference = self._companion(entry, bits).reference if number else entry.reference
             return self._source.shape(reference), None
 
-        placed = place_objects(config, draw, bits, evaluation=entry.split != "train")
-        return boxes_of([p.rectangle for p in placed], config.size)
+        bits = RandomBits(self._config.seed, entry.key)
+        placed = place_objects(collage, draw, bits, evaluation=entry.split != "train")
+        rectangles = [p.rectangle for p in placed]
+        window = window_of(rectangles)
+        return self._placed_layout(entry, window, corners_in(window, rectangles), np.zeros(len(rectangles), np.int64))
 
     def _companion(self, entry: Entry, bits: RandomBits) -> Item:
         """Draws one more object for a canvas from the items of the entry's own split."""
         split = entry.split
         if split not in self._items:
-            own = [i for i in limited(self._config, self._source.items()) if record_split(self._config, i) == split]
+            own = [
+                i
+                for i in limited(self._config, self._source.items())
+                if record_split(self._config, self._source, i) == split
+            ]
             self._items[split] = own
         return self._items[split][bits.below(len(self._items[split]))]
 
@@ -138,5 +152,5 @@ class RecordBuilder:
 def label_of(item: Item | Entry) -> int:
     """The label of a picture that is itself the object. Raises `BadPicture` if it has none."""
     if item.label is None:
-        raise BadPicture(f"{item.source_id} must have a label or boxes, got neither")
+        raise BadPicture(f"{item.source_id} must have a label, got none, and a collage needs it")
     return item.label

@@ -1,4 +1,4 @@
-"""Writes one shard: for each of its entries in order, reads, places, matches, encodes and appends the record."""
+"""Writes one shard: for each of its entries in order, reads, lays out, matches, encodes and appends the record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import disk_error
 from pipeline.records.manifest import Shard
 from pipeline.records.record import encode_record
-from pipeline.records.tfrecord import frame
+from pipeline.records.tfrecord import FRAME_BYTES, MAX_RECORD, frame
 
 
 class WriteShard(beam.DoFn):
@@ -82,13 +82,15 @@ class WriteShard(beam.DoFn):
                 if entry.key == last_key:
                     raise BadPicture("its key is there already: duplicate source id")
                 built = self._builder.build(entry)
+                framed = frame(encode_record(built.record))
+                if len(framed) - FRAME_BYTES > MAX_RECORD:
+                    raise BadPicture(f"its record must have at most {MAX_RECORD} bytes, got {len(framed)}")
             except BadPicture as reason:
                 rejected.append(Rejection(entry.key, "picture", str(reason)))
                 continue
             last_key = entry.key
             rejected.extend(Rejection(entry.key, "box", fault) for fault in built.faults)
-            framed = frame(encode_record(built.record))
-            statistics.add(built.record.labels, built.matches)
+            statistics.add(built.record, built.matches)
             began = perf_counter_ns()
             file.write(framed)
             digest.update(framed)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from apache_beam.transforms.environments import (
     SubprocessSDKEnvironment,
 )
 
+from beam_jobs.runners.interrupted_workers import SIGNALS
 from pipeline.errors import UserError
 
 LOCAL = "local"
@@ -49,8 +51,15 @@ def pipeline_on(runner: str, *, workers: int, mode: str, beam_args: Sequence[str
         tempfile.gettempdir()
     except FileNotFoundError as error:
         raise UserError(f"no temporary folder can be written; set TMPDIR to one that can ({error.strerror})") from None
-    pipeline = make_pipeline(runner, workers=workers, mode=mode, beam_args=beam_args)
+    # A signal waits until it is known which folder to delete.
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        pipeline = make_pipeline(runner, workers=workers, mode=mode, beam_args=beam_args)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        raise
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         yield pipeline
     finally:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)

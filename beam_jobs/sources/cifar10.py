@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.sources.cifar10_pickle import MAX_FILE_BYTES, load_batch, load_pickle
-from beam_jobs.sources.source import BadPicture, Item
+from beam_jobs.sources.source import BadPicture, Check, Item
 from beam_jobs.sources.unpack import unpack
 from pipeline.download import download
 from pipeline.errors import UserError

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from numpy.typing import NDArray
 
 from beam_jobs.sources.source import SourceBox
-from pipeline.geometry.boxes import Array
+from pipeline.geometry.boxes import areas
+from pipeline.records.ground_truth import GroundTruth
 
 OVERHANG = 1.0  # pixels that a box may reach over the picture's border, where it is cut: annotations are often rounded
 
 
 def usable_boxes(
     boxes: tuple[SourceBox, ...], shape: tuple[int, int], class_names: tuple[str, ...]
-) -> tuple[Array, NDArray[np.int64], list[str], list[int]]:
+) -> tuple[GroundTruth, list[str]]:
     """Splits a picture's boxes into usable ones and the reasons against the others.
 
     Args:
@@ -24,21 +24,28 @@ def usable_boxes(
         class_names: the classes of the source.
 
     Returns:
-        Corners of the usable boxes in pixels, cut to the picture, [G, 4] float64; their labels, [G] int64; one
-        reason for each box that is left out; the indices of the usable boxes in `boxes`, [G].
+        The usable boxes, in pixels; one may reach up to `OVERHANG` over the picture's border. One reason for each box
+        that is left out.
     """
-    height, width = shape
-    corners, labels, reasons, kept = [], [], [], []
+    usable: list[SourceBox] = []
+    reasons = []
     for number, given in enumerate(boxes):
         box = _in_pixels(given, shape)
         reason = _fault(box, shape, class_names)
-        if reason is not None:
+        if reason is None:
+            usable.append(box)
+        else:
             reasons.append(f"box {number} {reason}")
-            continue
-        corners.append((max(box.ymin, 0.0), max(box.xmin, 0.0), min(box.ymax, height), min(box.xmax, width)))
-        labels.append(class_names.index(box.class_name))
-        kept.append(number)
-    return np.array(corners, np.float64).reshape(-1, 4), np.array(labels, np.int64), reasons, kept
+    corners = np.array([box[:4] for box in usable], np.float64).reshape(-1, 4)
+    own = areas(corners)
+    truth = GroundTruth(
+        corners=corners,
+        labels=np.array([class_names.index(box.class_name) for box in usable], np.int64),
+        crowd=np.array([box.crowd for box in usable], bool),
+        difficult=np.array([box.difficult for box in usable], bool),
+        area=np.array([own[k] if box.area is None else box.area for k, box in enumerate(usable)], np.float64),
+    )
+    return truth, reasons
 
 
 def _in_pixels(box: SourceBox, shape: tuple[int, int]) -> SourceBox:
@@ -55,7 +62,7 @@ def _fault(box: SourceBox, shape: tuple[int, int], class_names: tuple[str, ...])
         return box.fault
     height, width = shape
     sides = box[:4]
-    if not all(isinstance(side, int | float) and abs(side) <= sys.float_info.max for side in sides):  # false for NaN
+    if not all(_is_finite(side) for side in sides):
         return f"must have finite sides, got {list(sides)}"
     if box.class_name not in class_names:
         return f"must be of a known class, got {box.class_name!r}"
@@ -65,4 +72,10 @@ def _fault(box: SourceBox, shape: tuple[int, int], class_names: tuple[str, ...])
         return f"must lie inside {height} x {width} pixels, got {list(sides)}"
     if min(box.ymax, height) <= max(box.ymin, 0.0) or min(box.xmax, width) <= max(box.xmin, 0.0):
         return f"must have an area inside {height} x {width} pixels, got {list(sides)}"
+    if box.area is not None and not (_is_finite(box.area) and box.area >= 0):
+        return f"must have an area of at least 0, got {box.area!r}"
     return None
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max  # false for NaN

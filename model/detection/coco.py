@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from model.detection.source_frame import SourceFrame
+from pipeline.geometry.boxes import Array, areas
+from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.keys import source_id_of
 from pipeline.views.collage import Picture
+from pipeline.views.view import boxes_in_picture
 
 METRICS = (
     *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
@@ -36,12 +41,21 @@ class DetectedPicture:
 class CocoResults:
     """Collects pictures with ground truth and detections. Every picture counts, with or without either.
 
-    Ids of pictures, annotations and categories start at 1, because COCO's evaluation reads an annotation id of 0 as
-    "not matched". Boxes are x, y, width, height in pixels.
+    Boxes are x, y, width, height in pixels: of the source's picture if that is shown whole on the canvas, else of the
+    canvas. Ids of pictures and categories are the source's own, if it has any. Others start at 1, and so do those of
+    annotations, because COCO's evaluation reads an annotation id of 0 as "not matched".
     """
 
-    def __init__(self, class_names: tuple[str, ...], canvas_size: int, *, keep: int = 0) -> None:
+    def __init__(
+        self,
+        class_names: tuple[str, ...],
+        canvas_size: int,
+        *,
+        category_ids: tuple[int, ...] | None = None,
+        keep: int = 0,
+    ) -> None:
         self.canvas_size = canvas_size
+        self.category_ids = category_ids or tuple(range(1, len(class_names) + 1))
         self.keep = keep
         self.pictures: list[DetectedPicture] = []  # the first `keep`
         self.detections: list[dict[str, Any]] = []
@@ -49,24 +63,46 @@ class CocoResults:
             "info": {"description": "prematch"},
             "images": [],
             "annotations": [],
-            "categories": [{"id": k + 1, "name": name} for k, name in enumerate(class_names)],
+            "categories": [{"id": i, "name": name} for i, name in zip(self.category_ids, class_names, strict=True)],
         }
 
-    def add(self, shown: DetectedPicture) -> None:
-        """Adds a picture. The key of its record becomes the file name."""
+    def add(self, shown: DetectedPicture, frame: SourceFrame | None = None) -> None:
+        """Adds a picture. The source's name of it, or else the key of its record, becomes the file name.
+
+        Args:
+            shown: the canvas, with what was detected there.
+            frame: the source's picture, if it is shown whole on the canvas.
+        """
         if len(self.pictures) < self.keep:
             self.pictures.append(shown)
-        image = len(self.ground_truth["images"]) + 1
-        size = self.canvas_size
-        self.ground_truth["images"].append({"id": image, "file_name": shown.key, "height": size, "width": size})
+        image: int | str = len(self.ground_truth["images"]) + 1
+        name, (height, width) = shown.key, (self.canvas_size, self.canvas_size)
+        if frame is not None:
+            name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
+            image = _image_id(frame.image_id) or image
+        self.ground_truth["images"].append({"id": image, "file_name": name, "height": height, "width": width})
+        truth = self._canvas_truth(shown) if frame is None else frame.truth
         annotations = self.ground_truth["annotations"]
-        for box, label in zip(self._pixels(shown.boxes), shown.labels.tolist(), strict=True):
-            annotation = {"id": len(annotations) + 1, "image_id": image, "category_id": label + 1, "bbox": box}
-            annotations.append({**annotation, "area": box[2] * box[3], "iscrowd": 0})
-        boxes, classes, scores = self._pixels(shown.detected_boxes), shown.detected_classes, shown.scores
-        for box, label, score in zip(boxes, classes.tolist(), scores.tolist(), strict=True):
-            detection = {"image_id": image, "category_id": label + 1, "bbox": box, "score": score}
-            self.detections.append(detection)
+        ignored = (~truth.is_target).tolist()
+        rows = zip(_xywh(truth.corners), truth.labels.tolist(), truth.area.tolist(), ignored, strict=True)
+        for box, label, area, crowd in rows:
+            annotation = {"id": len(annotations) + 1, "image_id": image, "category_id": self.category_ids[label]}
+            annotations.append({**annotation, "bbox": box, "area": area, "iscrowd": int(crowd)})
+        corners = np.asarray(shown.detected_boxes, np.float64).reshape(-1, 4) * self.canvas_size
+        kept = np.arange(len(corners))
+        if frame is not None:
+            corners, kept = boxes_in_picture(frame.view, shown.detected_boxes, size=self.canvas_size)
+        classes, scores = shown.detected_classes[kept], shown.scores[kept]
+        for box, label, score in zip(_xywh(corners.round(3)), classes.tolist(), scores.tolist(), strict=True):
+            self.detections.append(
+                {"image_id": image, "category_id": self.category_ids[label], "bbox": box, "score": score}
+            )
+
+    def _canvas_truth(self, shown: DetectedPicture) -> GroundTruth:
+        """The ground truth in pixels of the canvas."""
+        corners = (np.asarray(shown.boxes, np.float64).reshape(-1, 4) * self.canvas_size).round(3)
+        no = np.zeros(len(corners), bool)
+        return GroundTruth(corners, shown.labels, crowd=no, difficult=no, area=areas(corners))
 
     def metrics(self) -> dict[str, float]:
         """The twelve metrics. As in COCO, -1 means that there is no ground truth of that size."""
@@ -89,7 +125,14 @@ class CocoResults:
         there = {name: any(low <= area <= high for area in areas) for name, (low, high) in ranges.items()}
         return {m: 0.0 if there[m.partition("_")[2]] else -1.0 for m in METRICS}
 
-    def _pixels(self, corners: NDArray[np.float32]) -> list[list[float]]:
-        scaled = np.asarray(corners, np.float64).reshape(-1, 4) * self.canvas_size
-        low, high = scaled[:, 1::-1], scaled[:, :1:-1]  # x before y
-        return [[round(value, 3) for value in box] for box in np.concatenate([low, high - low], axis=1).tolist()]
+
+def _xywh(corners: Array) -> list[list[float]]:
+    """Corners to x, y, width, height, rounded to what decimal digits can tell. [G, 4]."""
+    low, high = corners[:, 1::-1], corners[:, :1:-1]  # x before y
+    boxes: list[list[float]] = np.concatenate([low, high - low], axis=1).round(9).tolist()
+    return boxes
+
+
+def _image_id(text: str) -> int | str:
+    """The source's id of a picture; "" if it has none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text

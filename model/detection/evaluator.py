@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from model.detection.coco import CocoResults, DetectedPicture
 from model.detection.decoding import Detections, decode
+from model.detection.source_frame import SourceFrame
 from model.network.ssd import NetworkShape, build_network
 from pipeline.config.run_config import DecodeConfig, ModelConfig
 from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
+from pipeline.records.ground_truth import BrokenGroundTruth, unpack_ground_truth
 from pipeline.records.manifest import Manifest
+from pipeline.views.placement import Rectangle
+from pipeline.views.view import View
 
 STATISTICS_BATCHES = 16
 
@@ -56,7 +61,8 @@ class Evaluator:
         variables = [v for layer in self._batch_norms for v in (layer.moving_mean, layer.moving_variance)]
         sums = [np.zeros(variable.shape, np.float64) for variable in variables]
         with named_read_errors(manifest, "train"):
-            for images, _ in training_batches(manifest, batch=batch, seed=seed).take(STATISTICS_BATCHES):
+            batches = training_batches(manifest, batch=batch, seed=seed, dense=True)
+            for images, _ in batches.take(STATISTICS_BATCHES):
                 self._normalise(images)
                 for total, variable in zip(sums, variables, strict=True):
                     total += variable.numpy()
@@ -79,7 +85,9 @@ class Evaluator:
 
         Raises `UserError` naming the shard if a record is broken.
         """
-        results = CocoResults(manifest.class_names, manifest.canvas_size, keep=pictures)
+        results = CocoResults(
+            manifest.class_names, manifest.canvas_size, category_ids=manifest.category_ids, keep=pictures
+        )
         with named_read_errors(manifest, split):
             for images, truth in evaluation_batches(manifest, split, batch=batch, limit=limit):
                 found = Detections(*(part.numpy() for part in self.detect(images)))
@@ -94,7 +102,23 @@ class Evaluator:
                         detected_classes=found.classes[k, :count],
                         scores=found.scores[k, :count],
                     )
-                    results.add(shown)
+                    results.add(shown, _frame(truth, k, len(manifest.class_names)))
                 if progress is not None:
                     progress(len(images))
         return results
+
+
+def _frame(truth: dict[str, Any], index: int, classes: int) -> SourceFrame | None:
+    """The source's picture of an entry of a batch, if it has boxes of its own."""
+    height, width = truth["source_sizes"][index].numpy().tolist()
+    if not height:
+        return None
+    objects = unpack_ground_truth(truth["objects"][index].numpy())
+    if (objects.labels >= classes).any():
+        raise BrokenGroundTruth(f"labels must be below {classes}")
+    place = Rectangle(0, 0, *truth["places"][index].numpy().tolist())
+    return SourceFrame(
+        view=View(Rectangle(0, 0, height, width), place, mirrored=False),
+        truth=objects,
+        image_id=truth["image_ids"][index].numpy().decode(errors="replace"),
+    )

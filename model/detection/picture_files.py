@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UserError, require
+from pipeline.records.picture_file import SUFFIXES
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of files that are looked for, in any case
 WRITTEN = (".jpeg", ".jpg", ".png")  # of files that are written
 
 
@@ -34,7 +34,7 @@ def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
     Raises `UserError` if there is no picture, `OSError` if a folder cannot be searched.
     """
     require(bool(images), flag, "a picture, a folder of pictures or a pattern", images)
-    path, looked_for = Path(images), ", ".join(SUFFIXES)
+    path, looked_for = Path(images), ", ".join(sorted(SUFFIXES))
     if path.is_dir():
         root = path.absolute()
         found = [file for file in _below(path) if not _is_result(file, root, output)]

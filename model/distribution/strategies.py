@@ -105,6 +105,11 @@ def device_names(strategy: tf.distribute.Strategy) -> list[str]:
     return [":".join(name.split(":")[-2:]) for name in names]
 
 
+def has_accelerator(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the replicas in this process run on anything but a CPU."""
+    return not all(name.startswith("CPU") for name in device_names(strategy))
+
+
 def check_batch(batch: int, replicas: int) -> None:
     """Raises `UserError` if the replicas cannot share the global batch evenly."""
     if batch % replicas:

@@ -8,18 +8,27 @@ from model.pictures.picture_grid import PictureGrid
 from model.pictures.png import named_drawing_errors
 from pipeline.geometry.anchors import Anchors
 from pipeline.records.record import Record
+from pipeline.views.paint import paint_view
 
 GROUND_TRUTH, ANCHOR = "lime", "orange"
 
 
 @named_drawing_errors()
-def drawn_records(records: Sequence[Record], anchors: Anchors, class_names: Sequence[str]) -> bytes:
-    """Every record's matched anchors over its ground truth. -> PNG. Raises `UserError` if that fails."""
-    grid = PictureGrid(len(records))
-    for record in records:
-        grid.add(record.picture(), f"{record.key}: {len(record.targets.anchors)} anchors")
-        for corners in anchors.corners[record.targets.anchors]:
+def drawn_views(
+    views: Sequence[tuple[Record, int]], anchors: Anchors, class_names: Sequence[str], *, canvas_size: int
+) -> bytes:
+    """Views of records, each told by its number: matched anchors over ground truth. -> PNG.
+
+    Raises `UserError` if that fails.
+    """
+    grid = PictureGrid(len(views))
+    for record, number in views:
+        view = record.views[number]
+        title = record.key if len(record.views) == 1 else f"{record.key}, view {number}"
+        canvas = paint_view(record.picture(), view.view, size=canvas_size)
+        grid.add(canvas, f"{title}: {len(view.targets.anchors)} anchors")
+        for corners in anchors.corners[view.targets.anchors]:
             grid.outline(corners, ANCHOR, width=0.6)
-        for corners, label in zip(record.boxes, record.labels, strict=True):
+        for corners, label in zip(view.boxes, view.labels, strict=True):
             grid.outline(corners, GROUND_TRUTH, text=class_names[label])
     return grid.png()

@@ -1,54 +1,59 @@
 """Augmentation of training batches that needs no new matching: flips, colours, cut-outs.
 
-Everything random in a batch is a pure function of (seed, step, reader), so restarts and threads do not change it.
+What is drawn at random joins the sparse batch on the host: a pure function of (seed, step, reader), so restarts,
+threads and replicas do not change it. The pixels are changed where the training step runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from pipeline.config.run_config import AugmentConfig
-from pipeline.geometry.anchors import Anchors
 from pipeline.reader.dataset import ONLY_READER, Reader, without_autograph
+from pipeline.reader.feed import WORDS, Feed
+from pipeline.reader.unpack import unpack
 
 _FLIP, _COLOUR, _CUTOUT = range(3)  # each draws from a key of its own, so one does not shift another
 _LUMA = (0.299, 0.587, 0.114)  # of red, green, blue (ITU-R BT.601)
-_MIRRORED_OFFSETS = (1.0, -1.0, 1.0, 1.0)  # cy, cx, h, w
 
-Targets = dict[str, tf.Tensor]
+# What is drawn for a batch of B pictures, by its name in the batch.
+FLIPS = "flips"  # bool [B]: mirror the canvas
+COLOURS = "colours"  # float32 [B, 5]: contrast, saturation, gains of red, green, blue
+CUTOUTS = "cutouts"  # int32 [B, squares, 2]: row and column of each square's first pixel, which may lie outside
+
+Batch = dict[str, tf.Tensor]
 
 
-def augmented(
+def with_draws(
     batches: tf.data.Dataset,
     config: AugmentConfig,
     *,
-    anchors: Anchors,
+    canvas_size: int,
     seed: int,
     start_step: int = 0,
     reader: Reader = ONLY_READER,
-    parallel_calls: int = tf.data.AUTOTUNE,
 ) -> tf.data.Dataset:
-    """The batches of `training_batches`, augmented; the very same dataset if everything is off.
+    """The sparse batches of `training_batches`, each with what is drawn for it; the same dataset if everything is off.
 
     Args:
-        batches: of (images, targets), starting with the one of `start_step`.
+        batches: starting with the one of `start_step`.
         config: what to change, and how much.
-        anchors: of the targets.
+        canvas_size: pixels.
         seed: decides every draw, together with step and reader.
         start_step: number of the first batch, counted from 0 at the start of the run.
         reader: which of the processes that share the global batch reads these.
-        parallel_calls: batches to augment at a time.
     """
     if not (config.flip or config.colour or config.cutouts):
         return batches
 
     @without_autograph
-    def augment(step: tf.Tensor, batch: tuple[tf.Tensor, Targets]) -> tuple[tf.Tensor, Targets]:
-        images, targets = batch
-        return augment_batch(images, targets, config, anchors=anchors, key=step_key(seed, step, reader))
+    def draw(step: tf.Tensor, batch: Batch) -> Batch:
+        key = step_key(seed, step, reader)
+        return {**batch, **draws(tf.shape(batch[WORDS])[0], config, canvas_size=canvas_size, key=key)}
 
-    numbered = batches.enumerate(start_step)
-    return numbered.map(augment, num_parallel_calls=parallel_calls, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return batches.enumerate(start_step).map(draw).prefetch(tf.data.AUTOTUNE)
 
 
 def step_key(seed: int, step: tf.Tensor, reader: Reader = ONLY_READER) -> tf.Tensor:
@@ -57,60 +62,43 @@ def step_key(seed: int, step: tf.Tensor, reader: Reader = ONLY_READER) -> tf.Ten
     return _folded(key, reader.index)
 
 
-def augment_batch(
-    images: tf.Tensor, targets: Targets, config: AugmentConfig, *, anchors: Anchors, key: tf.Tensor
-) -> tuple[tf.Tensor, Targets]:
-    """One batch, augmented with the random numbers of its key.
-
-    Args:
-        images: uint8 [B, H, W, 3].
-        targets: `classes` int32 [B, N], `offsets` float32 [B, N, 4] in the order cy, cx, h, w.
-        config: what to change, and how much.
-        anchors: N of them.
-        key: from `step_key`.
-
-    Returns:
-        The same shapes and types.
-    """
-    batch, size = tf.shape(images)[0], images.shape[1]
+def draws(count: tf.Tensor, config: AugmentConfig, *, canvas_size: int, key: tf.Tensor) -> Batch:
+    """What is drawn for `count` pictures with the random numbers of a key from `step_key`."""
+    drawn = {}
     if config.flip:
-        chosen = tf.random.stateless_uniform([batch], _folded(key, _FLIP), alg="philox") < 0.5
-        images, targets = flip_canvases(images, targets, chosen, anchors)
+        drawn[FLIPS] = tf.random.stateless_uniform([count], _folded(key, _FLIP), alg="philox") < 0.5
     if config.colour:
         least, most = 1.0 - config.colour, 1.0 + config.colour
-        factors = tf.random.stateless_uniform([batch, 5], _folded(key, _COLOUR), least, most, alg="philox")
-        images = change_colours(images, factors)
+        drawn[COLOURS] = tf.random.stateless_uniform([count, 5], _folded(key, _COLOUR), least, most, alg="philox")
     if config.cutouts:
-        side = max(1, round(config.cutout_side * size))
+        side = cutout_side(config, canvas_size)
         # Any corner whose square touches the canvas, so that all pixels are covered equally often.
-        corners = tf.random.stateless_uniform(
-            [batch, config.cutouts, 2], _folded(key, _CUTOUT), 1 - side, size, tf.int32, alg="philox"
-        )
-        images = cut_out(images, corners, side)
+        shape, key = [count, config.cutouts, 2], _folded(key, _CUTOUT)
+        drawn[CUTOUTS] = tf.random.stateless_uniform(shape, key, 1 - side, canvas_size, tf.int32, alg="philox")
+    return drawn
+
+
+def unpack_augmented(
+    batch: Batch, *, feed: Feed, config: AugmentConfig, by_matrices: bool = False
+) -> tuple[tf.Tensor, Batch]:
+    """Canvases and dense targets of a sparse batch of `with_draws`, augmented. Arguments and result as in `unpack`."""
+    images, targets = unpack(batch, feed, flips=batch.get(FLIPS), by_matrices=by_matrices)
+    if COLOURS in batch:
+        images = change_colours(images, batch[COLOURS])
+    if CUTOUTS in batch:
+        images = cut_out(images, batch[CUTOUTS], cutout_side(config, feed.canvas_size))
     return images, targets
 
 
-def flip_canvases(
-    images: tf.Tensor, targets: Targets, chosen: tf.Tensor, anchors: Anchors
-) -> tuple[tf.Tensor, Targets]:
-    """Mirrors the chosen pictures, bool [B], left to right, and their targets too. Shapes stay the same."""
-    parts = {"images": images, **targets}
-    rows = tf.cast(chosen, tf.int32)
-    at = tf.dynamic_partition(tf.range(tf.shape(images)[0]), rows, 2)
-    kept, flipped = {}, {}
-    for name, part in parts.items():
-        kept[name], flipped[name] = tf.dynamic_partition(part, rows, 2)
-    # As a list of pixel rows: three times as fast as reversing an axis of a 4-D tensor.
-    lines = tf.reverse(tf.reshape(flipped["images"], [-1, *images.shape[2:]]), axis=[1])
-    flipped["images"] = tf.reshape(lines, tf.shape(flipped["images"]))
-    mirrored = tf.constant(anchors.mirrored)
-    flipped["classes"] = tf.gather(flipped["classes"], mirrored, axis=1)
-    flipped["offsets"] = tf.gather(flipped["offsets"], mirrored, axis=1) * _MIRRORED_OFFSETS
-    whole = {
-        name: tf.ensure_shape(tf.dynamic_stitch(at, [kept[name], flipped[name]]), part.shape)
-        for name, part in parts.items()
-    }
-    return whole.pop("images"), whole
+def unpacked(batches: tf.data.Dataset, unpack: Callable[[Batch], tuple[tf.Tensor, Batch]]) -> tf.data.Dataset:
+    """Sparse batches, unpacked by the threads of the input pipeline."""
+    dense = batches.map(without_autograph(unpack), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dense.prefetch(tf.data.AUTOTUNE)
+
+
+def cutout_side(config: AugmentConfig, canvas_size: int) -> int:
+    """The side of a cut-out, pixels."""
+    return max(1, round(config.cutout_side * canvas_size))
 
 
 def change_colours(images: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:

@@ -17,6 +17,7 @@ from pipeline.config.run_config import LossConfig
 from pipeline.geometry.anchors import Anchors
 
 LOSS_PARTS = ("loss", "class_loss", "offsets_loss")
+Unpack = Callable[[dict[str, tf.Tensor]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 RECENT_STEPS = 50  # whose losses stay on the device until someone reads them
 
 
@@ -35,13 +36,16 @@ class Detector(tf.keras.Model):
         loss: LossConfig,
         average_decay: float | None,
         xla: bool = False,
+        unpack: Unpack | None = None,
     ) -> None:
+        """`unpack` makes (images, targets) of a batch; without it, batches are such pairs."""
         super().__init__(name="detector")
         self.network = network
         self.anchors = anchors
         self.background = background
         self.loss_config = loss
         self.xla = xla
+        self.unpack = unpack
         self.averages: AveragedWeights | OptimizerAverages | None = (
             None if average_decay is None else AveragedWeights(network, average_decay)
         )
@@ -90,10 +94,11 @@ class Detector(tf.keras.Model):
             self.train_function = next_step
         return self.train_function
 
-    def train_step(self, data: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> None:
+    def train_step(self, data: Any) -> None:
         """One step on a replica's share of the global batch."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        gradients, parts = self.replica_gradients(*data)
+        images, targets = self.unpack(data) if self.unpack else data
+        gradients, parts = self.replica_gradients(images, targets)
         self.optimizer.apply_gradients(zip(gradients, self.network.trainable_variables, strict=True))
         if isinstance(self.averages, AveragedWeights):
             self.averages.update(self.network, self.optimizer.iterations)

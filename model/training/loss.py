@@ -11,7 +11,7 @@ from model.training.addons import addons_giou_loss
 from model.training.giou import giou_loss
 from pipeline.config.run_config import LossConfig
 from pipeline.geometry.anchors import Anchors
-from pipeline.reader.parsing import IGNORED
+from pipeline.reader.unpack import IGNORED
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +13,8 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from model.network.ssd import NetworkShape
-from model.training.make_variable import make_variable
-from pipeline.config.field_types import Fingerprint, Name, PathText, Text
-from pipeline.config.plain import JSON_BYTES, from_dict, parse_json, to_dict
+from pipeline.config.field_types import Count, Fingerprint, Name, PathText, Text
+from pipeline.config.plain import JSON_BYTES, LATER, from_dict, parse_json, to_dict
 from pipeline.config.run_config import Config
 from pipeline.errors import UserError, require, shown
 from pipeline.files import lock_file, read_regular, write_whole
@@ -35,6 +34,7 @@ class Run:
     shape: NetworkShape
     records: str  # folder
     records_fingerprint: str
+    category_ids: tuple[int, ...] | None = None  # the source's own numbers of the classes, if it has any
 
     def identity(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
@@ -44,6 +44,7 @@ class Run:
             "class_names": list(self.class_names),
             "canvas_size": self.shape.canvas_size,
             "anchors": self.shape.anchors.to_dict(),
+            "category_ids": None if self.category_ids is None else list(self.category_ids),
         }
 
 
@@ -60,37 +61,32 @@ class StoredRun:
     records: PathText
     command: str
     versions: dict[Text, Text]
+    category_ids: tuple[Count, ...] | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         """What is said twice must agree."""
         records, maps = self.config.records, self.anchors.feature_maps
-        size = records.canvas.size
+        size = records.canvas_size
         require(self.canvas_size == size, "canvas_size", f"{size}, as in config", self.canvas_size)
         own = make_anchors(records.anchors, size).feature_maps
         require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
 
 
 def describe_run(config: Config, manifest: Manifest) -> Run:
-    """The run of a configuration on a record set. Raises `UserError` if the records were not made for it."""
+    """The run of a configuration on a record set. Whatever concerns the records is the manifest's, not the config's."""
     _check_utf8("--records", manifest.folder)
-    strides = config.records.anchors.strides
+    strides = manifest.config.anchors.strides
     shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
-    if manifest.config.anchors != config.records.anchors:
-        wanted = make_anchors(config.records.anchors, manifest.canvas_size).fingerprint
-        raise UserError(
-            f"the anchors of {manifest.folder} must be those of --config={config.name}, {wanted}, "
-            f"got {manifest.anchors.fingerprint}; choose the configuration that made the records, or run "
-            f"`make records CONFIG={config.name} {make_variable('RECORDS', manifest.folder)}`"
-        )
-    for part in ("source", "matching", "canvas"):
-        made, wanted_part = getattr(manifest.config, part), getattr(config.records, part)
-        if made != wanted_part:
-            raise UserError(
-                f"the {part} of {manifest.folder} must be that of --config={config.name}, {wanted_part!r}, "
-                f"got {made!r}; choose the configuration that made the records, or run "
-                f"`make records CONFIG={config.name} {make_variable('RECORDS', manifest.folder)}`"
-            )
-    return Run(config, manifest.class_names, shape, manifest.folder, manifest.fingerprint)
+    own = replace(config, records=manifest.config)
+    ids = manifest.category_ids
+    return Run(own, manifest.class_names, shape, manifest.folder, manifest.fingerprint, ids)
+
+
+def other_parts(config: Config, manifest: Manifest) -> list[str]:
+    """The fields in which the records differ from those that the configuration would make."""
+    made, own = manifest.config, config.records
+    names = (own_field.name for own_field in fields(own) if own_field.name != "limit")
+    return [name for name in names if getattr(made, name) != getattr(own, name)]
 
 
 @dataclass(frozen=True)
@@ -212,7 +208,7 @@ class RunFolder:
         stored = from_dict(StoredRun, values, where=where)
         config, names = stored.config, stored.class_names
         shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors.anchors, len(names))
-        return Run(config, names, shape, stored.records, stored.records_fingerprint)
+        return Run(config, names, shape, stored.records, stored.records_fingerprint, stored.category_ids)
 
 
 def _check_utf8(flag: str, path: str) -> None:

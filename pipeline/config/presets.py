@@ -26,6 +26,15 @@ IMPROVED_ANCHORS = AnchorConfig(
 )
 IMPROVED_MATCHING = MatchingConfig(positive_iou=0.5, ignore_iou=0.4)
 
+# For objects of many sizes. At 320 pixels the least scale is 22 pixels; `make coverage` proposes others for a set.
+DETECTION_ANCHORS = AnchorConfig(
+    strides=(8, 16, 32, 64, 128, 256),
+    scales=(0.07, 0.15, 0.28, 0.45, 0.65, 0.85),
+    aspect_ratios=(_THREE, _FIVE, _FIVE, _FIVE, _THREE, _THREE),
+    relative_to="image",
+    scale_after_last=1.0,
+)
+
 BASELINE_MODEL = ModelConfig(
     batch_norm_momentum=0.999, batch_norm_in_extra_layers=False, head_bias=False, weight_decay=4e-5
 )

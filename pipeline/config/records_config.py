@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.config.field_types import Count, Name
 from pipeline.errors import require, require_between
@@ -17,6 +17,10 @@ MAX_RATIO = 100.0
 MAX_SCALE = 100.0
 MAX_OBJECTS = 10_000
 MAX_COPIES = 1_000_000
+MAX_VIEWS = 1_000
+MAX_PICTURE = 65_500  # pixels of a side; no JPEG is larger
+MAX_ZOOM = 100.0
+MAX_CHOICES = 100
 MAX_SEED = 2**63 - 1
 
 
@@ -29,7 +33,7 @@ class AnchorConfig:
     square one of scale √(s_k · s_{k+1}).
     """
 
-    strides: tuple[int, ...]  # pixels from one cell to the next, for each map
+    strides: tuple[int, ...]  # pixels from one cell to the next, for each map; one may be there twice
     scales: tuple[float, ...]  # for each map
     aspect_ratios: tuple[tuple[float, ...], ...]  # for each map, in the order of its boxes
     relative_to: str  # "cell" or "image"
@@ -67,25 +71,64 @@ class MatchingConfig:
 
 
 @dataclass(frozen=True)
-class CanvasConfig:
-    """The black square that pictures are placed on. Sizes are in pixels, ranges are (least, most)."""
+class Collage:
+    """Pictures of single objects, placed on a black square. Sizes are in pixels, ranges are (least, most)."""
 
-    size: int
+    size: int  # of the canvas
     object_size: tuple[int, int]  # longer side of a placed picture
     objects: tuple[int, int] = (1, 1)
     max_overlap: float = 0.0  # of two boxes, as a share of the smaller one's area
     flip: bool = False  # mirror training pictures left to right with probability one half
 
     def __post_init__(self) -> None:
-        require_between("canvas.size", self.size, 1, MAX_CANVAS)
+        require_between("collage.size", self.size, 1, MAX_CANVAS)
         least, most = self.object_size
         in_order = 0 < least <= most <= self.size
-        require(in_order, "canvas.object_size", f"0 < least <= most <= {self.size}", (least, most))
+        require(in_order, "collage.object_size", f"0 < least <= most <= {self.size}", (least, most))
         fewest, most = self.objects
         require(
-            1 <= fewest <= most <= MAX_OBJECTS, "canvas.objects", f"1 <= least <= most <= {MAX_OBJECTS}", self.objects
+            1 <= fewest <= most <= MAX_OBJECTS, "collage.objects", f"1 <= least <= most <= {MAX_OBJECTS}", self.objects
         )
-        require(0 <= self.max_overlap <= 1, "canvas.max_overlap", "in [0, 1]", self.max_overlap)
+        require(0 <= self.max_overlap <= 1, "collage.max_overlap", "in [0, 1]", self.max_overlap)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How a training picture is zoomed out and cropped (SSD, arXiv 1512.02325, section 2.2). Ranges: (least, most)."""
+
+    zoom_out: tuple[float, float] = (1.0, 4.0)  # sides of the frame around the picture, with probability one half
+    min_ious: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)  # of some box with the crop
+    sides: tuple[float, float] = (0.3, 1.0)  # of a crop, in the frame's
+    aspect_ratios: tuple[float, float] = (0.5, 2.0)  # of a crop, width over height
+
+    def __post_init__(self) -> None:
+        least, most = self.zoom_out
+        require(1 <= least <= most <= MAX_ZOOM, "crop.zoom_out", f"1 <= least <= most <= {MAX_ZOOM}", self.zoom_out)
+        require(len(self.min_ious) <= MAX_CHOICES, "crop.min_ious", f"at most {MAX_CHOICES}", len(self.min_ious))
+        require(all(0 < iou < 1 for iou in self.min_ious), "crop.min_ious", "in (0, 1)", self.min_ious)
+        require(0 < self.sides[0] <= self.sides[1] <= 1, "crop.sides", "0 < least <= most <= 1", self.sides)
+        least, most = self.aspect_ratios
+        require(
+            1 / MAX_RATIO <= least <= most <= MAX_RATIO,
+            "crop.aspect_ratios",
+            f"{1 / MAX_RATIO} <= least <= most <= {MAX_RATIO}",
+            self.aspect_ratios,
+        )
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Pictures with boxes of their own, scaled to fit a black square, aspect ratio kept."""
+
+    size: int  # of the canvas, pixels
+    picture_side: int | None = None  # a stored picture's longer side, at most, pixels; None: as the source has it
+    crop: Crop | None = Crop()  # how views after the first are cropped; None: each shows the whole picture
+    flip: bool = True  # mirror views after the first left to right with probability one half
+
+    def __post_init__(self) -> None:
+        require_between("letterbox.size", self.size, 1, MAX_CANVAS)
+        if self.picture_side is not None:
+            require_between("letterbox.picture_side", self.picture_side, 1, MAX_PICTURE)
 
 
 @dataclass(frozen=True)
@@ -112,18 +155,55 @@ class RecordsConfig:
     source: Name
     anchors: AnchorConfig
     matching: MatchingConfig
-    canvas: CanvasConfig
     shards: ShardCounts
-    copies: int = 1  # placements of each training picture; val and test have one
+    collage: Collage | None = None  # how a picture becomes a canvas: either this
+    letterbox: Letterbox | None = None  # or this
+    views: int = 1  # of each training record; val and test have one
+    copies: int = 1  # records of each training picture, each composed anew; val and test have one
     seed: int = 0
     val_fraction: float = 0.1  # of the source's training split, chosen by the hash of the source id
     picture_format: str = "raw"
     limit: Count | None = None  # pictures of each split of the source
+    proposed_anchors: bool = False  # whether the anchors were proposed from the set's own boxes
 
     def __post_init__(self) -> None:
+        one = (self.collage is None) != (self.letterbox is None)
+        got = "both" if self.collage else "neither"
+        require(one, "records", "either a collage or a letterbox", got)
+        require_between("records.views", self.views, 1, MAX_VIEWS)
         require(1 <= self.copies <= MAX_COPIES, "records.copies", f"at least 1 and at most {MAX_COPIES}", self.copies)
         require_between("records.seed", self.seed, -MAX_SEED, MAX_SEED)
         require(0 <= self.val_fraction < 1, "records.val_fraction", "in [0, 1)", self.val_fraction)
         known = self.picture_format in PICTURE_FORMATS
         require(known, "records.picture_format", f"one of {', '.join(PICTURE_FORMATS)}", self.picture_format)
         require(self.limit is None or self.limit > 0, "limit", "at least 1", self.limit)
+
+    @property
+    def composition(self) -> Collage | Letterbox:
+        """How a picture becomes a canvas."""
+        composition = self.collage or self.letterbox
+        assert composition is not None  # checked above
+        return composition
+
+    @property
+    def canvas_size(self) -> int:
+        """Height and width of the canvases, pixels."""
+        return self.composition.size
+
+    def views_of(self, split: str) -> int:
+        """Views of each record of a split."""
+        return self.views if split == "train" else 1
+
+    def copies_of(self, split: str) -> int:
+        """Records of each picture of a split."""
+        return self.copies if split == "train" else 1
+
+
+def with_canvas_size(config: RecordsConfig, size: int) -> RecordsConfig:
+    """The same records on canvases of another size, pixels. A letterbox's stored pictures are limited in proportion."""
+    if config.collage is not None:
+        return replace(config, collage=replace(config.collage, size=size))
+    letterbox = config.letterbox
+    assert letterbox is not None
+    side = letterbox.picture_side and letterbox.picture_side * size // letterbox.size
+    return replace(config, letterbox=replace(letterbox, size=size, picture_side=side))

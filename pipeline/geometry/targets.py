@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, centroids_to_corners, corners_to_centroids
+from pipeline.geometry.ignore_regions import IgnoreRegions, anchors_over
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.view_matching import match_views
 
@@ -66,6 +67,7 @@ def encode_views(
     *,
     anchors: Anchors,
     matching: MatchingConfig,
+    regions: Sequence[IgnoreRegions] | None = None,
 ) -> list[tuple[Targets, Matches]]:
     """Matches the ground truth of all views of a picture to the anchors, and encodes it.
 
@@ -75,6 +77,7 @@ def encode_views(
         labels: of each view, 0-based classes, [G].
         anchors: of the record set.
         matching: thresholds.
+        regions: of each view, where anchors that match nothing are ignored. None: nowhere.
 
     Returns:
         The targets of each view, and the matches that they come from. They do not depend on the other views.
@@ -83,6 +86,11 @@ def encode_views(
     all_matches = match_views(views, anchors, matching)
     if not views:
         return []
+    if regions is not None:
+        all_matches = [
+            _with_ignored(m, anchors_over(r, anchors, matching)) if len(r) else m
+            for m, r in zip(all_matches, regions, strict=True)
+        ]
     # One call for all views: each has few matches, and every call of NumPy costs about a microsecond.
     matched = np.concatenate([view[m.ground_truths] for view, m in zip(views, all_matches, strict=True)])
     anchor = np.concatenate([m.anchors for m in all_matches])
@@ -94,3 +102,8 @@ def encode_views(
         encoded.append((Targets(matches.anchors, classes, offsets[start:stop], matches.ignored), matches))
         start = stop
     return encoded
+
+
+def _with_ignored(matches: Matches, over: NDArray[np.int64]) -> Matches:
+    """Matches with more ignored anchors; what is matched stays matched."""
+    return replace(matches, ignored=np.setdiff1d(np.union1d(matches.ignored, over), matches.anchors))

@@ -1,7 +1,8 @@
 """Which records a batch holds, and in which order.
 
-Training reads the records in passes. The order of a pass depends on (seed, pass) alone, so the batch of any step can
-be read again. Evaluation reads a split once, in the order of its files.
+Training reads the records in passes. The order of a pass depends on (seed, pass) alone, and so does the view that each
+record shows in it, so the batch of any step can be read again. Evaluation reads a split once, in the order of its
+files.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from pipeline.errors import UserError
+from pipeline.reader.feed import feed_of
 from pipeline.reader.parsing import parse_evaluation_batch, parse_keys, parse_training_batch
+from pipeline.reader.unpack import unpack
+from pipeline.records.ground_truth import BrokenGroundTruth
 from pipeline.records.manifest import Manifest, Shard, check_shards, load_manifest
 from pipeline.records.read_records import read_records
 
@@ -27,6 +32,7 @@ _MET_READING = (
     tf.errors.InvalidArgumentError,
     tf.errors.NotFoundError,
     UnicodeDecodeError,
+    BrokenGroundTruth,
 )
 _READING = "Iterator"  # in every message of an input pipeline: the operation that asked for the batch
 
@@ -90,8 +96,11 @@ def training_batches(
     start_step: int = 0,
     reader: Reader = ONLY_READER,
     parallel_calls: int = tf.data.AUTOTUNE,
+    dense: bool = False,
 ) -> tf.data.Dataset:
     """An endless stream of shuffled training batches, from any step on.
+
+    In pass p a record shows view (hash of its key + p) mod V: no view twice before all were shown.
 
     Args:
         manifest: of the record set.
@@ -100,18 +109,22 @@ def training_batches(
         start_step: the first step, counted from 0; more than 0 when a run is resumed.
         reader: the rank; its batches are its part of the global batches.
         parallel_calls: batches parsed at the same time.
+        dense: whether to unpack the batches here, for a trainer that takes pictures and dense targets.
 
     Returns:
-        Batches of (images, targets): uint8 [B, H, W, 3]; `classes` int32 [B, N], where background is the
-        index after the last class and ignored anchors are -1; `offsets` float32 [B, N, 4].
+        Sparse batches, as feed.py describes them, for `unpack`; or what `unpack` makes of them: (images, targets),
+        uint8 [B, H, W, 3], `classes` int32 [B, N] and `offsets` float32 [B, N, 4].
     """
+    feed = feed_of(manifest, "train")
+
+    @without_autograph
+    def parse(records: tf.Tensor, number: tf.Tensor) -> Any:
+        parsed = parse_training_batch(records, number, manifest, feed)
+        return unpack(parsed, feed) if dense else parsed
+
     serialized = _serialized_batches(manifest, batch=batch, seed=seed, start_step=start_step, reader=reader)
-    dense = serialized.map(
-        without_autograph(lambda records: parse_training_batch(records, manifest)),
-        num_parallel_calls=parallel_calls,
-        deterministic=True,
-    )
-    return dense.prefetch(tf.data.AUTOTUNE).with_options(_options())
+    batches = serialized.map(parse, num_parallel_calls=parallel_calls, deterministic=True)
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
 def keys_of_step(manifest: Manifest, *, batch: int, seed: int, step: int, readers: int = 1) -> list[str]:
@@ -120,14 +133,18 @@ def keys_of_step(manifest: Manifest, *, batch: int, seed: int, step: int, reader
     for index in range(readers):
         own = Reader(index, readers)
         serialized = _serialized_batches(manifest, batch=batch, seed=seed, start_step=step, reader=own)
-        keys += [key.decode(errors="replace") for records in serialized.take(1) for key in parse_keys(records).numpy()]
+        for records, _ in serialized.take(1):
+            keys += [key.decode(errors="replace") for key in parse_keys(records).numpy()]
     return keys
 
 
 def _serialized_batches(
     manifest: Manifest, *, batch: int, seed: int, start_step: int, reader: Reader
 ) -> tf.data.Dataset:
-    """A rank's part of every global batch as serialized records, string [B / ranks], in `training_batches`'s order."""
+    """A rank's part of every global batch in `training_batches`'s order: serialized records and the number of the pass.
+
+    string [B / ranks], int64 [].
+    """
     steps = steps_per_pass(manifest, batch, reader.count)
     own = batch // reader.count
     first_pass, skipped_steps = divmod(start_step, steps)
@@ -149,10 +166,10 @@ def _serialized_batches(
             [], [seed, -1 - number], minval=None, maxval=None, dtype=tf.int64, alg="philox"
         )
         shuffled = records.shuffle(buffer, seed=shuffle_seed, reshuffle_each_iteration=False).take(steps * own)
-        return shuffled.skip(tf.where(number == first_pass, tf.constant(skipped_steps * own, tf.int64), 0))
+        left = shuffled.skip(tf.where(number == first_pass, tf.constant(skipped_steps * own, tf.int64), 0))
+        return left.batch(own, drop_remainder=True).map(lambda serialized: (serialized, number))
 
-    passes = tf.data.Dataset.range(first_pass, tf.int64.max)
-    return passes.flat_map(one_pass).batch(own, drop_remainder=True)
+    return tf.data.Dataset.range(first_pass, tf.int64.max).flat_map(one_pass)
 
 
 def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int | None = None) -> tf.data.Dataset:
@@ -165,11 +182,15 @@ def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int
     records = tf.data.TFRecordDataset([str(Path(manifest.folder) / shard.name) for shard in manifest.shards[split]])
     if limit is not None:
         records = records.take(limit)
-    dense = records.batch(batch).map(
-        without_autograph(lambda serialized: parse_evaluation_batch(serialized, manifest)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    return dense.prefetch(tf.data.AUTOTUNE).with_options(_options())
+    feed = feed_of(manifest, split)
+
+    @without_autograph
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
+        sparse, ground_truth = parse_evaluation_batch(serialized, manifest, feed)
+        return unpack(sparse, feed)[0], ground_truth
+
+    batches = records.batch(batch).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
 @contextmanager
@@ -182,7 +203,7 @@ def named_read_errors(manifest: Manifest, split: str) -> Iterator[None]:
         yield
     except _MET_READING as error:
         check_shards(load_manifest(manifest.folder), split)
-        if _READING in str(error) or isinstance(error, UnicodeDecodeError):
+        if _READING in str(error) or isinstance(error, UnicodeDecodeError | BrokenGroundTruth):
             for _ in read_records(manifest, split):
                 pass
         raise  # the records are as they should be

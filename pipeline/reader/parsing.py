@@ -1,4 +1,4 @@
-"""Serialized records to batches of tensors: uint8 canvases, dense targets, ground truth and keys."""
+"""Serialized records to sparse batches: the chosen view of each record is taken before anything of it is decoded."""
 
 from __future__ import annotations
 
@@ -6,55 +6,85 @@ from typing import Any
 
 import tensorflow as tf
 
+from pipeline.reader.feed import PICTURES, WORDS, Feed
+from pipeline.reader.pictures import shown_pictures
+from pipeline.reader.reading_checks import BROKEN_RECORD, checked
+from pipeline.records import packed_view as layout
 from pipeline.records import record
 from pipeline.records.manifest import Manifest
 
-IGNORED = -1  # the class, in dense targets, of anchors that are neither object nor background
-BROKEN_RECORD = "record must hold"  # how messages about a broken record begin
-_OTHER_SIZE = f"{BROKEN_RECORD} a picture of the size of its window"
-
-_INTS = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-_FLOATS = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
+_ONE_STRING = tf.io.FixedLenFeature([], tf.string)
 _PICTURE = {
-    record.ENCODED: tf.io.FixedLenFeature([], tf.string),
-    record.WINDOW: tf.io.FixedLenFeature([4], tf.int64),
+    record.ENCODED: _ONE_STRING,
+    record.HEIGHT: tf.io.FixedLenFeature([], tf.int64),
+    record.WIDTH: tf.io.FixedLenFeature([], tf.int64),
 }
-_TARGETS = {
-    record.TARGET_ANCHOR: _INTS,
-    record.TARGET_CLASS: _INTS,
-    record.TARGET_OFFSETS: _FLOATS,
-    record.TARGET_IGNORED: _INTS,
+_SOURCE = {  # of pictures with boxes of their own
+    record.TRUTH: tf.io.FixedLenFeature([], tf.string, default_value=""),
+    record.IMAGE_ID: tf.io.FixedLenFeature([], tf.string, default_value=""),
+    record.SOURCE_SIZE: tf.io.FixedLenFeature([2], tf.int64, default_value=[0, 0]),
 }
-_KEY = {record.KEY: tf.io.FixedLenFeature([], tf.string)}
-_GROUND_TRUTH = {
-    **_KEY,
-    record.LABEL: _INTS,
-    **dict.fromkeys(record.BOX_SIDES, _FLOATS),
-}
+_KEY = {record.KEY: _ONE_STRING}
 
 
-def parse_training_batch(serialized: tf.Tensor, manifest: Manifest) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Parses serialized records, string [B], to what `training_batches` yields."""
-    features = tf.io.parse_example(serialized, {**_PICTURE, **_TARGETS})
-    return _images(features, manifest), _dense_targets(features, len(manifest.anchors), manifest.background)
+def parse_training_batch(
+    serialized: tf.Tensor, passes: tf.Tensor, manifest: Manifest, feed: Feed
+) -> dict[str, tf.Tensor]:
+    """Parses serialized training records to a sparse batch.
+
+    Args:
+        serialized: string [B].
+        passes: the number of the pass that each belongs to, int64, [] or [B]. It decides which view is shown.
+        manifest: of the record set.
+        feed: of its training split.
+    """
+    count = manifest.config.views
+    views = {record.VIEWS: tf.io.FixedLenFeature([count], tf.string)}
+    features = tf.io.parse_example(serialized, {**_PICTURE, **_KEY, **views})
+    shown = (tf.strings.to_hash_bucket_fast(features[record.KEY], count) + passes) % count
+    packed = tf.gather(features[record.VIEWS], shown, batch_dims=1)
+    words = _words(packed, feed)
+    return {PICTURES: shown_pictures(features, words, manifest, feed), WORDS: words[:, : feed.words]}
 
 
-def parse_evaluation_batch(serialized: tf.Tensor, manifest: Manifest) -> tuple[tf.Tensor, dict[str, Any]]:
-    """Parses serialized records, string [B], to what `evaluation_batches` yields."""
-    features = tf.io.parse_example(serialized, {**_PICTURE, **_GROUND_TRUTH})
-    keys, labels = features[record.KEY], features[record.LABEL]
-    boxes, whole = _boxes(features, labels)
+def parse_evaluation_batch(
+    serialized: tf.Tensor, manifest: Manifest, feed: Feed
+) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
+    """Parses serialized records to a sparse batch of their first views, and the ground truth there.
+
+    Args:
+        serialized: string [B].
+        manifest: of the record set.
+        feed: of the split.
+
+    Returns:
+        The sparse batch; and `keys` string [B], `boxes` float32 [B, (G), 4] corners in [0, 1], `labels` int64 [B, (G)].
+        Of pictures with boxes of their own, else 0 or empty: `objects` string [B] as ground_truth.py packs them,
+        `image_ids` string [B], `source_sizes` int64 [B, 2] and `places` int32 [B, 2] (height and width, pixels).
+    """
+    views = {record.VIEWS: tf.io.FixedLenFeature([1], tf.string)}
+    features = tf.io.parse_example(serialized, {**_PICTURE, **_KEY, **views, **_SOURCE})
+    keys, words = features[record.KEY], _words(features[record.VIEWS][:, 0], feed)
+    boxes, labels = _ground_truth(words, feed)
     corners, classes = boxes.values, labels.values
     holds = [
-        whole,
         tf.reduce_all((corners >= 0) & (corners <= 1)),  # NaN is neither
         tf.reduce_all(corners[:, :2] < corners[:, 2:]),
-        tf.reduce_all((classes >= 0) & (classes < manifest.background)),
+        tf.reduce_all((classes >= 0) & (classes < feed.background)),
         # Fails by itself for a key that is not UTF-8.
         tf.size(tf.strings.unicode_transcode(keys, "UTF-8", "UTF-8", errors="strict")) >= 0,
     ]
-    images = _checked(_images(features, manifest), tf.reduce_all(holds), f"{BROKEN_RECORD} ground truth that can be")
-    return images, {"keys": keys, "boxes": boxes, "labels": labels}
+    words = checked(words, holds, f"{BROKEN_RECORD} ground truth that can be")
+    batch = {PICTURES: shown_pictures(features, words, manifest, feed), WORDS: words[:, : feed.words]}
+    return batch, {
+        "keys": keys,
+        "boxes": boxes,
+        "labels": labels,
+        "objects": features[record.TRUTH],
+        "image_ids": features[record.IMAGE_ID],
+        "source_sizes": features[record.SOURCE_SIZE],
+        "places": words[:, layout.PLACE + 2 : layout.MIRRORED],
+    }
 
 
 def parse_keys(serialized: tf.Tensor) -> tf.Tensor:
@@ -62,113 +92,49 @@ def parse_keys(serialized: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_example(serialized, _KEY)[record.KEY]
 
 
-def _boxes(features: dict[str, Any], labels: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
-    """The sides of all boxes as corners, [B, (G), 4], and whether each picture has as many of each as labels.
-
-    If a picture does not, the corners are meaningless.
-    """
-    sides = [features[side] for side in record.BOX_SIDES]
-    whole = tf.reduce_all([_same_lengths(side, labels) for side in sides])
-    count = tf.reduce_min([tf.size(side.values) for side in sides])
-    corners = tf.stack([side.values[:count] for side in sides], axis=-1)
-    splits = tf.minimum(labels.row_splits, tf.cast(count, tf.int64))
-    return tf.RaggedTensor.from_row_splits(corners, splits, validate=False), whole
-
-
-def _same_lengths(some: tf.RaggedTensor, others: tf.RaggedTensor, times: int = 1) -> tf.Tensor:
-    """Whether every row of `some` has `times` as many values as that of `others`."""
-    return tf.reduce_all(some.row_splits == times * others.row_splits)
-
-
-def _dense_targets(features: dict[str, Any], anchors: int, background: int) -> dict[str, tf.Tensor]:
-    """Scatters the sparse targets of the whole batch at once, to index row · N + anchor."""
-    matched, ignored = features[record.TARGET_ANCHOR], features[record.TARGET_IGNORED]
-    classes, offsets = features[record.TARGET_CLASS], features[record.TARGET_OFFSETS]
-    batch = matched.nrows()
-    matched_at = matched.values + matched.value_rowids() * anchors
-    ignored_at = ignored.values + ignored.value_rowids() * anchors
-    holds = [
-        _same_lengths(classes, matched),
-        _same_lengths(offsets, matched, 4),
-        _in_range(matched.values, anchors),
-        _in_range(ignored.values, anchors),
-        _in_range(classes.values, background),
-        # Within their rows, too: they are in range.
-        _ascends(matched_at),
-        _ascends(ignored_at),
-        tf.reduce_all(tf.searchsorted(matched_at, ignored_at) == tf.searchsorted(matched_at, ignored_at, side="right")),
-        tf.reduce_all(tf.math.is_finite(offsets.values)),
-    ]
-    matched_at = _checked(matched_at, tf.reduce_all(holds), f"{BROKEN_RECORD} targets that can be")[:, None]
-    ignored_at = ignored_at[:, None]
-    dense = tf.fill([batch * anchors], tf.constant(background, tf.int32))
-    at = tf.concat([matched_at, ignored_at], axis=0)
-    values = [tf.cast(classes.values, tf.int32), tf.fill(tf.shape(ignored_at)[:1], IGNORED)]
-    dense = tf.tensor_scatter_nd_update(dense, at, tf.concat(values, axis=0))
-    scattered = tf.scatter_nd(matched_at, tf.reshape(offsets.values, [-1, 4]), [batch * anchors, 4])
-    return {
-        "classes": tf.reshape(dense, [batch, anchors]),
-        "offsets": tf.reshape(scattered, [batch, anchors, 4]),
-    }
-
-
-def _in_range(values: tf.Tensor, end: int) -> tf.Tensor:
-    return tf.reduce_all((values >= 0) & (values < end))
-
-
-def _ascends(values: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_all(values[1:] > values[:-1])
-
-
-def _images(features: dict[str, Any], manifest: Manifest) -> tf.Tensor:
-    """Decodes the pictures of a batch and places each in its window of a black canvas. -> uint8 [B, H, W, 3].
-
-    One `pad` for each picture copies whole rows, and is three times as fast as one scatter of all pixels of the batch.
-    """
-    size = manifest.canvas_size
-    windows = features[record.WINDOW]
-    corners, sizes = windows[:, :2], windows[:, 2:]
-    # No sum: it could overflow.
-    inside = (corners >= 0) & (sizes > 0) & (sizes <= size) & (corners <= size - sizes)
-    windows = _checked(windows, tf.reduce_all(inside), f"{BROKEN_RECORD} a window inside {size} x {size} pixels")
-
-    def painted(picture: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        encoded, window = picture
-        ymin, xmin, height, width = tf.unstack(window)
-        pixels = _decoded(encoded, manifest.config.picture_format, window[2:])
-        fits = tf.size(pixels) == height * width * 3
-        pixels = _checked(pixels, fits, _OTHER_SIZE)
-        rows = tf.reshape(pixels, [height, width * 3])
-        margins = [[ymin, size - ymin - height], [3 * xmin, 3 * (size - xmin - width)]]
-        return tf.reshape(tf.pad(rows, margins), [size, size, 3])
-
-    return tf.map_fn(
-        painted,
-        (features[record.ENCODED], tf.cast(windows, tf.int32)),
-        fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
-        parallel_iterations=1,
+def _words(packed: tf.Tensor, feed: Feed) -> tf.Tensor:
+    """The words of packed views, string [B] -> int32 [B, all words], checked so far that they can be unpacked."""
+    lengths = tf.strings.length(packed)
+    length = layout.WORD_BYTES * feed.all_words
+    words = tf.io.decode_raw(packed, tf.int32, fixed_length=length)  # pads with zeros
+    positives, ignored, boxes = (words[:, at] for at in (layout.POSITIVES, layout.IGNORED, layout.BOXES))
+    counts = words[:, layout.POSITIVES : layout.HEADER]
+    most = tf.constant([feed.positives, feed.ignored, feed.boxes])
+    whole = tf.reduce_all((counts >= 0) & (counts <= most))
+    total = layout.HEADER + layout.POSITIVE_WORDS * positives + ignored + layout.BOX_WORDS * boxes
+    # Each is a part of a row of words, told by where it starts and ends; the others are checked with the ground truth.
+    starts = layout.HEADER + tf.stack([0 * positives, positives, 2 * positives, 6 * positives], axis=1)
+    ends = tf.concat([starts[:, 1:], (starts[:, 3] + ignored)[:, None]], axis=1)
+    at = tf.range(feed.words)
+    anchors, classes, offsets, ignored_anchors = (
+        (at >= starts[:, part, None]) & (at < ends[:, part, None]) for part in range(4)
     )
+    targets = words[:, : feed.words]
+    follows = tf.concat([targets[:, :1] < 0, targets[:, 1:] > targets[:, :-1]], axis=1)
+    first = (at == starts[:, :1]) | (at == starts[:, 3:])
+    listed = (targets >= 0) & (targets < len(feed.anchors)) & (first | follows)
+    holds = [
+        whole,
+        tf.reduce_all(lengths == layout.WORD_BYTES * total),
+        tf.reduce_all(listed | ~(anchors | ignored_anchors)),
+        tf.reduce_all(((targets >= 0) & (targets < feed.background)) | ~classes),
+        tf.reduce_all(tf.math.is_finite(tf.bitcast(targets, tf.float32)) | ~offsets),
+    ]
+    return checked(words, holds, f"{BROKEN_RECORD} targets that can be")
 
 
-def _decoded(encoded: tf.Tensor, picture_format: str, size: tf.Tensor) -> tf.Tensor:
-    """The uint8 values of a picture; its shape depends on the format.
-
-    The size that the header states is compared with `size`, height and width, before anything is decoded.
-    """
-    if picture_format == "raw":
-        return tf.io.decode_raw(encoded, tf.uint8)
-    if picture_format == "png":
-        encoded = _checked(encoded, tf.strings.length(encoded) >= 24, f"{BROKEN_RECORD} a whole PNG")
-        stated = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)[::-1]
-        encoded = _checked(encoded, tf.reduce_all(stated == size), _OTHER_SIZE)
-        return tf.io.decode_png(encoded, channels=3)
-    stated = tf.io.extract_jpeg_shape(encoded)[:2]
-    encoded = _checked(encoded, tf.reduce_all(stated == size), _OTHER_SIZE)
-    # OpenCV, which the records job uses, decodes with the exact transform too.
-    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def _checked(value: tf.Tensor, holds: tf.Tensor, message: str) -> tf.Tensor:
-    """The value itself. Evaluating it fails with the message unless the condition holds everywhere."""
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(holds), [message])]):
-        return tf.identity(value)
+def _ground_truth(words: tf.Tensor, feed: Feed) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """The boxes, [B, (G), 4] float32, and the labels, [B, (G)] int64, of views."""
+    counts = words[:, layout.BOXES]
+    start = layout.HEADER + layout.POSITIVE_WORDS * words[:, layout.POSITIVES] + words[:, layout.IGNORED]
+    number = tf.range(feed.boxes)
+    labels = tf.gather(words, start[:, None] + number, batch_dims=1)
+    at = (start + counts)[:, None, None] + 4 * number[:, None] + tf.range(4)
+    corners = tf.bitcast(tf.gather(words, tf.minimum(at, feed.all_words - 1), batch_dims=1), tf.float32)
+    there = number < counts[:, None]
+    rows = tf.RaggedTensor.from_row_lengths
+    lengths = tf.cast(counts, tf.int64)
+    return (
+        rows(tf.boolean_mask(corners, there), lengths, validate=False),
+        rows(tf.cast(tf.boolean_mask(labels, there), tf.int64), lengths, validate=False),
+    )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import printable
 from pipeline.records import record as features
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
-from pipeline.records.picture_codec import decode_picture
+from pipeline.records.packed_view import RecordView
+from pipeline.records.picture_codec import MAX_PIXELS, decode_picture
 from pipeline.records.record import Record, decode_record
-from pipeline.views.letterbox import fit_boxes
+from pipeline.views.letterbox import stored_shape
+from pipeline.views.placement import Rectangle
+from pipeline.views.view import View, view_of_window
 
-MAX_SOURCE = 1_000_000  # pixels of a side
 _SHOWN = 200  # characters of a name or a list of numbers
 
 
@@ -29,20 +32,29 @@ def parse_record(serialized: bytes, manifest: Manifest, split: str) -> Record:
 
 def record_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]:
     """What contradicts the manifest in a record, one sentence for each fault; each begins with the feature's name."""
-    size, picture_format = manifest.canvas_size, manifest.config.picture_format
-    copies = manifest.config.copies if split == "train" else 1
+    config = manifest.config
+    copies = config.copies_of(split)
     if not _is_key(record, split, copies):
         wanted = f"{split}/{_name(record.source_id)}/<copy below {copies}>"
         yield f"{features.KEY} must be {wanted}, got {_name(record.key)}"
-    for name, pixels in ((features.HEIGHT, record.height), (features.WIDTH, record.width)):
-        if pixels != size:
-            yield f"{name} must be {size}, got {pixels}"
-    if record.format != picture_format:
-        yield f"{features.FORMAT} must be {picture_format}, got {_name(record.format)}"
-    yield from _picture_faults(record, size, picture_format)
-    yield from _letterbox_faults(record, size)
-    yield from box_faults(record, manifest.background)
-    yield from _target_faults(record, len(manifest.anchors))
+    if record.format != config.picture_format:
+        yield f"{features.FORMAT} must be {config.picture_format}, got {_name(record.format)}"
+    yield from _size_faults(record, manifest, split)
+    yield from _source_faults(record, manifest)
+    yield from _picture_faults(record, config)
+    count = config.views_of(split)
+    if len(record.views) != count:
+        yield f"{features.VIEWS} must hold {count} views, got {len(record.views)}"
+        return
+    for number, view in enumerate(record.views):
+        faults = (
+            *_layout_faults(record, view.view, config, first=number == 0),
+            *_count_faults(view, manifest.statistics[split]),
+            *box_faults(view, manifest.background),
+            *_target_faults(view, len(manifest.anchors)),
+        )
+        for fault in faults:
+            yield f"{features.view_name(number)}: {fault}"
 
 
 def _is_key(record: Record, split: str, copies: int) -> bool:
@@ -51,63 +63,111 @@ def _is_key(record: Record, split: str, copies: int) -> bool:
     return digits and int(copy) < copies and record.key == record_key(split, record.source_id, int(copy))
 
 
-def _picture_faults(record: Record, size: int, picture_format: str) -> Iterator[str]:
-    w = record.window
-    inside = min(w.ymin, w.xmin) >= 0 and min(w.height, w.width) > 0
-    if not (inside and w.ymin + w.height <= size and w.xmin + w.width <= size):
-        window = [w.ymin, w.xmin, w.height, w.width]
-        yield f"{features.WINDOW} must lie inside {size} x {size} pixels, got {window}"
+def _size_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]:
+    """Whether the stored picture is of a size that the manifest's statistics allow, and fits that of the source."""
+    statistics, letterbox = manifest.statistics[split], manifest.config.letterbox
+    for name, side, got in ((features.HEIGHT, "height", record.height), (features.WIDTH, "width", record.width)):
+        least, most = statistics[f"least_{side}"], statistics[f"most_{side}"]
+        if not least <= got <= most:
+            yield f"{name} must be from {least} to {most}, as in the manifest, got {got}"
+    source = record.source_size
+    if letterbox is None:
+        if source is not None:
+            yield f"{features.SOURCE_SIZE} must not be there in a collage, got {list(source)}"
+        return
+    stored = (record.height, record.width)
+    if source is None:
+        yield f"{features.SOURCE_SIZE} must be the size of the source's picture, got none"
+    elif (expected := stored_shape(letterbox, source)) != stored:
+        yield f"{features.SOURCE_SIZE} must be of a picture that is stored as {stored}, got {source}, as {expected}"
+
+
+def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
+    """Whether a record says as much of the source's picture as its composition needs."""
+    truth, classes = record.truth, manifest.background
+    if manifest.config.letterbox is None:
+        for name, value in ((features.TRUTH, truth), (features.IMAGE_ID, record.image_id)):
+            if value is not None:
+                yield f"{name} must not be there in a collage, got one"
+    elif truth is None:
+        yield f"{features.TRUTH} must be there in a letterbox, got none"
+    elif (truth.labels >= classes).any():
+        yield f"{features.TRUTH}: labels must be in [0, {classes}), got {_short(truth.labels)}"
+
+
+def _picture_faults(record: Record, config: RecordsConfig) -> Iterator[str]:
+    if record.height * record.width > MAX_PIXELS:
+        yield f"{features.ENCODED} must have at most {MAX_PIXELS} pixels, got {record.height * record.width}"
         return
     try:
-        decode_picture(record.encoded, picture_format, w.height, w.width)
+        decode_picture(record.encoded, config.picture_format, record.height, record.width)
     except ValueError as error:
         yield f"{features.ENCODED}: {error}"
 
 
-def _letterbox_faults(record: Record, size: int) -> Iterator[str]:
-    """Whether source size, transform and window are those of a picture that was fitted to the canvas."""
-    source, transform = record.source_size, record.transform
-    if source is None or transform is None:
-        if source is not transform:
-            yield f"{features.TRANSFORM} must be there if {features.SOURCE_SIZE} is, got one without the other"
+def _layout_faults(record: Record, view: View, config: RecordsConfig, *, first: bool) -> Iterator[str]:
+    """Whether a view shows a part of the picture inside the canvas, as its composition does."""
+    size, whole = config.canvas_size, Rectangle(0, 0, record.height, record.width)
+    if not _inside(view.shown, record.height, record.width):
+        yield f"shown must lie inside {record.height} x {record.width} pixels, got {view.shown}"
         return
-    if not all(0 < side <= MAX_SOURCE for side in source):
-        yield f"{features.SOURCE_SIZE} must be from 1 to {MAX_SOURCE}, got {list(source)}"
+    if not _inside(view.place, size, size):
+        yield f"place must lie inside {size} x {size} pixels, got {view.place}"
         return
-    got = np.array(dataclasses.astuple(transform), np.float32)
-    _, window, fitted = fit_boxes(np.zeros((0, 4)), source, size=size, flipped=bool(got[1] < 0))
-    wanted = np.array(dataclasses.astuple(fitted), np.float32)
-    if not np.array_equal(got, wanted):
-        yield f"{features.TRANSFORM} must be {_short(wanted)} for a picture of {source}, got {_short(got)}"
-    if record.window != window:
-        yield f"{features.WINDOW} must be {window} for a picture of {source}, got {record.window}"
+    if view.mirrored and first:
+        yield "mirrored must be 0 in the first view, got 1"
+    elif view.mirrored and not config.composition.flip:
+        yield "mirrored must be 0 without flip, got 1"
+    if config.collage is not None:
+        if view.shown != whole:
+            yield f"shown must be the whole picture in a collage, {whole}, got {view.shown}"
+        elif (view.place.height, view.place.width) != (record.height, record.width):
+            yield f"place must have the picture's size in a collage, got {view.place}"
+    elif first and view != view_of_window(whole, (record.height, record.width), size=size, mirrored=False):
+        yield f"shown and place must be those of the whole picture in the first view, got {view}"
 
 
-def box_faults(record: Record, classes: int) -> Iterator[str]:
-    """What is wrong with a record's boxes and labels; of one without such faults, the boxes can be matched."""
-    boxes, labels = record.boxes, record.labels
-    name = features.BOX_SIDES[0].rpartition("/")[0]
+def _inside(rectangle: Rectangle, height: int, width: int) -> bool:
+    r = rectangle
+    least = min(r.ymin, r.xmin) >= 0 and min(r.height, r.width) > 0
+    return least and r.ymin + r.height <= height and r.xmin + r.width <= width
+
+
+def _count_faults(view: RecordView, statistics: dict[str, Any]) -> Iterator[str]:
+    """Whether a view holds no more than the manifest's statistics allow: readers make room for so many."""
+    for name, values, most in (
+        ("anchors", view.targets.anchors, statistics["most_positives"]),
+        ("ignored", view.targets.ignored, statistics["most_ignored"]),
+        ("boxes", view.boxes, statistics["most_boxes"]),
+    ):
+        if len(values) > most:
+            yield f"{name} must number at most {most}, as in the manifest, got {len(values)}"
+
+
+def box_faults(view: RecordView, classes: int) -> Iterator[str]:
+    """What is wrong with a view's boxes and labels; of one without such faults, the boxes can be matched."""
+    boxes, labels = view.boxes, view.labels
     if not (np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all()):
-        yield f"{name} must lie in [0, 1], got {_short(boxes)}"
+        yield f"boxes must lie in [0, 1], got {_short(boxes)}"
     elif not (boxes[:, :2] < boxes[:, 2:]).all():
-        yield f"{name} must have an area, got {_short(boxes)}"
+        yield f"boxes must have an area, got {_short(boxes)}"
     if not ((labels >= 0) & (labels < classes)).all():
-        yield f"{features.LABEL} must be in [0, {classes}), got {_short(labels)}"
+        yield f"labels must be in [0, {classes}), got {_short(labels)}"
 
 
-def _target_faults(record: Record, anchor_count: int) -> Iterator[str]:
-    targets = record.targets
-    for name, anchors in ((features.TARGET_ANCHOR, targets.anchors), (features.TARGET_IGNORED, targets.ignored)):
+def _target_faults(view: RecordView, anchor_count: int) -> Iterator[str]:
+    targets = view.targets
+    for name, anchors in (("anchors", targets.anchors), ("ignored", targets.ignored)):
         if not ((anchors >= 0) & (anchors < anchor_count)).all():
             yield f"{name} must be in [0, {anchor_count}), got {_short(anchors)}"
         elif not (np.diff(anchors) > 0).all():
             yield f"{name} must ascend, got {_short(anchors)}"
     if len(both := np.intersect1d(targets.anchors, targets.ignored)):
-        yield f"{features.TARGET_IGNORED} must not name matched anchors, got {_short(both)}"
-    if not np.isin(targets.classes, record.labels).all():
-        yield f"{features.TARGET_CLASS} must be among the labels {_short(record.labels)}, got {_short(targets.classes)}"
+        yield f"ignored must not name matched anchors, got {_short(both)}"
+    if not np.isin(targets.classes, view.labels).all():
+        yield f"classes must be among the labels {_short(view.labels)}, got {_short(targets.classes)}"
     if not np.isfinite(targets.offsets).all():
-        yield f"{features.TARGET_OFFSETS} must be finite, got {_short(targets.offsets)}"
+        yield f"offsets must be finite, got {_short(targets.offsets)}"
 
 
 def _name(text: str) -> str:

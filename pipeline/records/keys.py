@@ -10,6 +10,16 @@ def record_key(split: str, source_id: str, copy: int) -> str:
     return f"{split}/{source_id}/{copy}"
 
 
+def split_of(key: str) -> str:
+    """The split of a record, which its key begins with."""
+    return key.partition("/")[0]
+
+
+def source_id_of(key: str) -> str:
+    """The source id of a record's picture, which its key holds."""
+    return key.partition("/")[2].rpartition("/")[0]
+
+
 def hash63(text: str) -> int:
     """A hash in [0, 2^63), so that it fits Beam's coder of signed 64-bit integers."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1

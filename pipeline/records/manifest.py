@@ -20,7 +20,7 @@ from pipeline.records.keys import shard_name
 from pipeline.records.statistics import Statistics, check_statistics
 from pipeline.records.tfrecord import FRAME_BYTES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
 WAY_OUT = "run its `make records` command again"
@@ -53,6 +53,7 @@ class Manifest:
     config: RecordsConfig
     anchors: Anchors
     class_names: tuple[str, ...]
+    category_ids: tuple[int, ...] | None  # the source's own numbers of the classes, if it has any
     shards: dict[str, tuple[Shard, ...]]  # by split
     statistics: dict[str, Any]  # by split, each as `Statistics` has it
     rejected: dict[str, Any]  # as `Rejected` has it
@@ -66,7 +67,7 @@ class Manifest:
     @property
     def canvas_size(self) -> int:
         """Height and width of the canvases, pixels."""
-        return self.config.canvas.size
+        return self.config.canvas_size
 
     @property
     def background(self) -> int:
@@ -86,6 +87,7 @@ class Manifest:
             "anchors": self.anchors.to_dict(),
             "matching": to_dict(self.matching),
             "class_names": list(self.class_names),
+            "category_ids": None if self.category_ids is None else list(self.category_ids),
             "shards": {split: [vars(s) for s in shards] for split, shards in self.shards.items()},
             "statistics": self.statistics,
             "rejected": self.rejected,
@@ -135,6 +137,7 @@ class StoredManifest:
     anchors: StoredAnchors
     matching: MatchingConfig
     class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
+    category_ids: tuple[Count, ...] | None
     shards: SplitShards
     statistics: SplitStatistics
     rejected: Rejected
@@ -144,8 +147,12 @@ class StoredManifest:
     def __post_init__(self) -> None:
         """What is said twice must agree: a reader may use either."""
         config, maps = self.config, self.anchors.feature_maps
-        own = make_anchors(config.anchors, config.canvas.size).feature_maps
+        own = make_anchors(config.anchors, config.canvas_size).feature_maps
         require(maps == own, "anchors.feature_maps", "those of config.anchors", f"{len(maps)} others")
+        ids = self.category_ids
+        if ids is not None:
+            fit = len(set(ids)) == len(ids) == len(self.class_names)
+            require(fit, "category_ids", f"{len(self.class_names)} different numbers, one for each class", len(ids))
         require(self.matching == config.matching, "matching", f"{config.matching}, as in config", self.matching)
         for split in SPLITS:
             shards, statistics = getattr(self.shards, split), getattr(self.statistics, split)
@@ -155,8 +162,24 @@ class StoredManifest:
                 name = shard_name(split, self.fingerprint, number, count)
                 require(shard.name == name, f"shards.{split}[{number}].name", name, shard.name)
             where, total = f"statistics.{split}", sum(shard.examples for shard in shards)
-            check_statistics(statistics, classes=len(self.class_names), maps=len(maps), name=where)
+            check_statistics(
+                statistics,
+                classes=len(self.class_names),
+                map_starts=self.anchors.anchors.map_starts,
+                views=config.views_of(split),
+                name=where,
+            )
+            _check_sizes(statistics, config, where)
             require(statistics.examples == total, f"{where}.examples", f"{total}, as in shards", statistics.examples)
+
+
+def _check_sizes(statistics: Statistics, config: RecordsConfig, where: str) -> None:
+    """Whether the stored pictures are as large as the composition allows."""
+    most = config.collage.size if config.collage else (config.letterbox and config.letterbox.picture_side)
+    if most:
+        for field in ("most_height", "most_width"):
+            size = getattr(statistics, field)
+            require(size <= most, f"{where}.{field}", f"at most {most}, as in config", size)
 
 
 def parse_manifest(text: bytes, *, folder: str) -> Manifest:
@@ -168,10 +191,10 @@ def parse_manifest(text: bytes, *, folder: str) -> Manifest:
             raise UserError(f"{where} must be a prematch manifest, got something else")
         version = values["format_version"]
         if version != FORMAT_VERSION:
-            got = shown(version)
-            raise UserError(
-                f"{where} must be of format version {FORMAT_VERSION}, got {got}; it was written by another prematch"
-            )
+            why = "it was written by another prematch"
+            if version == 1:
+                why = "it was written by an earlier prematch, whose records hold one view and cannot be read any more"
+            raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {shown(version)}; {why}")
         check_checksum(values, where=where)
         stored = from_dict(StoredManifest, values, where=where)
     except UserError as error:
@@ -182,6 +205,7 @@ def parse_manifest(text: bytes, *, folder: str) -> Manifest:
         config=stored.config,
         anchors=stored.anchors.anchors,
         class_names=stored.class_names,
+        category_ids=stored.category_ids,
         shards={split: getattr(stored.shards, split) for split in SPLITS},
         statistics=values["statistics"],
         rejected=asdict(stored.rejected),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 PNG_LEVEL = 1
 JPEG_QUALITY = 95
+MAX_PIXELS = 1 << 27  # of a picture: a header that claims more is broken, or an attack
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of JPEG; these three start other things

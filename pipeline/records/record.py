@@ -1,41 +1,34 @@
-"""A record: one picture with its ground truth and its anchor targets, stored as a `tf.train.Example`.
+"""A record: one picture and its views, each with its ground truth and its anchor targets, as a `tf.train.Example`.
 
-Feature names follow the TF Object Detection API where it has one. Unlike there, labels are 0-based, and the picture is
-only the window of the canvas that is not black.
+Feature names follow the TF Object Detection API where it has one. A view is one string of words, see `packed_view.py`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import MAX_CANVAS
-from pipeline.geometry.targets import Targets
+from pipeline.config.records_config import MAX_PICTURE, MAX_VIEWS
+from pipeline.records.ground_truth import GroundTruth, pack_ground_truth, unpack_ground_truth
+from pipeline.records.packed_view import RecordView, pack_view, unpack_view
 from pipeline.records.picture_codec import decode_picture
 from pipeline.records.tf_example import Value, decode_example, encode_example
-from pipeline.views.collage import Picture, paint
-from pipeline.views.letterbox import Transform
-from pipeline.views.placement import Rectangle, Shape
+from pipeline.views.collage import Picture
+from pipeline.views.placement import Shape
 
 KEY = "image/key"
-HEIGHT = "image/height"
-WIDTH = "image/width"
 SOURCE_ID = "image/source_id"
 SOURCE_SIZE = "image/source_size"
-TRANSFORM = "image/transform"
+HEIGHT = "image/height"
+WIDTH = "image/width"
 ENCODED = "image/encoded"
 FORMAT = "image/format"
-WINDOW = "image/window"
-BOX_SIDES = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
-LABEL = "image/object/class/label"
-TARGET_ANCHOR = "target/anchor"
-TARGET_CLASS = "target/class"
-TARGET_OFFSETS = "target/offsets"
-TARGET_IGNORED = "target/ignored"
+VIEWS = "image/views"
+IMAGE_ID = "image/source_image_id"
+TRUTH = "image/ground_truth"
 
 
 @dataclass(frozen=True)
@@ -44,29 +37,23 @@ class Record:
 
     key: str
     source_id: str
-    height: int  # of the canvas, pixels
+    height: int  # of the stored picture, pixels
     width: int
     encoded: bytes
     format: str
-    window: Rectangle
-    boxes: NDArray[np.float32]  # [G, 4] corners in [0, 1]
-    labels: NDArray[np.int64]  # [G]
-    targets: Targets
-    source_size: Shape | None = None  # height and width of the source's picture, if the source gives boxes
-    transform: Transform | None = None  # from the source's picture to the canvas
+    views: tuple[RecordView, ...]
+    # What only a picture with boxes of its own has:
+    source_size: Shape | None = None  # height and width of the source's picture, pixels
+    truth: GroundTruth | None = None  # all objects, in pixels of the source's picture
+    image_id: str | None = None  # the source's number of the picture, if it has one
 
     def picture(self) -> Picture:
-        """The whole canvas, [height, width, 3] uint8 RGB. Raises `ValueError` if the window does not fit or decode."""
-        w = self.window
-        least = min(w.ymin, w.xmin, w.height, w.width)
-        if least < 0 or w.ymin + w.height > self.height or w.xmin + w.width > self.width:
-            raise ValueError(f"{WINDOW} must lie inside {self.height} x {self.width} pixels, got {w}")
-        return paint(self.height, self.width, w, decode_picture(self.encoded, self.format, w.height, w.width))
+        """The stored picture, [height, width, 3] uint8 RGB. Raises `ValueError` if it cannot be decoded."""
+        return decode_picture(self.encoded, self.format, self.height, self.width)
 
 
 def encode_record(record: Record) -> bytes:
     """Serializes a record. Equal records give equal bytes."""
-    w, targets = record.window, record.targets
     features: dict[str, Value] = {
         KEY: [record.key.encode()],
         SOURCE_ID: [record.source_id.encode()],
@@ -74,18 +61,14 @@ def encode_record(record: Record) -> bytes:
         WIDTH: np.array([record.width], np.int64),
         ENCODED: [record.encoded],
         FORMAT: [record.format.encode()],
-        WINDOW: np.array([w.ymin, w.xmin, w.height, w.width], np.int64),
-        LABEL: record.labels,
-        TARGET_ANCHOR: targets.anchors,
-        TARGET_CLASS: targets.classes,
-        TARGET_OFFSETS: targets.offsets,
-        TARGET_IGNORED: targets.ignored,
+        VIEWS: [pack_view(view) for view in record.views],
     }
-    features.update(zip(BOX_SIDES, record.boxes.T, strict=True))
     if record.source_size is not None:
         features[SOURCE_SIZE] = np.array(record.source_size, np.int64)
-    if record.transform is not None:
-        features[TRANSFORM] = np.array(dataclasses.astuple(record.transform), np.float32)
+    if record.truth is not None:
+        features[TRUTH] = [pack_ground_truth(record.truth)]
+    if record.image_id is not None:
+        features[IMAGE_ID] = [record.image_id.encode()]
     return encode_example(features)
 
 
@@ -93,58 +76,76 @@ def decode_record(serialized: bytes) -> Record:
     """Parses a record. Raises `ValueError` naming the feature that is missing, or of a wrong kind, length or size."""
     features = decode_example(serialized)
 
-    def ints(name: str, count: int | None = None) -> NDArray[np.int64]:
-        return _array(features, name, np.int64, count)
-
-    def encoded(name: str) -> bytes:
+    def strings(name: str) -> list[bytes]:
         value = features.get(name)
-        if not isinstance(value, list) or len(value) != 1:
-            raise ValueError(f"{name} must be one byte string, got {'nothing' if value is None else 'another kind'}")
-        return value[0]
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"{name} must hold bytes, got {_kind(value)}")
+        return value
+
+    def string(name: str) -> bytes:
+        values = strings(name)
+        if len(values) != 1:
+            raise ValueError(f"{name} must be one byte string, got {len(values)}")
+        return values[0]
 
     def text(name: str) -> str:
         try:
-            return encoded(name).decode()
+            return string(name).decode()
         except UnicodeDecodeError as error:
             raise ValueError(f"{name} must be UTF-8, got {error.reason} at byte {error.start}") from None
 
-    def pixels(name: str) -> int:
-        size = int(ints(name, 1)[0])
-        if not 1 <= size <= MAX_CANVAS:
-            raise ValueError(f"{name} must be from 1 to {MAX_CANVAS}, got {size}")
-        return size
+    def pixels(name: str, count: int = 1) -> list[int]:
+        sizes: list[int] = _integers(features, name, count).tolist()
+        if not all(1 <= size <= MAX_PICTURE for size in sizes):
+            raise ValueError(f"{name} must be from 1 to {MAX_PICTURE}, got {sizes}")
+        return sizes
 
-    labels, anchors = ints(LABEL), ints(TARGET_ANCHOR)
-    sides = [_array(features, side, np.float32, len(labels)) for side in BOX_SIDES]
-    offsets = _array(features, TARGET_OFFSETS, np.float32, 4 * len(anchors))
-    source_size = tuple(ints(SOURCE_SIZE, 2).tolist()) if SOURCE_SIZE in features else None
-    transform = Transform(*_array(features, TRANSFORM, np.float32, 4).tolist()) if TRANSFORM in features else None
+    packed = strings(VIEWS)
+    if len(packed) > MAX_VIEWS:
+        raise ValueError(f"{VIEWS} must hold at most {MAX_VIEWS} views, got {len(packed)}")
+    source_height, source_width = pixels(SOURCE_SIZE, 2) if SOURCE_SIZE in features else (0, 0)
     return Record(
         key=text(KEY),
         source_id=text(SOURCE_ID),
-        height=pixels(HEIGHT),
-        width=pixels(WIDTH),
-        encoded=encoded(ENCODED),
+        height=pixels(HEIGHT)[0],
+        width=pixels(WIDTH)[0],
+        encoded=string(ENCODED),
         format=text(FORMAT),
-        window=Rectangle(*ints(WINDOW, 4).tolist()),
-        boxes=np.stack(sides, axis=-1).reshape(-1, 4),
-        labels=labels,
-        targets=Targets(anchors, ints(TARGET_CLASS, len(anchors)), offsets.reshape(-1, 4), ints(TARGET_IGNORED)),
-        source_size=source_size,
-        transform=transform,
+        views=tuple(_view(number, view) for number, view in enumerate(packed)),
+        source_size=(source_height, source_width) if SOURCE_SIZE in features else None,
+        truth=_truth(string(TRUTH)) if TRUTH in features else None,
+        image_id=text(IMAGE_ID) if IMAGE_ID in features else None,
     )
 
 
-def _array(features: dict[str, Value], name: str, dtype: type, count: int | None) -> NDArray[Any]:
-    if name not in features:
-        raise ValueError(f"{name} must be there, got nothing")
-    value = features[name]
-    if isinstance(value, list):
-        if value:
-            raise ValueError(f"{name} must hold numbers, got bytes")
-        value = np.zeros(0, dtype)
-    if value.dtype != dtype and value.size:
-        raise ValueError(f"{name} must hold {np.dtype(dtype).name}, got {value.dtype}")
-    if count is not None and value.size != count:
-        raise ValueError(f"{name} must hold {count} numbers, got {value.size}")
-    return value.astype(dtype)
+def view_name(number: int) -> str:
+    """What messages call a view."""
+    return f"{VIEWS}[{number}]"
+
+
+def _view(number: int, packed: bytes) -> RecordView:
+    try:
+        return unpack_view(packed)
+    except ValueError as error:
+        raise ValueError(f"{view_name(number)}: {error}") from None
+
+
+def _truth(packed: bytes) -> GroundTruth:
+    try:
+        return unpack_ground_truth(packed)
+    except ValueError as error:
+        raise ValueError(f"{TRUTH}: {error}") from None
+
+
+def _integers(features: dict[str, Value], name: str, count: int) -> NDArray[np.int64]:
+    value: Any = features.get(name)
+    if isinstance(value, list) or value is None or value.dtype != np.int64 or value.size != count:
+        raise ValueError(f"{name} must hold {count} integers, got {_kind(value)}")
+    return value
+
+
+def _kind(value: Value | None) -> str:
+    """What a feature holds, for messages."""
+    if value is None or not len(value):
+        return "nothing"
+    return f"{len(value)} byte strings" if isinstance(value, list) else f"{value.size} of {value.dtype}"

@@ -11,7 +11,7 @@ import google_crc32c
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 FRAME_BYTES = _HEADER.size + _FOOTER.size
-MAX_RECORD = 256 << 20  # bytes: more than the largest canvas needs, little enough to be held a few times over
+MAX_RECORD = 256 << 20  # bytes: more than any photograph needs, little enough to be held a few times over
 
 
 class BrokenFrame(ValueError):

@@ -1,46 +1,36 @@
-"""Collages: source pictures, resized and perhaps flipped, on a black square; and the ground truth that results."""
+"""Collages: source pictures, resized and perhaps flipped, side by side in one picture, which moves over the canvas."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import CanvasConfig
-from pipeline.views.placement import Rectangle, Shape, boxes_of, place_objects
-from pipeline.views.random_bits import RandomBits
+from pipeline.config.records_config import Collage
+from pipeline.geometry.boxes import Array
+from pipeline.views.placement import Rectangle, Shape, draw_place, place_objects
+from pipeline.views.random_bits import BitsOf, RandomBits
+from pipeline.views.view import View
 
 Picture = NDArray[np.uint8]  # [height, width, 3] RGB
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """The window of the canvas that is not black, and the ground truth."""
+class Composed:
+    """Objects in one picture, the smallest that holds them all, and where it lies on the canvas."""
 
-    size: int  # pixels, both ways
-    window: Rectangle
+    window: Rectangle  # pixels of the canvas
     pixels: Picture  # [window.height, window.width, 3]
-    rectangles: tuple[Rectangle, ...]  # [G]
+    rectangles: tuple[Rectangle, ...]  # [G] pixels of the canvas
     labels: NDArray[np.int64]  # [G]
 
     @property
-    def boxes(self) -> NDArray[np.float32]:
-        """Corners in [0, 1] of the canvas, [G, 4] float32, as a record stores them."""
-        return boxes_of(list(self.rectangles), self.size)
-
-    def painted(self) -> Picture:
-        """The whole canvas, [size, size, 3]."""
-        return paint(self.size, self.size, self.window, self.pixels)
-
-
-def paint(height: int, width: int, window: Rectangle, pixels: Picture) -> Picture:
-    """A black picture of height x width pixels with the window painted in. -> [height, width, 3]."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[window.ymin : window.ymin + window.height, window.xmin : window.xmin + window.width] = pixels
-    return picture
+    def corners(self) -> Array:
+        """The objects' boxes in pixels of the picture, [G, 4] float64."""
+        return corners_in(self.window, self.rectangles)
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:
@@ -48,15 +38,20 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
 
 
-def make_canvas(
-    config: CanvasConfig,
+def shrink(picture: Picture, height: int, width: int) -> Picture:
+    """Area-averaged resize to a smaller size, for photographs. -> [height, width, 3]."""
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def compose(
+    config: Collage,
     picture: Picture,
     label: int,
     bits: RandomBits,
     companion: Callable[[RandomBits], tuple[Picture, int]] | None = None,
     *,
     evaluation: bool = False,
-) -> Canvas:
+) -> Composed:
     """Places a source picture on a canvas, with as many companions as `config.objects` asks for.
 
     Args:
@@ -68,7 +63,7 @@ def make_canvas(
         evaluation: whether the canvas belongs to val or test; see `place_objects`.
 
     Returns:
-        The canvas, with objects placed by `place_objects`. Later pictures cover earlier ones.
+        The objects, placed by `place_objects`. Later pictures cover earlier ones.
     """
 
     def draw(number: int, bits: RandomBits) -> tuple[Shape, tuple[Picture, int]]:
@@ -85,18 +80,43 @@ def make_canvas(
     for p in placed:
         source = np.ascontiguousarray(p.what[0][:, ::-1]) if p.flipped else p.what[0]
         patches.append(resize(source, p.rectangle.height, p.rectangle.width))
-    window, pixels = _compose(rectangles, patches)
-    return Canvas(config.size, window, pixels, tuple(rectangles), np.array([p.what[1] for p in placed], np.int64))
-
-
-def _compose(rectangles: list[Rectangle], patches: list[Picture]) -> tuple[Rectangle, Picture]:
-    """The smallest window that holds all rectangles, and its pixels."""
+    labels = np.array([p.what[1] for p in placed], np.int64)
+    window = window_of(rectangles)
     if len(patches) == 1:
-        return rectangles[0], patches[0]
-    ymin, xmin = min(r.ymin for r in rectangles), min(r.xmin for r in rectangles)
-    height = max(r.ymin + r.height for r in rectangles) - ymin
-    width = max(r.xmin + r.width for r in rectangles) - xmin
-    pixels = np.zeros((height, width, 3), np.uint8)
+        return Composed(window, patches[0], tuple(rectangles), labels)
+    pixels = np.zeros((window.height, window.width, 3), np.uint8)
     for r, patch in zip(rectangles, patches, strict=True):
-        pixels[r.ymin - ymin : r.ymin - ymin + r.height, r.xmin - xmin : r.xmin - xmin + r.width] = patch
-    return Rectangle(ymin, xmin, height, width), pixels
+        ymin, xmin = r.ymin - window.ymin, r.xmin - window.xmin
+        pixels[ymin : ymin + r.height, xmin : xmin + r.width] = patch
+    return Composed(window, pixels, tuple(rectangles), labels)
+
+
+def window_of(rectangles: Sequence[Rectangle]) -> Rectangle:
+    """The smallest rectangle that holds all of at least one."""
+    ymin, xmin = min(r.ymin for r in rectangles), min(r.xmin for r in rectangles)
+    ymax, xmax = max(r.ymin + r.height for r in rectangles), max(r.xmin + r.width for r in rectangles)
+    return Rectangle(ymin, xmin, ymax - ymin, xmax - xmin)
+
+
+def corners_in(window: Rectangle, rectangles: Sequence[Rectangle]) -> Array:
+    """Corners of rectangles in pixels of the window that holds them, [G, 4] float64."""
+    corners = np.array([(r.ymin, r.xmin, r.ymin + r.height, r.xmin + r.width) for r in rectangles], np.float64)
+    return corners - np.array([window.ymin, window.xmin, window.ymin, window.xmin], np.float64)
+
+
+def collage_views(config: Collage, window: Rectangle, *, count: int, bits_of: BitsOf) -> tuple[View, ...]:
+    """The views of a composed picture: the place that its objects were drawn for, then `count` - 1 other places.
+
+    Args:
+        config: sizes, and whether other views are mirrored with probability one half.
+        window: where the picture lies first, pixels of the canvas.
+        count: of views.
+        bits_of: the random bits of a view.
+    """
+    whole = Rectangle(0, 0, window.height, window.width)
+    views = [View(whole, window, mirrored=False)]
+    for number in range(1, count):
+        bits = bits_of(number)
+        mirrored = config.flip and bits.below(2) == 1
+        views.append(View(whole, draw_place(config, (window.height, window.width), bits), mirrored))
+    return tuple(views)

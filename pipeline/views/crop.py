@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import require
+from pipeline.config.records_config import Crop
 from pipeline.geometry.boxes import Array, iou
 from pipeline.views.placement import Rectangle, Shape
 from pipeline.views.random_bits import RandomBits
@@ -17,24 +15,7 @@ CHOICES = 10  # choices that are tried before the frame is shown whole
 _STEPS = 1 << 16  # a factor is drawn as one of so many
 
 
-@dataclass(frozen=True)
-class CropConfig:
-    """How a training picture is zoomed out and cropped. Ranges are (least, most)."""
-
-    zoom_out: tuple[float, float] = (1.0, 4.0)  # sides of the frame around the picture, with probability one half
-    min_ious: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)  # of some box with the crop
-    sides: tuple[float, float] = (0.3, 1.0)  # of a crop, in the frame's
-    aspect_ratios: tuple[float, float] = (0.5, 2.0)  # of a crop, width over height
-
-    def __post_init__(self) -> None:
-        require(1 <= self.zoom_out[0] <= self.zoom_out[1], "crop.zoom_out", "1 <= least <= most", self.zoom_out)
-        require(all(0 < i < 1 for i in self.min_ious), "crop.min_ious", "in (0, 1)", self.min_ious)
-        require(0 < self.sides[0] <= self.sides[1] <= 1, "crop.sides", "0 < least <= most <= 1", self.sides)
-        ratios = self.aspect_ratios
-        require(0 < ratios[0] <= ratios[1], "crop.aspect_ratios", "0 < least <= most", ratios)
-
-
-def draw_window(config: CropConfig, shape: Shape, corners: Array, bits: RandomBits) -> Rectangle:
+def draw_window(config: Crop, shape: Shape, corners: Array, bits: RandomBits) -> Rectangle:
     """Draws the window of a picture that a view shows.
 
     With probability one half the picture first gets a larger frame, somewhere inside of it. Then one choice is made,
@@ -65,7 +46,7 @@ def draw_window(config: CropConfig, shape: Shape, corners: Array, bits: RandomBi
     return frame
 
 
-def _frame(config: CropConfig, shape: Shape, bits: RandomBits) -> Rectangle:
+def _frame(config: Crop, shape: Shape, bits: RandomBits) -> Rectangle:
     """The picture itself, or a frame of its aspect ratio around it, in pixels of the picture."""
     height, width = shape
     if bits.below(2) == 0:
@@ -75,7 +56,7 @@ def _frame(config: CropConfig, shape: Shape, bits: RandomBits) -> Rectangle:
     return Rectangle(-bits.between(0, tall - height), -bits.between(0, wide - width), tall, wide)
 
 
-def _crops(config: CropConfig, frame: Rectangle, bits: RandomBits) -> NDArray[np.int64]:
+def _crops(config: Crop, frame: Rectangle, bits: RandomBits) -> NDArray[np.int64]:
     """`TRIES` parts of the frame, corners in pixels of the picture, [TRIES, 4]."""
     least, most = config.sides
     sizes = np.array([frame.height, frame.width], np.int64)
@@ -85,9 +66,7 @@ def _crops(config: CropConfig, frame: Rectangle, bits: RandomBits) -> NDArray[np
     return np.concatenate([low, low + sides], axis=1)
 
 
-def _fit(
-    config: CropConfig, crops: NDArray[np.int64], shape: Shape, corners: Array, min_iou: float
-) -> NDArray[np.bool_]:
+def _fit(config: Crop, crops: NDArray[np.int64], shape: Shape, corners: Array, min_iou: float) -> NDArray[np.bool_]:
     """Which crops have an allowed aspect ratio, show the picture and a box's centre, and overlap some box enough."""
     low, high = crops[:, None, :2], crops[:, None, 2:]  # [TRIES, 1, 2]
     heights, widths = (high - low)[:, 0].T

@@ -6,10 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.config.records_config import CanvasConfig
+from pipeline.config.records_config import Collage
 from pipeline.views.random_bits import RandomBits
 
 T = TypeVar("T")
@@ -51,8 +48,15 @@ def scaled_shape(shape: Shape, side: int) -> Shape:
     return height, width
 
 
+def draw_place(config: Collage, shape: Shape, bits: RandomBits) -> Rectangle:
+    """A place on the canvas for a picture of this height and width: its corner is drawn from [0, canvas − side)."""
+    height, width = shape
+    ymin, xmin = bits.below(max(1, config.size - height)), bits.below(max(1, config.size - width))
+    return Rectangle(ymin, xmin, height, width)
+
+
 def place_rectangle(
-    config: CanvasConfig, shape: tuple[int, int], placed: list[Rectangle], bits: RandomBits
+    config: Collage, shape: tuple[int, int], placed: list[Rectangle], bits: RandomBits
 ) -> Rectangle | None:
     """Looks for a free place for a picture of `shape`: height and width, of which only the ratio matters.
 
@@ -62,15 +66,14 @@ def place_rectangle(
     side = bits.between(*config.object_size)
     height, width = scaled_shape(shape, side)
     for _ in range(PLACEMENT_TRIES):
-        ymin, xmin = bits.below(max(1, config.size - height)), bits.below(max(1, config.size - width))
-        rectangle = Rectangle(ymin, xmin, height, width)
+        rectangle = draw_place(config, (height, width), bits)
         if all(overlap_share(rectangle, other) <= config.max_overlap for other in placed):
             return rectangle
     return None
 
 
 def place_objects(
-    config: CanvasConfig,
+    config: Collage,
     draw: Callable[[int, RandomBits], tuple[Shape, T]],
     bits: RandomBits,
     *,
@@ -97,9 +100,3 @@ def place_objects(
         if rectangle is not None:
             placed.append(Placed(rectangle, drawn and not evaluation, what))
     return placed
-
-
-def boxes_of(rectangles: list[Rectangle], size: int) -> NDArray[np.float32]:
-    """Corners in [0, 1] of a canvas of `size` pixels, [G, 4] float32, as a record stores them."""
-    corners = [(r.ymin, r.xmin, r.ymin + r.height, r.xmin + r.width) for r in rectangles]
-    return (np.array(corners, np.float64).reshape(-1, 4) / size).astype(np.float32)

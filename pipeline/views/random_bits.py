@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,3 +63,11 @@ class RandomBits:
         self._counter += count // _COUNTER_DRAWS
         draws: NDArray[np.uint64] = _local.philox.random_raw(count)
         return draws
+
+
+BitsOf = Callable[[int], RandomBits]  # the random bits of each view of a record, by its number
+
+
+def bits_of_views(seed: int, key: str) -> BitsOf:
+    """The random bits of each view of the record of that key."""
+    return lambda view: RandomBits(seed, f"{key}/{view}")

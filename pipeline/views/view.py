@@ -52,7 +52,9 @@ def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool
     )
 
 
-def boxes_in_view(view: View, corners: Array, *, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def boxes_in_view(
+    view: View, corners: Array, *, size: int, by_center: bool = True
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The boxes of a picture as they lie on the canvas.
 
     A box is kept if its centre is shown and something of it is left (SSD, arXiv 1512.02325, section 2.2, data
@@ -62,24 +64,49 @@ def boxes_in_view(view: View, corners: Array, *, size: int) -> tuple[NDArray[np.
         view: of the picture.
         corners: boxes in pixels of the picture, [G, 4].
         size: of the square canvas, pixels.
+        by_center: whether a box must have its centre in the shown part. Otherwise anything of it that is shown is kept.
 
     Returns:
         Corners in [0, 1] of the canvas, [K, 4] float32, as a record stores them; which boxes they are, [K] ascending.
     """
-    corners = np.asarray(corners, np.float64).reshape(-1, 4)
+    ends = np.asarray(corners, np.float64).reshape(-1, 2, 2)  # [G, low or high, y or x]
     shown, place = view.shown, view.place
-    low = np.array([shown.ymin, shown.xmin], np.float64)
-    high = np.array([shown.ymin + shown.height, shown.xmin + shown.width], np.float64)
-    centers = (corners[:, :2] + corners[:, 2:]) / 2
-    inside = ((centers >= low) & (centers < high)).all(axis=1)
-    scale = np.array([place.height / shown.height, place.width / shown.width])
-    starts = (np.clip(corners[:, :2], low, high) - low) * scale
-    ends = (np.clip(corners[:, 2:], low, high) - low) * scale
+    geometry = (
+        *(shown.ymin, shown.xmin, shown.ymin + shown.height, shown.xmin + shown.width),
+        *(shown.height, shown.width, place.height, place.width, place.ymin, place.xmin),
+    )
+    low, high, sides, place_sides, origin = np.array(geometry, np.float64).reshape(5, 2)
+    centers = (ends[:, 0] + ends[:, 1]) / 2
+    inside = ((centers >= low) & (centers < high)).all(axis=1) | (not by_center)
+    # Multiplied before it is divided: what ends where the shown part ends, ends exactly where the place ends.
+    placed = (np.minimum(np.maximum(ends, low), high) - low) * place_sides / sides
     if view.mirrored:
-        starts[:, 1], ends[:, 1] = place.width - ends[:, 1], place.width - starts[:, 1].copy()
-    origin = np.array([place.ymin, place.xmin], np.float64)
-    boxes = (np.concatenate([starts + origin, ends + origin], axis=1) / size).astype(np.float32)
-    kept = np.flatnonzero(inside & (boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+        placed[..., 1] = place.width - placed[:, ::-1, 1]
+    boxes = ((placed + origin) / size).astype(np.float32)
+    kept = np.flatnonzero(inside & (boxes[:, 1] > boxes[:, 0]).all(axis=1))
+    return boxes[kept].reshape(-1, 4), kept
+
+
+def boxes_in_picture(view: View, corners: NDArray[np.floating], *, size: int) -> tuple[Array, NDArray[np.int64]]:
+    """The boxes of a canvas as they lie in the picture: the inverse of `boxes_in_view`.
+
+    Args:
+        view: how the picture lies on the canvas.
+        corners: [D, 4] in [0, 1] of the canvas.
+        size: of the canvas, pixels.
+
+    Returns:
+        Corners in pixels of the picture, cut where the shown part ends, [K, 4]; which boxes have an area left, [K]
+        ascending.
+    """
+    shown, place = view.shown, view.place
+    on_canvas = np.asarray(corners, np.float64).reshape(-1, 2, 2) * size - (place.ymin, place.xmin)
+    if view.mirrored:
+        on_canvas[..., 1] = place.width - on_canvas[:, ::-1, 1]
+    on_canvas = np.clip(on_canvas, 0.0, (place.height, place.width))
+    scale = (shown.height / place.height, shown.width / place.width)
+    boxes = (on_canvas * scale + (shown.ymin, shown.xmin)).reshape(-1, 4)
+    kept = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
     return boxes[kept], kept
 
 

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from beam_jobs.job.receipt import parse_receipt
-from pipeline.records.manifest import Shard, load_manifest
+from pipeline.geometry.targets import encode_targets
+from pipeline.records.manifest import Manifest, Shard, load_manifest
+from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.records.tfrecord import frame, read_frames
 
@@ -39,3 +41,20 @@ def forge_bytes(records: Path, alter: Callable[[list[bytes]], list[bytes]]) -> s
 def second(change: Callable[[Record], Record]) -> Callable[[list[Record]], list[Record]]:
     """Changes only the record of index 1."""
     return lambda records: [records[0], change(records[1]), *records[2:]]
+
+
+def in_view(change: Callable[[RecordView], RecordView], number: int = 0) -> Callable[[Record], Record]:
+    """Changes only one view of a record."""
+
+    def changed(record: Record) -> Record:
+        views = list(record.views)
+        views[number] = change(views[number])
+        return replace(record, views=tuple(views))
+
+    return changed
+
+
+def matched_anew(view: RecordView, manifest: Manifest) -> RecordView:
+    """The view with the targets that its boxes have."""
+    targets, _ = encode_targets(view.boxes, view.labels, anchors=manifest.anchors, matching=manifest.matching)
+    return replace(view, targets=targets)

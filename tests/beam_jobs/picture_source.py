@@ -58,12 +58,14 @@ def write_picture(path: Path, number: int) -> tuple[SourceBox, ...]:
     )
 
 
-def write_pictures(folder: Path, count: int, split: str | None = None) -> PictureSource:
+def write_pictures(
+    folder: Path, count: int, split: str | None = None, *, formats: tuple[str, ...] = ("jpg", "png")
+) -> PictureSource:
     """Makes a folder of pictures and the source that reads them. Without a split, every fifth picture is for test."""
     folder.mkdir(parents=True, exist_ok=True)
     source = PictureSource(str(folder))
     for number in range(count):
-        name = f"{number:05d}.{'png' if number % 2 else 'jpg'}"
+        name = f"{number:05d}.{formats[number % len(formats)]}"
         boxes = write_picture(folder / name, number)
         of_split = split or ("train" if number % 5 else "test")
         source.listed.append(Item(of_split, f"{number:05d}", name, boxes=boxes))

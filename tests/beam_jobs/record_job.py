@@ -21,7 +21,7 @@ from beam_jobs.runners.runner import pipeline_on
 from beam_jobs.sources import make_source
 from beam_jobs.sources.source import Source
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import SPLITS, CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.records_config import SPLITS, Collage, Letterbox, RecordsConfig, ShardCounts
 from pipeline.errors import UserError
 from pipeline.records.manifest import Manifest, load_manifest
 from pipeline.records.record import Record, decode_record
@@ -32,12 +32,14 @@ DIGITS = RecordsConfig(
     source="digits",
     anchors=IMPROVED_ANCHORS,
     matching=IMPROVED_MATCHING,
-    canvas=CanvasConfig(size=64, object_size=(16, 28), objects=(1, 2)),
+    collage=Collage(size=64, object_size=(16, 28), objects=(1, 2)),
     shards=ShardCounts(train=3, val=2, test=2),
     copies=2,
     limit=40,
 )
-CIFAR10 = replace(DIGITS, source="cifar10", canvas=CanvasConfig(size=96, object_size=(32, 32), flip=True), limit=None)
+CIFAR10 = replace(DIGITS, source="cifar10", collage=Collage(size=96, object_size=(32, 32), flip=True), limit=None)
+VIEWS = replace(DIGITS, collage=Collage(size=64, object_size=(16, 28), objects=(1, 2), flip=True), copies=1, views=4)
+PICTURES = replace(DIGITS, source="pictures", collage=None, letterbox=Letterbox(size=64), copies=1, views=4, limit=None)
 
 
 def make_set(

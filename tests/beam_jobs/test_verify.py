@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.records.record import Record
-from tests.beam_jobs.forged_set import forge, second
+from pipeline.records.packed_view import RecordView
+from tests.beam_jobs.forged_set import forge, in_view, second
 from tests.beam_jobs.record_job import checksums, findings
 from tests.commands import complaint, finished, output, run_module, start_module, wait_until
 from tests.processes import children, runs
@@ -22,8 +22,8 @@ def verify(records: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return run_module("beam_jobs.verify", f"--records={records}", *flags)
 
 
-def shifted_box(record: Record) -> Record:
-    return replace(record, boxes=record.boxes * np.float32(0.9))
+def shifted_box(view: RecordView) -> RecordView:
+    return replace(view, boxes=view.boxes * np.float32(0.9))
 
 
 def test_a_whole_set(records: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_whole_set(records: Path) -> None:
 
 
 def test_findings_are_printed_and_end_the_command_with_one_line(records: Path) -> None:
-    name = forge(records, second(shifted_box))
+    name = forge(records, second(in_view(shifted_box)))
     done = verify(records, "--sample=100000", "--workers=1")
     assert f"wrong: {name}: record 1 (train/" in done.stdout
     assert complaint(done).startswith(f"{records} has ")

@@ -12,7 +12,10 @@ from pipeline.config.records_config import AnchorConfig, MatchingConfig
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.boxes import Array
 from pipeline.geometry.targets import encode_targets
-from pipeline.views.collage import Rectangle, paint, resize
+from pipeline.views.collage import resize
+from pipeline.views.paint import paint_view
+from pipeline.views.placement import Rectangle
+from pipeline.views.view import View
 
 CLASSES = 10
 PRESETS = pytest.mark.parametrize(
@@ -87,5 +90,6 @@ def test_its_canvases_are_ours_to_within_a_grey_level() -> None:
     canvases, _ = generator[0]
     for i in range(8):
         window = Rectangle(int(generator.xmin[i]), int(generator.ymin[i]), 64, 64)
-        ours = paint(224, 224, window, resize(generator.images[i], 64, 64))
+        view = View(Rectangle(0, 0, 64, 64), window, mirrored=False)
+        ours = paint_view(resize(generator.images[i], 64, 64), view, size=224)
         assert np.abs(canvases[i] - ours).max() <= 1

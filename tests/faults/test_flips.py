@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import DIGITS, findings, make_set
+from tests.beam_jobs.record_job import PICTURES, findings, make_set
 from tests.faults.repetitions import repetitions
 
 FLIPS = repetitions(full=1000, short=100)
@@ -19,7 +19,7 @@ def test_flips(tmp_path: Path) -> None:
     records = tmp_path / "records"
     source = write_pictures(tmp_path / "pictures", 60)
     (tmp_path / "pictures" / "00007.png").write_bytes(b"no picture")  # so that rejected.jsonl is not empty
-    make_set(records, DIGITS, source=source, max_rejected=0.5)
+    make_set(records, PICTURES, source=source, max_rejected=0.5)
     assert findings(records) == []
     files = sorted(path for path in records.rglob("*") if path.is_file() and path.stat().st_size)
     found: Counter[str] = Counter()

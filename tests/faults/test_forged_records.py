@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from pipeline.records.packed_view import pack_view, unpack_view
+from pipeline.records.record import TRUTH, VIEWS, decode_record
+from pipeline.records.tf_example import decode_example
 from tests.faults.forging.altered_record import RecordAlteration, choose_alterations, same_meaning
 from tests.faults.forging.campaign import Campaign
+from tests.faults.forging.packed_fields import COLUMNS, ROWS, fields_of, packed
 from tests.faults.repetitions import repetitions
 
 RECORDS = repetitions(full=1000, short=40)
@@ -47,3 +52,12 @@ def test_what_is_forged_is_what_was_asked_for(campaign: Campaign) -> None:
     pixels = RecordAlteration("image/encoded", "another end")
     assert same_meaning(record, pixels.apply(record))
     assert not same_meaning(record, RecordAlteration("image/key", "another end").apply(record))
+    forged = {(a.part, a.field) for a in alterations if a.feature == VIEWS and a.part is not None}
+    assert {a.field for a in alterations if a.feature == TRUTH} == {"", "objects", *COLUMNS}
+    views = decode_example(record)[VIEWS]
+    assert len(views) == 3 and forged == {(k, f) for k in (0, 2) for f in ("", *fields_of(views[0]), *ROWS)}
+    assert all(packed(fields_of(view)) == view == pack_view(unpack_view(view)) for view in views)
+    moved = RecordAlteration(VIEWS, "the last one more", part=2, field="place")
+    assert not same_meaning(record, moved.apply(record))
+    (before, after) = (decode_record(data).views[2].view.place for data in (record, moved.apply(record)))
+    assert after == replace(before, width=before.width + 1)

@@ -6,7 +6,6 @@ import json
 import os
 import random
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import DIGITS, findings, make_set, read_shards
+from tests.beam_jobs.record_job import PICTURES, findings, make_set, read_shards
 from tests.faults.repetitions import repetitions
 
 COUNT = repetitions(full=1000, short=100)
@@ -98,21 +97,20 @@ def test_fuzz(tmp_path: Path) -> None:
                 items.append(item)
         items.append(item)
     source.listed = items
-    config = replace(DIGITS, copies=1, limit=None)
 
     records = tmp_path / "records"
     with pytest.raises(UserError, match=r"rejected pictures must be at most 0\.0000% .*rejected\.jsonl") as refusal:
-        make_set(records, config, source=source)
+        make_set(records, PICTURES, source=source)
     assert "\n" not in str(refusal.value)
     assert not (records / "manifest.json").exists() and (records / "rejected.jsonl").stat().st_size > 0
 
-    make_set(records, config, source=source, max_rejected=1.0)
+    make_set(records, PICTURES, source=source, max_rejected=1.0)
     manifest = load_manifest(str(records))
     assert findings(records) == []
     lines = [json.loads(line) for line in (records / "rejected.jsonl").read_text().splitlines()]
     rejected = Counter(line["what"] for line in lines)
     assert all(line["key"].split("/")[0] in SPLITS and line["reason"] for line in lines)
-    written = {record.key: len(record.labels) for _, _, record in read_shards(records)}
+    written = {record.key: len(record.views[0].labels) for _, _, record in read_shards(records)}
 
     assert rejected["picture"] + len(written) == len(items) == manifest.rejected["pictures_seen"]
     assert {"pictures": rejected["picture"], "boxes": rejected["box"]}.items() <= manifest.rejected.items()
@@ -126,9 +124,9 @@ def test_fuzz(tmp_path: Path) -> None:
     assert manifest.rejected["boxes_seen"] == sum(given.values())
 
     share = max(rejected["picture"] / len(items), rejected["box"] / sum(given.values()))
-    make_set(tmp_path / "just enough", config, source=source, max_rejected=share)
+    make_set(tmp_path / "just enough", PICTURES, source=source, max_rejected=share)
     with pytest.raises(UserError, match="must be at most"):
-        make_set(tmp_path / "too little", config, source=source, max_rejected=share - 1e-6)
+        make_set(tmp_path / "too little", PICTURES, source=source, max_rejected=share - 1e-6)
     print(
         f"\nfuzz: {COUNT} pictures and annotations mutated ({dict(sorted(how.items()))}): {len(items)} pictures seen = "
         f"{len(written)} written + {rejected['picture']} rejected; {sum(given.values())} boxes seen = "

@@ -79,7 +79,7 @@ class SmallTraining:
         for _ in range(epochs):
             step = self.progress.step
             self.detector.fit(
-                training_batches(self.manifest, batch=4, seed=0, start_step=step),
+                training_batches(self.manifest, batch=4, seed=0, start_step=step, dense=True),
                 initial_epoch=step // self.epoch_steps,
                 epochs=step // self.epoch_steps + 1,
                 steps_per_epoch=self.epoch_steps - step % self.epoch_steps,

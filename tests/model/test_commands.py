@@ -228,7 +228,6 @@ def test_what_train_refuses_is_one_line(
         command(records=other_records["altered"]): f"{shard} must have the SHA-256",
         command(records=tmp_path / "none"): "must be a record set, got no manifest.json",
         command(records=other_records["unfinished"]): "the job did not finish",
-        command(records=other_records["baseline anchors"]): "must be those of --config=tiny",
         command(run=file): f"{file} must be a folder, or not there yet, got a file",
         command("--epochs=3", run=run): "config.training.epochs was 2, now 3",
         command(run=headless): f"{headless / 'checkpoints' / 'last'} must hold the checkpoint to resume from",

@@ -2,78 +2,97 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from beam_jobs.checks.check_shard import shard_checks
+from pipeline.geometry.targets import Targets
 from pipeline.records.manifest import load_manifest
+from pipeline.records.packed_view import HEADER, RecordView
 from pipeline.records.record import Record
 from pipeline.records.tf_example import Value, decode_example, encode_example
 from pipeline.views.placement import Rectangle
-from tests.beam_jobs.forged_set import forge, forge_bytes, second
+from tests.beam_jobs.forged_set import forge, forge_bytes, in_view, second
 from tests.beam_jobs.record_job import findings
 from tests.commands import output, run_python
 
 
-def shifted_box(record: Record) -> Record:
-    boxes = record.boxes.copy()
+def shifted_box(view: RecordView) -> RecordView:
+    boxes = view.boxes.copy()
     boxes[0] += np.float32(1 / 64) * (1 if boxes[0].max() < 0.9 else -1)
-    return replace(record, boxes=boxes)
+    return replace(view, boxes=boxes)
 
 
-def other_offsets(record: Record) -> Record:
-    return replace(record, targets=replace(record.targets, offsets=record.targets.offsets + np.float32(1e-4)))
+def with_targets(**changes: Callable[[Targets], NDArray[Any]]) -> Callable[[RecordView], RecordView]:
+    """Replaces fields of a view's targets."""
+
+    def changed(view: RecordView) -> RecordView:
+        fields = {name: change(view.targets) for name, change in changes.items()}
+        return replace(view, targets=replace(view.targets, **fields))
+
+    return changed
 
 
-def one_anchor_less(record: Record) -> Record:
-    t = record.targets
-    return replace(record, targets=replace(t, anchors=t.anchors[1:], classes=t.classes[1:], offsets=t.offsets[1:]))
-
-
-def nothing_ignored(record: Record) -> Record:
-    return replace(record, targets=replace(record.targets, ignored=record.targets.ignored[:0]))
+other_offsets = with_targets(offsets=lambda t: t.offsets + np.float32(1e-4))
+one_anchor_less = with_targets(
+    anchors=lambda t: t.anchors[1:], classes=lambda t: t.classes[1:], offsets=lambda t: t.offsets[1:]
+)
+nothing_ignored = with_targets(ignored=lambda t: t.ignored[:0])
 
 
 @pytest.mark.parametrize("change", [shifted_box, other_offsets, one_anchor_less, nothing_ignored])
-def test_targets_that_a_new_matching_does_not_give(change: Callable[[Record], Record], records: Path) -> None:
-    name = forge(records, second(change))
+def test_targets_that_a_new_matching_does_not_give(change: Callable[[RecordView], RecordView], records: Path) -> None:
+    name = forge(records, second(in_view(change)))
     found = findings(records)
     assert found and all(f.startswith(f"{name}: record 1 (train/") for f in found)
-    assert any("by a new matching" in f for f in found)
-
-
-def outside(record: Record) -> Record:
-    return replace(record, boxes=record.boxes + np.float32(1))
-
-
-def infinite_offsets(record: Record) -> Record:
-    offsets = np.full_like(record.targets.offsets, np.inf)
-    return replace(record, targets=replace(record.targets, offsets=offsets))
+    assert any("image/views[0]: " in f and "by a new matching" in f for f in found)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: replace(r, boxes=r.boxes * np.float32("nan")), "image/object/bbox must lie in [0, 1]"),
-        (outside, "image/object/bbox must lie in [0, 1]"),
-        (lambda r: replace(r, boxes=r.boxes[:, [2, 1, 0, 3]]), "image/object/bbox must have an area"),
-        (lambda r: replace(r, labels=r.labels + 10), "image/object/class/label must be in [0, 10)"),
+        (lambda v: replace(v, boxes=v.boxes * np.float32("nan")), "boxes must lie in [0, 1]"),
+        (lambda v: replace(v, boxes=v.boxes + np.float32(1)), "boxes must lie in [0, 1]"),
+        (lambda v: replace(v, boxes=v.boxes[:, [2, 1, 0, 3]]), "boxes must have an area"),
+        (lambda v: replace(v, labels=v.labels + 10), "labels must be in [0, 10)"),
+        (lambda v: replace(v, labels=v.labels - 10), "labels must be in [0, 10)"),
+        (lambda v: replace(v, view=replace(v.view, mirrored=True)), "mirrored must be 0 in the first view"),
+        (lambda v: replace(v, view=replace(v.view, place=replace(v.view.place, ymin=63))), "place must lie inside"),
+        (lambda v: replace(v, view=replace(v.view, shown=replace(v.view.shown, ymin=1))), "shown must lie inside"),
+        (lambda v: replace(v, view=replace(v.view, shown=Rectangle(0, 0, 4, 4))), "shown must be the whole picture"),
+        (lambda v: replace(v, view=replace(v.view, place=Rectangle(0, 0, 4, 4))), "place must have the picture's size"),
+        (with_targets(anchors=lambda t: t.anchors[::-1]), "anchors must ascend"),
+        (with_targets(anchors=lambda t: t.anchors + 9999), "anchors must be in [0, "),
+        (with_targets(ignored=lambda t: t.anchors), "must not name matched"),
+        (with_targets(ignored=lambda t: np.arange(400)), "ignored must number at most"),
+        (with_targets(classes=lambda t: t.classes + 1), "classes must be among the labels"),
+        (with_targets(offsets=lambda t: np.full_like(t.offsets, np.inf)), "offsets must be finite"),
+    ],
+)
+def test_views_that_cannot_be(change: Callable[[RecordView], RecordView], words: str, records: Path) -> None:
+    name = forge(records, second(in_view(change)))
+    found = [f for f in findings(records, sample=0) if words in f]
+    assert found and all(f.startswith(f"{name}: record 1 (") and "image/views[0]: " in f for f in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
         (lambda r: replace(r, encoded=r.encoded[:-1]), "image/encoded: raw picture must have"),
-        (lambda r: replace(r, window=Rectangle(63, 0, 16, 16)), "image/window must lie inside"),
         (lambda r: replace(r, format="png"), "image/format must be raw, got png"),
-        (lambda r: replace(r, height=65), "image/height must be 64, got 65"),
+        (lambda r: replace(r, height=65), "image/height must be from "),
+        (lambda r: replace(r, width=1), "image/width must be from "),
         (lambda r: replace(r, source_id="other"), "image/key must be train/other/<copy below "),
         (lambda r: replace(r, key="test/" + r.key), "image/key must be train/"),
-        (lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors[::-1])), "must ascend"),
-        (lambda r: replace(r, targets=replace(r.targets, anchors=r.targets.anchors + 9999)), "must be in [0, "),
-        (lambda r: replace(r, targets=replace(r.targets, ignored=r.targets.anchors)), "must not name matched"),
-        (lambda r: replace(r, labels=r.labels - 10), "image/object/class/label must be in [0, 10)"),
-        (infinite_offsets, "target/offsets must be finite"),
+        (lambda r: replace(r, views=r.views * 2), "image/views must hold 1 views, got 2"),
+        (lambda r: replace(r, source_size=(r.height, r.width)), "image/source_size must not be there in a collage"),
     ],
 )
 def test_fields_that_cannot_be(change: Callable[[Record], Record], words: str, records: Path) -> None:
@@ -94,43 +113,72 @@ def ints(*values: int) -> NDArray[np.int64]:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("image/window", ints(60, 0, 16, 16)),
-        ("image/window", ints(-1, 0, 16, 16)),
-        ("image/window", ints(0, 0, -16, 16)),
-        ("image/window", ints(0, 0, 0, 0)),
-        ("image/window", ints(0, 0, 16)),
-        ("image/window", ints(2**62, 2**62, 2**62, 2**62)),
-        ("image/window", ints(0, 0, 2**63 - 1, 1)),
-        ("image/window", [b"window"]),
         ("image/height", ints(10**6)),
         ("image/width", ints(10**6)),
         ("image/height", ints(0)),
         ("image/height", ints()),
+        ("image/height", ints(2**63 - 1)),
+        ("image/height", np.ones(1, np.float32)),
         ("image/encoded", [b"another size"]),
         ("image/encoded", []),
+        ("image/encoded", [b"one", b"two"]),
         ("image/format", [b"\xff"]),
         ("image/format", [b"png"]),
         ("image/key", [b"train/\xff/0"]),
         ("image/source_id", [b"\xc0"]),
         ("image/source_id", ints(1)),
-        ("image/object/class/label", ints()),
-        ("image/object/bbox/ymin", np.zeros(7, np.float32)),
-        ("image/object/bbox/xmax", np.zeros(0, np.float32)),
-        ("target/anchor", ints(10**9)),
-        ("target/anchor", ints(-1)),
-        ("target/anchor", ints(2**63 - 1)),
-        ("target/class", ints()),
-        ("target/class", ints(0)),
-        ("target/offsets", np.zeros(3, np.float32)),
-        ("target/ignored", ints(10**9)),
-        ("target/ignored", np.zeros(1, np.float32)),
+        ("image/source_size", ints(8, 8)),
+        ("image/source_size", ints(0, 8)),
+        ("image/source_size", ints(8)),
+        ("image/views", []),
+        ("image/views", ints(1)),
+        ("image/views", np.zeros(12, np.float32)),
+        ("image/views", [b""]),
+        ("image/views", [b"view"]),
+        ("image/views", [bytes(48), bytes(48)]),
     ],
 )
 def test_features_that_cannot_be(name: str, value: Value, records: Path) -> None:
     shard = forge_bytes(records, feature(name, value))
     found = findings(records)
     assert found and all(f.startswith(f"{shard}: record 1") for f in found)
-    assert any(name.rpartition("/")[0].removesuffix("/class") in f for f in found)
+    assert any(name in f for f in found)
+
+
+def words_changed(at: int, value: int) -> Callable[[list[bytes]], list[bytes]]:
+    """Changes one word of the first view of the record of index 1."""
+
+    def changed(records: list[bytes]) -> list[bytes]:
+        features = decode_example(records[1])
+        (packed,) = features["image/views"]
+        words = np.frombuffer(packed, "<i4").copy()
+        words[at] = value
+        features["image/views"] = [words.tobytes()]
+        return [records[0], encode_example(features), *records[2:]]
+
+    return changed
+
+
+@pytest.mark.parametrize("at", range(HEADER))
+@pytest.mark.parametrize("value", [-1, 999, 2**31 - 1, -(2**31)])
+def test_words_of_a_header_that_cannot_be(at: int, value: int, made: Path, tmp_path: Path) -> None:
+    records = Path(shutil.copytree(made, tmp_path / "records"))
+    shard = forge_bytes(records, words_changed(at, value))
+    found = findings(records, sample=0)
+    assert found and all(f.startswith(f"{shard}: record 1") for f in found)
+    assert any("image/views[0]: " in f for f in found)
+
+
+@pytest.mark.parametrize("size", [1, 44, 47, 49, -1, -4])
+def test_a_view_that_is_cut(size: int, records: Path) -> None:
+    def cut(serialized: list[bytes]) -> list[bytes]:
+        features = decode_example(serialized[1])
+        (packed,) = features["image/views"]
+        return [serialized[0], encode_example({**features, "image/views": [packed[:size]]}), *serialized[2:]]
+
+    shard = forge_bytes(records, cut)
+    found = findings(records)
+    assert found and all(f.startswith(f"{shard}: record 1: image/views[0]: view must have ") for f in found)
 
 
 IN_LITTLE_MEMORY = """
@@ -143,13 +191,15 @@ print(*findings(Path(sys.argv[1])), sep="\\n")
 
 
 def test_a_record_of_100_000_boxes(records: Path) -> None:
-    def full(record: Record) -> Record:
+    def full(view: RecordView) -> RecordView:
         boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (100_000, 1))
-        return replace(record, boxes=boxes, labels=np.full(100_000, record.labels[0]))
+        return replace(view, boxes=boxes, labels=np.full(100_000, view.labels[0]))
 
-    name = forge(records, second(full))
-    (line,) = output(run_python("-c", IN_LITTLE_MEMORY, str(records))).splitlines()
-    assert line.startswith(f"{name}: record 1 (train/") and "few enough to be matched" in line
+    name = forge(records, second(in_view(full)))
+    lines = output(run_python("-c", IN_LITTLE_MEMORY, str(records))).splitlines()
+    assert len(lines) == 2 and all(line.startswith(f"{name}: record 1 (train/") for line in lines)
+    assert "boxes must number at most 2, as in the manifest, got 100000" in lines[0]
+    assert "few enough to be matched" in lines[1]
 
 
 def test_records_out_of_order_twice_or_in_the_wrong_shard(records: Path) -> None:

@@ -12,7 +12,7 @@ from beam_jobs.job.metrics import JobMetrics, job_metrics
 from beam_jobs.sources.source import SourceBox
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import DIGITS, make_set
+from tests.beam_jobs.record_job import PICTURES, make_set
 
 TIMES = {"reading_ms", "matching_ms", "writing_ms"}
 
@@ -24,7 +24,7 @@ def test_counts(mode: str, tmp_path: Path) -> None:
         boxes=(SourceBox(5, 5, 5, 9, "circle"), SourceBox(1, 2, 9, 9, "circle"))
     )
     (tmp_path / "pictures" / "00007.png").write_bytes(b"no picture")
-    config = replace(DIGITS, copies=3, limit=15, val_fraction=0.0)
+    config = replace(PICTURES, copies=3, limit=15, val_fraction=0.0)
     metrics = make_set(tmp_path / "records", config, source=source, mode=mode, workers=2, max_rejected=0.5)
     size = sum(shard.bytes for shards in load_manifest(str(tmp_path / "records")).shards.values() for shard in shards)
     assert metrics.counts == {

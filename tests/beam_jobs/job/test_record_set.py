@@ -14,12 +14,16 @@ from beam_jobs.job.finish import library_versions
 from beam_jobs.sources.cifar10 import Cifar10
 from beam_jobs.sources.digits import Digits
 from pipeline.config.records_config import SPLITS, RecordsConfig
+from pipeline.geometry.matching import IOU_DECIMALS
 from pipeline.records.keys import hash63
 from pipeline.records.manifest import load_manifest
 from pipeline.records.record import Record
+from pipeline.records.statistics import IOU_BINS
 from pipeline.views.collage import resize
+from pipeline.views.paint import paint_view
 from tests import cifar10_files, reference
-from tests.beam_jobs.record_job import CIFAR10, DIGITS, make_set, read_shards
+from tests.beam_jobs.picture_source import write_pictures
+from tests.beam_jobs.record_job import CIFAR10, DIGITS, PICTURES, VIEWS, make_set, read_shards
 
 Located = tuple[str, int, Record]  # split, shard, record
 
@@ -39,7 +43,23 @@ def digits(made: Path) -> Path:
     return made
 
 
-@pytest.fixture(params=["cifar10", "digits"])
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits, in four views each."""
+    records = tmp_path_factory.mktemp("views")
+    make_set(records, VIEWS)
+    return records
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with boxes of their own, in four views each, all but the first cropped."""
+    place = tmp_path_factory.mktemp("pictures")
+    make_set(place / "records", PICTURES, source=write_pictures(place / "pictures", 40))
+    return place / "records"
+
+
+@pytest.fixture(params=["cifar10", "digits", "views"])
 def located(request: pytest.FixtureRequest) -> list[Located]:
     """All records of each set."""
     return list(read_shards(request.getfixturevalue(request.param)))
@@ -85,23 +105,25 @@ def test_an_empty_shard_has_its_file_and_its_receipt(tmp_path: Path) -> None:
         assert (tmp_path / "receipts" / shard.name).with_suffix(".json").is_file()
 
 
-@pytest.mark.parametrize(("name", "config"), [("cifar10", CIFAR10), ("digits", DIGITS)])
+@pytest.mark.parametrize(
+    ("name", "config"), [("cifar10", CIFAR10), ("digits", DIGITS), ("views", VIEWS), ("pictures", PICTURES)]
+)
 def test_targets_are_those_of_the_slow_reference(
     name: str, config: RecordsConfig, request: pytest.FixtureRequest
 ) -> None:
     records = [record for _, _, record in read_shards(request.getfixturevalue(name))]
-    anchors = reference.anchors(config.anchors, config.canvas.size)
+    anchors = reference.anchors(config.anchors, config.canvas_size)
     corners = [reference.corners(anchor) for anchor in anchors]
-    for record in records[::6]:
-        boxes = record.boxes.astype(np.float64).tolist()
+    for view in [view for record in records[::6] for view in record.views]:
+        boxes = view.boxes.astype(np.float64).tolist()
         overlaps = [[reference.iou(box, corner) for corner in corners] for box in boxes]
         expected = reference.assign(overlaps, config.matching.positive_iou, config.matching.ignore_iou)
-        targets = record.targets
+        targets = view.targets
         assert targets.anchors.tolist() == sorted(expected.ground_truth_of)
         assert targets.ignored.tolist() == sorted(expected.ignored)
         for anchor, label, offsets in zip(targets.anchors.tolist(), targets.classes, targets.offsets, strict=True):
             ground_truth = expected.ground_truth_of[anchor]
-            assert label == record.labels[ground_truth]
+            assert label == view.labels[ground_truth]
             wanted = reference.offsets(boxes[ground_truth], anchors[anchor])
             np.testing.assert_allclose(offsets, wanted, rtol=0, atol=1e-6)
 
@@ -113,12 +135,14 @@ def test_the_picture_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
         name, _, row = record.source_id.rpartition("-")
         labels, pixels = cifar10_files.rows(names.index(name), 12)
         original = pixels[int(row)]
-        box = np.rint(record.boxes[0] * 96).astype(int)
-        shown = record.picture()[box[0] : box[2], box[1] : box[3]]
+        (view,) = record.views
+        canvas = paint_view(record.picture(), view.view, size=96)
+        box = np.rint(view.boxes[0] * 96).astype(int)
+        shown = canvas[box[0] : box[2], box[1] : box[3]]
         mirrored.append(bool((shown == original[:, ::-1]).all()))
         assert mirrored[-1] or (shown == original).all(), record.key
-        assert record.picture().sum() == shown.sum()  # black around it
-        assert record.labels.tolist() == [labels[int(row)]]
+        assert canvas.sum() == shown.sum()  # black around it
+        assert view.labels.tolist() == [labels[int(row)]]
     assert 0.25 < np.mean(mirrored) < 0.75
 
 
@@ -127,40 +151,68 @@ def test_a_digit_is_drawn_in_its_own_size_and_its_companions_come_from_its_split
     pictures = {item.source_id: (source.read(item.reference), item.label) for item in source.items()}
     counts: Counter[int] = Counter()
     for _, _, record in read_shards(digits):
-        counts[len(record.labels)] += 1
+        (view,) = record.views
+        counts[len(view.labels)] += 1
         picture, label = pictures[record.source_id]
-        box = np.rint(record.boxes[0] * 64).astype(int)
-        shown = record.picture()[box[0] : box[2], box[1] : box[3]]
+        box = np.rint(view.boxes[0] * 64).astype(int)
+        shown = paint_view(record.picture(), view.view, size=64)[box[0] : box[2], box[1] : box[3]]
         np.testing.assert_array_equal(shown, resize(picture, box[2] - box[0], box[3] - box[1]))
-        assert record.labels[0] == label
-        assert all(16 <= side <= 28 for side in (record.boxes[:, 2:] - record.boxes[:, :2]).ravel() * 64)
+        assert view.labels[0] == label
+        assert all(16 <= side <= 28 for side in (view.boxes[:, 2:] - view.boxes[:, :2]).ravel() * 64)
     assert set(counts) == {1, 2}
 
 
-@pytest.mark.parametrize("name", ["cifar10", "digits"])
+@pytest.mark.parametrize("name", ["cifar10", "digits", "views", "pictures"])
 def test_the_manifest_counts_what_is_there(name: str, request: pytest.FixtureRequest) -> None:
-    manifest = load_manifest(str(request.getfixturevalue(name)))
+    records = request.getfixturevalue(name)
+    manifest = load_manifest(str(records))
     of_split: dict[str, list[Record]] = {split: [] for split in SPLITS}
-    for split, _, record in read_shards(request.getfixturevalue(name)):
+    for split, _, record in read_shards(records):
         of_split[split].append(record)
     for split, records in of_split.items():
         said = manifest.statistics[split]
-        labels = Counter(int(label) for record in records for label in record.labels)
+        views = [view for record in records for view in record.views]
+        labels = Counter(int(label) for view in views for label in view.labels)
+        classes = len(manifest.class_names)
         assert said["examples"] == manifest.examples(split) == len(records)
+        assert said["views"] == len(views) == len(records) * manifest.config.views_of(split)
+        assert said["objects"] == sum(len(record.views[0].labels) for record in records)
         assert said["boxes"] == sum(said["boxes_per_class"]) == sum(said["best_iou_histogram"]) == labels.total()
-        assert said["boxes_per_class"] == [labels[c] for c in range(10)]
-        assert said["positives"] == sum(said["positives_per_map"]) == sum(len(r.targets.anchors) for r in records)
-        assert said["ignored"] == sum(len(r.targets.ignored) for r in records)
+        assert said["boxes_per_class"] == [labels[c] for c in range(classes)]
+        assert said["positives"] == sum(said["positives_per_map"]) == sum(len(v.targets.anchors) for v in views)
+        assert said["ignored"] == sum(len(v.targets.ignored) for v in views)
         for k, count in enumerate(said["positives_per_map"]):
             low, high = manifest.anchors.map_starts[k : k + 2]
-            assert count == sum(int(((r.targets.anchors >= low) & (r.targets.anchors < high)).sum()) for r in records)
+            assert count == sum(int(((v.targets.anchors >= low) & (v.targets.anchors < high)).sum()) for v in views)
         assert sum(said["best_iou_histogram"][10:]) == said["boxes_of_positive_iou"]  # bins from an IoU of 0.5
         assert said["boxes_without_anchor"] == 0
+        assert said["most_boxes"] == max(len(v.labels) for v in views)
+        assert said["most_positives"] == max(len(v.targets.anchors) for v in views)
+        assert said["most_ignored"] == max(len(v.targets.ignored) for v in views)
+        for side in ("height", "width"):
+            sides = [getattr(record, side) for record in records]
+            assert (said[f"least_{side}"], said[f"most_{side}"]) == (min(sides), max(sides))
     everything = [r for records in of_split.values() for r in records]
     assert manifest.rejected["pictures"] == manifest.rejected["boxes"] == 0
     assert manifest.rejected["pictures_seen"] == len(everything)
-    assert manifest.rejected["boxes_seen"] == sum(len(r.labels) for r in everything)
+    assert manifest.rejected["boxes_seen"] == sum(len(r.views[0].labels) for r in everything)
     assert library_versions().items() <= manifest.versions.items()
+
+
+@pytest.mark.parametrize(("name", "config"), [("views", VIEWS), ("pictures", PICTURES)])
+def test_the_manifest_counts_the_best_iou_of_every_view(
+    name: str, config: RecordsConfig, request: pytest.FixtureRequest
+) -> None:
+    records = request.getfixturevalue(name)
+    said = load_manifest(str(records)).statistics
+    corners = [reference.corners(anchor) for anchor in reference.anchors(config.anchors, config.canvas_size)]
+    bins: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
+    for split, _, record in read_shards(records):
+        for box in (box for view in record.views for box in view.boxes.astype(np.float64).tolist()):
+            best = max(reference.iou(box, corner) for corner in corners)
+            bins[split][min(int(round(best, IOU_DECIMALS) * IOU_BINS), IOU_BINS - 1)] += 1
+    for split in SPLITS:
+        assert said[split]["best_iou_histogram"] == [bins[split][k] for k in range(IOU_BINS)]
 
 
 def test_the_manifest_says_by_itself_how_to_read_the_set(cifar10: Path) -> None:
@@ -169,6 +221,8 @@ def test_the_manifest_says_by_itself_how_to_read_the_set(cifar10: Path) -> None:
     assert values["matching"] == {"positive_iou": 0.5, "ignore_iou": 0.4}
     assert [m["size"] for m in values["anchors"]["feature_maps"]] == [[n, n] for n in (12, 6, 3, 2, 1, 1)]
     assert [len(m["boxes"]) for m in values["anchors"]["feature_maps"]] == [4, 6, 6, 6, 4, 4]
-    assert values["config"]["canvas"]["size"] == 96 and values["config"]["copies"] == 2
+    assert values["format_version"] == 2
+    assert values["config"]["collage"]["size"] == 96 and values["config"]["letterbox"] is None
+    assert (values["config"]["copies"], values["config"]["views"]) == (2, 1)
     names = {shard["name"] for shards in values["shards"].values() for shard in shards}
     assert names == {path.name for path in cifar10.glob("*.tfrecord")}

@@ -16,21 +16,31 @@ from beam_jobs.runners.runner import pipeline_on
 from beam_jobs.sources.cifar10 import Cifar10
 from pipeline.config.records_config import SPLITS
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.record_job import CIFAR10, DIGITS, checksums, make_set, make_set_on
+from tests.beam_jobs.picture_source import write_pictures
+from tests.beam_jobs.record_job import CIFAR10, DIGITS, PICTURES, VIEWS, checksums, make_set, make_set_on
 from tests.cifar10_files import write_cifar10
 from tests.commands import PATIENCE, wait_until
 from tests.processes import answers, free_port
 
 # Over all shards of a split, in order. They change only with the format of records, on purpose.
 GOLDEN_DIGITS = {
-    "train": "a7c83e31d0b467627e7f1b955e9a25a03e75d787c3e8f2546d836cf3aa542412",
-    "val": "77f6503bc88ba4c6930b97a28faf32fe9a3747e254b8570cc286371f8de7e9ab",
-    "test": "02ff7da50cdb9f11a04b5a5ec19a25bbef12a5d59f8d15310c19e26867634cc6",
+    "train": "2d176da41f4762dd5a61d487e58b6a4632ba8e192d93735e1a49aa343d8a2fef",
+    "val": "f3be06dcce7bbcd85b9b26b64f971b24ed16bc1e5b303fcc457d083ff1c5ad59",
+    "test": "9be11d50997cfd0143979171483894d523ba6727c395ac074b30ce31ccf7aee4",
 }
 GOLDEN_CIFAR10 = {
-    "train": "b7a342040458fb8d0e0e91900777bdd5fa0e2d2da410eb96a1e41fee8d31967a",
-    "val": "3b5c6ed893cf72ae28995cfeecca339b5bddc0375985f81f90750615802c192f",
-    "test": "4121e431f62f610cb4c0fbfcad5cf86950d963b48ec183c98a7346606d5d3532",
+    "train": "d59c5174948bacf0f1be63830f04eaf7edfbfb29e675cc80dcc5f981c214e234",
+    "val": "eab9ec3cbd3b36569dc76479790e42493af0330a75ca0b38b93efbad41d877f4",
+    "test": "ca5f543d6c6137a86b69f9bd39eb9f4595ba840a23b12a4d44890ca07862ae2d",
+}
+# Views do not change what is evaluated.
+GOLDEN_VIEWS = GOLDEN_DIGITS | {
+    "train": "1090bf693bd529f435e3d24e9c28a0976e134b88a08cca88b804e0f11b3731b6",
+}
+GOLDEN_PICTURES = {
+    "train": "8a95afa95ca6f3ca55f88b05a983ecc7a76fc36fa4e18a849c1b9f1bb478671c",
+    "val": "4912bd5fbe919d09d916d6731ecac1567f4dd9d0322a1d28eb1777891e0ce510",
+    "test": "e9f9b063111a33f8d3a660bf6cdfa7d9fd67fb1890a91189742593d7d1c25e6f",
 }
 
 
@@ -64,10 +74,27 @@ def test_golden_cifar10(tmp_path: Path) -> None:
     assert digests(tmp_path / "records") == GOLDEN_CIFAR10
 
 
+def test_golden_views(tmp_path: Path) -> None:
+    make_set(tmp_path, VIEWS)
+    assert digests(tmp_path) == GOLDEN_VIEWS
+
+
+def test_golden_pictures(tmp_path: Path) -> None:
+    """Pictures with boxes of their own. They are PNG and not scaled, so that no library decides their bytes."""
+    make_set(tmp_path / "records", PICTURES, source=write_pictures(tmp_path / "pictures", 20, formats=("png",)))
+    assert digests(tmp_path / "records") == GOLDEN_PICTURES
+
+
 @pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
 def test_two_workers(mode: str, made: Path, tmp_path: Path) -> None:
     make_set(tmp_path, mode=mode, workers=2)
     assert checksums(tmp_path) == checksums(made)
+
+
+def test_two_workers_draw_the_same_views(tmp_path: Path) -> None:
+    source = write_pictures(tmp_path / "pictures", 20, formats=("png",))
+    make_set(tmp_path / "records", PICTURES, source=source, mode="multi_threading", workers=2)
+    assert digests(tmp_path / "records") == GOLDEN_PICTURES
 
 
 def test_portable_job_service(job_service: str, made: Path, tmp_path: Path) -> None:

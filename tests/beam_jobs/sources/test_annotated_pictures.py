@@ -1,4 +1,4 @@
-"""Pictures with boxes of their own are fitted to the canvas, and no bad one is dropped silently."""
+"""Pictures with boxes of their own are scaled and cropped to the canvas, and no bad one is dropped silently."""
 
 from __future__ import annotations
 
@@ -7,40 +7,76 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from beam_jobs.job.coverage import measure_coverage
 from beam_jobs.sources.source import Item, SourceBox
+from pipeline.config.records_config import Letterbox
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
+from pipeline.views.paint import paint_view
 from tests.beam_jobs.picture_source import CLASSES, PictureSource, write_pictures
-from tests.beam_jobs.record_job import DIGITS, make_set, read_shards
+from tests.beam_jobs.record_job import DIGITS, PICTURES, make_set, read_shards
 
-CONFIG = replace(DIGITS, source="pictures", limit=None, copies=2, canvas=replace(DIGITS.canvas, flip=True))
+CONFIG = replace(PICTURES, copies=2)
 
 
 def rejected(records: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (records / "rejected.jsonl").read_text().splitlines()]
 
 
-def test_boxes_lie_where_the_objects_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize("picture_side", [None, 48])
+def test_boxes_lie_where_the_objects_are(picture_side: int | None, tmp_path: Path) -> None:
     source = write_pictures(tmp_path / "pictures", 20, split="train")
-    make_set(tmp_path / "records", CONFIG, source=source)
-    size = CONFIG.canvas.size
-    seen = flipped = 0
+    config = replace(CONFIG, letterbox=Letterbox(size=64, picture_side=picture_side))
+    make_set(tmp_path / "records", config, source=source)
+    seen = mirrored = views = 0
     for _, _, record in read_shards(tmp_path / "records"):
-        assert record.source_size is not None and record.transform is not None
-        picture = record.picture().astype(int)
-        for box, label in zip(record.boxes, record.labels.tolist(), strict=True):
-            ymin, xmin, ymax, xmax = np.rint(box * size).astype(int)
-            middle = picture[(ymin + ymax) // 2, (xmin + xmax) // 2]
-            assert middle.min() > 60, f"{record.key}: no {CLASSES[label]} at {box}"
-            seen += 1
-        flipped += record.transform.scale_x < 0
-    train = sum(s.examples for s in load_manifest(str(tmp_path / "records")).shards["train"])
-    assert seen == 2 * (2 * train // 2 + 20 - train // 2)
-    assert 0 < flipped < train
+        assert record.source_size == source.shape(source.listed[int(record.source_id)].reference)
+        assert max(record.height, record.width) == min(max(record.source_size), picture_side or 120)
+        assert len(record.views[0].labels) == 2
+        for view in record.views:
+            canvas = paint_view(record.picture(), view.view, size=64)
+            for box, label in zip(view.boxes, view.labels.tolist(), strict=True):
+                y, x = ((box[:2] + box[2:]) * 32).astype(int)
+                assert canvas[y, x].min() > 60, f"{record.key}: no {CLASSES[label]} at {box}"
+                seen += 1
+            mirrored += view.view.mirrored
+            views += 1
+    train = load_manifest(str(tmp_path / "records")).examples("train")
+    assert views == 4 * train + (20 - train // 2) and seen > 1.3 * views
+    assert 0.25 < mirrored / (3 * train) < 0.75
+
+
+def test_a_collage_takes_pictures_with_a_label_and_a_letterbox_pictures_with_boxes(tmp_path: Path) -> None:
+    source = write_pictures(tmp_path / "pictures", 4, split="test")
+    source.listed = [item._replace(label=0, boxes=None) if k % 2 else item for k, item in enumerate(source.listed)]
+    for config, written, reason in (
+        (replace(DIGITS, source="pictures", limit=None), {"00001", "00003"}, "must have a label, got none"),
+        (CONFIG, {"00000", "00002"}, "must have boxes, got none"),
+    ):
+        records = tmp_path / str(written)
+        make_set(records, config, source=source, max_rejected=0.5)
+        assert {record.source_id for _, _, record in read_shards(records)} == written
+        assert [line["what"] for line in rejected(records)] == ["picture"] * 2
+        assert all(reason in line["reason"] for line in rejected(records))
+
+
+def test_a_box_too_small_for_the_canvas_is_left_out_of_every_view(tmp_path: Path) -> None:
+    source = write_pictures(tmp_path / "pictures", 2, split="train")
+    good = source.listed[0].boxes
+    assert good is not None
+    flat = SourceBox(50.0, 20.0, 50.0 + 1e-9, 40.0, "circle")
+    source.listed[0] = source.listed[0]._replace(boxes=(flat, *good))
+    config = replace(CONFIG, copies=1, val_fraction=0.0, letterbox=Letterbox(size=64, picture_side=30))
+    make_set(tmp_path / "records", config, source=source, max_rejected=0.5)
+    (line,) = rejected(tmp_path / "records")
+    assert line["reason"] == f"box at {[*flat[:4]]} must have an area on the canvas, got none"
+    records = {record.source_id: record for _, _, record in read_shards(tmp_path / "records")}
+    assert [CLASSES[label] for label in records["00000"].views[0].labels] == ["square", "circle"]
+    assert all(len(view.boxes) <= 2 for view in records["00000"].views)
+    said = load_manifest(str(tmp_path / "records")).rejected
+    assert (said["boxes"], said["boxes_seen"]) == (1, 5)
 
 
 def test_bad_boxes_lose_the_box_and_bad_pictures_the_picture(tmp_path: Path) -> None:
@@ -96,8 +132,9 @@ def test_a_picture_without_objects_is_a_record_too(tmp_path: Path) -> None:
     make_set(tmp_path / "records", CONFIG, source=source)
     by_key = {record.key: record for _, _, record in read_shards(tmp_path / "records")}
     assert len(by_key) == 3
-    assert by_key["test/00001/0"].boxes.shape == (0, 4)
-    assert by_key["test/00001/0"].targets.anchors.size == 0
+    (view,) = by_key["test/00001/0"].views
+    assert view.boxes.shape == (0, 4)
+    assert view.targets.anchors.size == 0
 
 
 def test_coverage_names_the_boxes_that_no_anchor_fits(tmp_path: Path) -> None:

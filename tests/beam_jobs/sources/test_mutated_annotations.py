@@ -98,8 +98,8 @@ def check(source: Source) -> int:
         except BadPicture as reason:
             assert str(reason) and str(reason).isprintable()
             continue
-        corners, labels, reasons, kept = usable_boxes(item.boxes, shape, source.class_names)
-        assert len(corners) == len(labels) == len(kept) == len(item.boxes) - len(reasons)
+        truth, reasons = usable_boxes(item.boxes, shape, source.class_names)
+        assert len(truth) == len(truth.corners) == len(item.boxes) - len(reasons)
         assert all(reason.isprintable() for reason in reasons)
     return len(items)
 

@@ -25,8 +25,9 @@ def test_a_coco_set_with_faults(tmp_path: Path) -> None:
         *("--source=coco", f"--annotations={tmp_path / 'all.json'}", f"--images={tmp_path / 'pictures'}"),
         *(f"--records={tmp_path / 'records'}", "--test_fraction=0.3", "--max_rejected=0.2", "--running_mode=in_memory"),
     ]
-    printed = output(make_records(*flags, config="digits_demo"))
-    assert "records of digits_demo: source coco, " in printed
+    printed = output(make_records(*flags, "--image_size=64", "--views=3", config="detection"))
+    assert "records of detection: source coco, " in printed
+    assert ", 3 of each training record" in printed
     splits = re.search(r"^splits: train (\d+), val (\d+), test (\d+)$", printed, re.MULTILINE)
     assert splits is not None and sum(map(int, splits.groups())) >= 8 and int(splits.group(3)) > 0
     rejected = [json.loads(line) for line in (tmp_path / "records/rejected.jsonl").read_text().splitlines()]
@@ -51,8 +52,15 @@ def test_one_line(tmp_path: Path) -> None:
         ("--source=jsonl", f"--annotations={paths.annotations}"): "none of the first 4 pictures is there",
         ("--source=jsonl", f"--annotations={tmp_path}"): "cannot read the annotations",
         ("--source=coco", "--annotations=a", "--test_fraction=1"): "--test_fraction must be in [0, 1), got 1.0",
+        (
+            "--config=digits_demo",
+            "--source=jsonl",
+            f"--annotations={paths.annotations}",
+            f"--images={paths.images}",
+        ): "--config must be one with a letterbox for pictures with boxes, such as detection, got digits_demo",
+        ("--source=digits",): "--config must be one with a collage for pictures of single objects, got detection",
     }
-    runs = [["--config=digits_demo", f"--records={tmp_path / 'records'}", *flags] for flags in cases]
+    runs = [["--config=detection", f"--records={tmp_path / 'records'}", *flags] for flags in cases]
     for done, words in zip(run_each(COMMAND, runs, imports=IMPORTS), cases.values(), strict=True):
         assert complaint(done).startswith(words)
     assert not (tmp_path / "records").exists()

@@ -21,9 +21,9 @@ def counts(source: Source) -> tuple[dict[str, int], int, list[str]]:
     """Items by split, usable boxes, and the reasons against the others. Every header is read."""
     boxes, faults = 0, []
     for item in source.items():
-        found = usable_boxes(item.boxes or (), source.shape(item.reference), source.class_names)
-        boxes += len(found[3])
-        faults += [f"{item.source_id}: {reason}" for reason in found[2]]
+        truth, reasons = usable_boxes(item.boxes or (), source.shape(item.reference), source.class_names)
+        boxes += len(truth)
+        faults += [f"{item.source_id}: {reason}" for reason in reasons]
     return dict(Counter(item.split for item in source.items())), boxes, faults
 
 

@@ -38,10 +38,10 @@ def test_the_items_are_those_of_the_set(name: str, tmp_path: Path) -> None:
         assert source.shape(item.reference) == made.shape
         assert source.read(item.reference).shape == (*made.shape, 3)
         assert item.boxes is not None
-        corners, labels, reasons, _ = usable_boxes(item.boxes, made.shape, source.class_names)
+        truth, reasons = usable_boxes(item.boxes, made.shape, source.class_names)
         wanted = np.array([(y, x, y + h, x + w) for x, y, w, h, _ in made.boxes]).reshape(-1, 4)
-        np.testing.assert_allclose(corners, wanted, rtol=0, atol=2e-4 if name == "yolo" else 0)
-        assert labels.tolist() == [CLASSES.index(box[4]) for box in made.boxes]
+        np.testing.assert_allclose(truth.corners, wanted, rtol=0, atol=2e-4 if name == "yolo" else 0)
+        assert truth.labels.tolist() == [CLASSES.index(box[4]) for box in made.boxes]
         assert reasons == []
     assert [item.image_id for item in items][:2] == (["10", "11"] if name == "coco" else [None, None])
 

@@ -14,18 +14,19 @@ CLASSES = ("cat", "dog")
 
 
 def test_good_boxes_keep_their_order_and_get_labels() -> None:
-    corners, labels, reasons, kept = usable_boxes(
-        (SourceBox(1, 2, 30, 40, "dog"), SourceBox(0, 0, 100, 200, "cat")), SHAPE, CLASSES
+    truth, reasons = usable_boxes(
+        (SourceBox(1, 2, 30, 40, "dog"), SourceBox(0, 0, 100, 200, "cat", crowd=True, area=7.5)), SHAPE, CLASSES
     )
-    assert corners.tolist() == [[1, 2, 30, 40], [0, 0, 100, 200]]
-    assert labels.tolist() == [1, 0]
-    assert kept == [0, 1]
+    assert truth.corners.tolist() == [[1, 2, 30, 40], [0, 0, 100, 200]]
+    assert truth.labels.tolist() == [1, 0]
+    assert truth.crowd.tolist() == [False, True] and truth.difficult.tolist() == [False, False]
+    assert truth.area.tolist() == [29 * 38, 7.5]
     assert reasons == []
 
 
-def test_a_rounded_box_is_cut_at_the_border() -> None:
-    corners, _, reasons, _ = usable_boxes((SourceBox(-0.5, -1, 100.7, 201, "cat"),), SHAPE, CLASSES)
-    assert corners.tolist() == [[0, 0, 100, 200]]
+def test_a_rounded_box_may_reach_over_the_border() -> None:
+    truth, reasons = usable_boxes((SourceBox(-0.5, -1, 100.7, 201, "cat"),), SHAPE, CLASSES)
+    assert truth.corners.tolist() == [[-0.5, -1, 100.7, 201]]
     assert reasons == []
 
 
@@ -46,16 +47,17 @@ def test_a_rounded_box_is_cut_at_the_border() -> None:
             SourceBox(0.5, 0.5, 1.1, 0.6, "cat", relative=True),
             "box 0 must lie inside 100 x 200 pixels, got [50.0",
         ),
+        (SourceBox(1, 1, 5, 5, "cat", area=-1.0), "box 0 must have an area of at least 0, got -1.0"),
         (SourceBox(1, 1, 5, 5, "cat", fault="must have four numbers"), "box 0 must have four numbers"),
     ],
 )
 def test_a_bad_box_is_left_out_with_its_reason(box: SourceBox, reason: str) -> None:
-    corners, labels, reasons, kept = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
-    assert (corners.tolist(), labels.tolist(), kept) == ([[1, 2, 30, 40]], [1], [1])
+    truth, reasons = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
+    assert (truth.corners.tolist(), truth.labels.tolist()) == ([[1, 2, 30, 40]], [1])
     assert len(reasons) == 1
     assert reasons[0].startswith(reason)
 
 
 def test_a_relative_box_is_scaled_by_the_picture() -> None:
-    corners, *_ = usable_boxes((SourceBox(0.25, 0.25, 0.5, 1.0, "dog", relative=True),), SHAPE, CLASSES)
-    assert corners.tolist() == [[25, 50, 50, 200]]
+    truth, _ = usable_boxes((SourceBox(0.25, 0.25, 0.5, 1.0, "dog", relative=True),), SHAPE, CLASSES)
+    assert truth.corners.tolist() == [[25, 50, 50, 200]]

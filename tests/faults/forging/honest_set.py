@@ -9,17 +9,19 @@ import numpy as np
 
 from beam_jobs.sources.source import Check, Item, SourceBox
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_DECODE, IMPROVED_LOSS, IMPROVED_MATCHING
-from pipeline.config.records_config import CanvasConfig, RecordsConfig, ShardCounts
+from pipeline.config.records_config import Letterbox, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, TrainingConfig
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 from tests.beam_jobs.record_job import make_set
 
+VIEWS = 3
 RECORDS = RecordsConfig(
     source="forged",
     anchors=IMPROVED_ANCHORS,
     matching=IMPROVED_MATCHING,
-    canvas=CanvasConfig(size=48, object_size=(16, 28)),
+    letterbox=Letterbox(size=48),
+    views=VIEWS,
     shards=ShardCounts(train=2, val=1, test=2),
     val_fraction=0.2,
 )
@@ -43,10 +45,10 @@ PICTURES = 10
 
 @dataclass(frozen=True)
 class NoisyPictures:
-    """Pictures of noise with two boxes each; every fifth is of the test split, and one box is of no known class."""
+    """Pictures of noise with two boxes each, some a crowd or difficult; one box is of no known class."""
 
     name: str = "forged"
-    category_ids: None = None
+    category_ids: tuple[int, ...] | None = (3, 7)
     has_val: bool = False
 
     @property
@@ -58,7 +60,13 @@ class NoisyPictures:
 
     def items(self) -> list[Item]:
         return [
-            Item("train" if number % 3 else "test", f"{number:04d}", str(number), boxes=self._boxes(number))
+            Item(
+                "train" if number % 3 else "test",
+                f"{number:04d}",
+                str(number),
+                boxes=self._boxes(number),
+                image_id=str(100 + number),
+            )
             for number in range(PICTURES)
         ]
 
@@ -74,6 +82,10 @@ class NoisyPictures:
         return (
             SourceBox(2.0, 3.0 + number, 22.0, 27.0 + number, "circle"),
             SourceBox(10.0, 30.0, 38.0, 58.0, "square" if number else "no such class"),
+            *(
+                SourceBox(2.0, 40.0, 14.0, 55.0, "square", crowd=number % 2 == 0, difficult=number % 2 == 1)
+                for _ in range(number % 4 > 1)
+            ),
         )
 
 

@@ -147,6 +147,42 @@ def _varint(value: int) -> bytes:
     return bytes(out) + bytes([value])
 
 
+# Of what a packed view holds. It has no kinds of values, and integers of 32 bits.
+ROWS = ("empty", "one less", "one more", "the other way round", "100,000 of them")
+PACKED: dict[str, Change] = {name: ANY[name] for name in ROWS}
+PACKED_INTEGERS: dict[str, Change] = {
+    **{name: change for name, change in INTEGERS.items() if not name.endswith(("2^32", "2^62", "-2^63"))},
+    **_first_and_last("2^30", lambda v: 2**30),
+    **_first_and_last("2^31 - 1", lambda v: 2**31 - 1),
+}
+PACKED_BYTES: dict[str, ByteChange] = {
+    "no bytes": lambda data, choose: b"",
+    "one byte less": lambda data, choose: data[:-1],
+    "one word less": lambda data, choose: data[:-4],
+    "one word more": lambda data, choose: data + b"\1\0\0\0",
+    "only a header": lambda data, choose: data[:48],
+    "cut": lambda data, choose: data[: choose.randrange(len(data))],
+    "a cut in the middle": lambda data, choose: data[: (at := choose.randrange(len(data)))] + data[at + 4 :],
+    "noise": lambda data, choose: choose.randbytes(len(data)),
+    "zeros": lambda data, choose: bytes(len(data)),
+    "ones": lambda data, choose: b"\xff" * len(data),
+    "big-endian": lambda data, choose: np.frombuffer(data, "<i4").astype(">i4").tobytes(),
+    "twice": lambda data, choose: data * 2,
+    "a megabyte": lambda data, choose: data[:48] + bytes(1_000_000),
+    "a flipped bit": _flip,
+}
+
+
+def kinds_in_view(value: np.ndarray) -> dict[str, Change]:
+    """The ways in which a field of a packed view is altered."""
+    return {**PACKED, **(REALS if value.dtype == np.float32 else PACKED_INTEGERS)}
+
+
+def kinds_in_truth() -> dict[str, Change]:
+    """The ways in which a column of the ground truth, or its rows, are altered."""
+    return {**PACKED, **REALS}
+
+
 def kinds_of(value: Value) -> dict[str, Change]:
     """The ways in which a feature of this kind is altered."""
     if isinstance(value, list):

@@ -23,7 +23,7 @@ def test_statistics_are_those_of_the_current_weights(tmp_path: Path) -> None:
     network = evaluator.network
     stem = tf.keras.Model(network.input, network.get_layer("stem").output)
     means, variances = [], []
-    for images, _ in training_batches(manifest, batch=4, seed=3).take(STATISTICS_BATCHES):
+    for images, _ in training_batches(manifest, batch=4, seed=3, dense=True).take(STATISTICS_BATCHES):
         outputs = stem(images).numpy().astype(np.float64)
         means.append(outputs.mean(axis=(0, 1, 2)))
         # The fused kernel gives the variance of a sample, n - 1, to the moving statistic.

@@ -9,14 +9,14 @@ import tensorflow as tf
 from model.detection.decoding import Detections
 from model.detection.own_pixels import (
     FoundObjects,
-    boxes_in_picture,
     coco_results,
     detect_in_pictures,
     letterboxed,
 )
+from pipeline.config.records_config import Letterbox
 from pipeline.geometry.boxes import Array
 from pipeline.views.placement import Rectangle
-from pipeline.views.view import boxes_in_view, view_of_window
+from pipeline.views.view import boxes_in_picture, boxes_in_view, view_of_window
 
 SHAPES = [(30, 90), (90, 30), (64, 64), (1, 700), (333, 250)]
 
@@ -30,7 +30,7 @@ def random_boxes(shape: tuple[int, int], count: int = 20) -> Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_letterboxed_picture_fills_the_upper_left(shape: tuple[int, int]) -> None:
-    canvas, view = letterboxed(np.full((*shape, 3), 200, np.uint8), 64)
+    canvas, view = letterboxed(np.full((*shape, 3), 200, np.uint8), Letterbox(size=64, picture_side=128))
     place = view.place
     assert canvas.shape == (64, 64, 3) and (place.ymin, place.xmin) == (0, 0)
     assert max(place.height, place.width) == 64
@@ -79,7 +79,7 @@ def test_detections_of_a_batch_in_the_pixels_of_each_picture() -> None:
         )
 
     pictures = [np.zeros((50, 100, 3), np.uint8), np.zeros((64, 32, 3), np.uint8)]
-    wide, tall = detect_in_pictures(detect, pictures, canvas_size=64, min_score=0.5)
+    wide, tall = detect_in_pictures(detect, pictures, letterbox=Letterbox(size=64), min_score=0.5)
     np.testing.assert_allclose(wide.boxes, [(25, 50, 50, 100)] * 2)
     assert wide.classes.tolist() == [2, 0]
     np.testing.assert_allclose(wide.scores, [0.9, 0.5], rtol=1e-6)

@@ -75,7 +75,7 @@ with strategy.scope():
     network = build_network(tiny.MODEL, NetworkShape(64, tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
     detector = Detector(network, anchors=tiny.ANCHORS, background=3, loss=IMPROVED_LOSS, average_decay=0.5)
     detector.compile(optimizer=tf.keras.optimizers.SGD(1e-3, jit_compile=False))
-detector.fit(training_batches(manifest, batch=8, seed=0), steps_per_epoch=3, epochs=1, verbose=0)
+detector.fit(training_batches(manifest, batch=8, seed=0, dense=True), steps_per_epoch=3, epochs=1, verbose=0)
 statistics = [w for w in network.non_trainable_weights]
 own = [[v.numpy() for v in w.values] for w in statistics]
 mean = [np.mean(values, axis=0) for values in own]

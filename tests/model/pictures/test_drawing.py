@@ -16,7 +16,7 @@ from model.detection.coco import DetectedPicture
 from model.pictures import curves
 from model.pictures.curves import ap_curves, loss_curves
 from model.pictures.drawn_detections import drawn_detections
-from model.pictures.drawn_records import drawn_records
+from model.pictures.drawn_records import drawn_views
 from model.training import draw_pictures
 from model.training.draw_pictures import DrawPictures
 from model.training.epoch_row import EpochRow
@@ -52,7 +52,7 @@ def test_any_name_and_key_can_be_drawn() -> None:
     records = make_records(TINY, "train", 3)
     for record in records:
         object.__setattr__(record, "key", NAMES[0])
-    drawn(drawn_records(records, tiny.ANCHORS, NAMES))
+    drawn(drawn_views([(record, 0) for record in records], tiny.ANCHORS, NAMES, canvas_size=64))
     drawn(ap_curves({name: (4, [replace(ROW, raw_AP=0.05)]) for name in NAMES}))
     drawn(loss_curves([ROW]))
 

@@ -57,7 +57,7 @@ class Training:
 
     def go_on(self, steps):
         start = self.progress.step
-        batches = training_batches(manifest, batch=8, seed=0, start_step=start)
+        batches = training_batches(manifest, batch=8, seed=0, start_step=start, dense=True)
         self.detector.fit(batches, steps_per_epoch=steps, epochs=1, verbose=0)
         self.progress.step += steps
         self.checkpoints.save()

@@ -8,15 +8,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.training.augmentation import augment_batch, change_colours, cut_out, flip_canvases, step_key
+from model.training.augmentation import (
+    COLOURS,
+    CUTOUTS,
+    change_colours,
+    cut_out,
+    cutout_side,
+    draws,
+    step_key,
+)
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.records_config import MatchingConfig
 from pipeline.config.run_config import AugmentConfig
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
-from pipeline.geometry.targets import encode_targets
+from pipeline.geometry.targets import Targets, encode_targets
 from pipeline.reader.dataset import Reader
-from pipeline.reader.parsing import IGNORED
-from tests.record_sets import TINY
+from pipeline.reader.feed import Feed
+from pipeline.reader.unpack import dense_targets, unpack
+from pipeline.records.packed_view import BOX_WORDS, RecordView, pack_view
+from pipeline.views.placement import Rectangle
+from pipeline.views.view import View, boxes_in_view
 
 BACKGROUND = 3
 ROW = Anchors((FeatureMap((1, 2), ((0.5, 0.5), (0.5, 1.0))), FeatureMap((1, 1), ((1.0, 1.0),))))  # 5 anchors
@@ -26,49 +37,58 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(list(shape)).integers(0, 256, shape, dtype=np.uint8)
 
 
-def dense_targets(
-    boxes: np.ndarray, label: int, anchors: Anchors, matching: MatchingConfig
-) -> tuple[dict[str, np.ndarray], float]:
-    """Dense targets of a picture with one object, [1, N] and [1, N, 4], and the best IoU of that object."""
-    targets, matches = encode_targets(boxes.astype(np.float32), np.array([label]), anchors=anchors, matching=matching)
-    classes, offsets = np.full((1, len(anchors)), BACKGROUND, np.int32), np.zeros((1, len(anchors), 4), np.float32)
-    classes[0, targets.anchors], classes[0, targets.ignored] = targets.classes, IGNORED
-    offsets[0, targets.anchors] = targets.offsets
-    return {"classes": classes, "offsets": offsets}, float(matches.best_iou[0])
+def feed_of_canvas(anchors: Anchors, size: int, *, height: int, width: int, positives: int, ignored: int) -> Feed:
+    return Feed(
+        canvas_size=size,
+        anchors=anchors,
+        background=BACKGROUND,
+        height=height,
+        width=width,
+        same_size=True,
+        mirrors=False,
+        positives=positives,
+        ignored=ignored,
+        boxes=1,
+    )
+
+
+def words_of(view: RecordView, feed: Feed) -> np.ndarray:
+    """The words of a view as a batch holds them."""
+    words = np.frombuffer(pack_view(view), "<i4")
+    kept = words[: len(words) - BOX_WORDS * len(view.labels)]
+    return np.pad(kept, (0, feed.words - len(kept)))
+
+
+def matched_view(
+    rectangle: Rectangle, size: int, anchors: Anchors, matching: MatchingConfig
+) -> tuple[RecordView, float]:
+    """A view of one object that is the whole picture, and the object's best IoU."""
+    view = View(Rectangle(0, 0, rectangle.height, rectangle.width), rectangle, mirrored=False)
+    boxes, _ = boxes_in_view(view, np.array([[0.0, 0, rectangle.height, rectangle.width]]), size=size)
+    targets, matches = encode_targets(boxes, np.array([1]), anchors=anchors, matching=matching)
+    return RecordView(view, boxes, np.array([1]), targets), float(matches.best_iou[0])
 
 
 def test_a_flip_by_hand() -> None:
-    images = np.arange(12, dtype=np.uint8).reshape(2, 1, 2, 3)
-    classes = np.array([[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]], np.int32)
-    offsets = np.zeros((2, 5, 4), np.float32)
-    offsets[:, 1] = [0.1, 0.2, 0.3, 0.4]
-    flipped, targets = flip_canvases(images, {"classes": classes, "offsets": offsets}, tf.constant([False, True]), ROW)
-    np.testing.assert_array_equal(flipped[0], images[0])
-    np.testing.assert_array_equal(flipped[1], [[[9, 10, 11], [6, 7, 8]]])
-    np.testing.assert_array_equal(targets["classes"], [[0, 1, 2, 3, 4], [2, 3, 0, 1, 4]])
-    np.testing.assert_array_equal(targets["offsets"][0], offsets[0])
-    expected = np.zeros((5, 4), np.float32)
-    expected[3] = [0.1, -0.2, 0.3, 0.4]
-    np.testing.assert_array_equal(targets["offsets"][1], expected)
-
-
-@pytest.mark.parametrize("chosen", [[False] * 4, [True] * 4, [True, False, False, True]])
-def test_flipping_twice_changes_nothing(chosen: list[bool]) -> None:
-    anchors = make_anchors(TINY.anchors, 64)
-    bits = np.random.default_rng(0)
-    targets = {
-        "classes": bits.integers(-1, 4, (4, len(anchors)), dtype=np.int32),
-        "offsets": bits.normal(size=(4, len(anchors), 4)).astype(np.float32),
-    }
-    images = noise(4, 64, 64, 3)
-    once_images, once = flip_canvases(images, targets, tf.constant(chosen), anchors)
-    twice_images, twice = flip_canvases(once_images, once, tf.constant(chosen), anchors)
-    assert np.array_equal(once_images, images) == (not any(chosen))
-    np.testing.assert_array_equal(twice_images, images)
-    for name in targets:
-        assert np.array_equal(once[name], targets[name]) == (not any(chosen))
-        np.testing.assert_array_equal(twice[name], targets[name])
-        assert twice[name].dtype == targets[name].dtype
+    feed = feed_of_canvas(ROW, 4, height=1, width=2, positives=2, ignored=1)
+    targets = Targets(
+        np.array([1, 4]), np.array([0, 2]), np.array([[0.1, 0.2, 0.3, 0.4], [1, 2, 3, 4]], np.float32), np.array([2])
+    )
+    view = View(Rectangle(0, 0, 1, 2), Rectangle(2, 0, 1, 2), mirrored=False)
+    words = words_of(RecordView(view, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), targets), feed)
+    pictures = np.arange(1, 7, dtype=np.uint8).reshape(1, 1, 2, 3)
+    batch = {"pictures": np.repeat(pictures, 2, axis=0), "words": np.stack([words, words])}
+    for by_matrices in (False, True):
+        images, dense = unpack(batch, feed, flips=tf.constant([False, True]), by_matrices=by_matrices)
+        expected = np.zeros((2, 4, 4, 3), np.uint8)
+        expected[0, 2, :2] = [[1, 2, 3], [4, 5, 6]]
+        expected[1, 2, 2:] = [[4, 5, 6], [1, 2, 3]]
+        np.testing.assert_array_equal(images, expected)
+        np.testing.assert_array_equal(dense["classes"], [[3, 0, -1, 3, 2], [-1, 3, 3, 0, 2]])
+        offsets = np.zeros((2, 5, 4), np.float32)
+        offsets[0, 1], offsets[0, 4] = [0.1, 0.2, 0.3, 0.4], [1, 2, 3, 4]
+        offsets[1, 3], offsets[1, 4] = [0.1, -0.2, 0.3, 0.4], [1, -2, 3, 4]
+        np.testing.assert_array_equal(dense["offsets"], offsets)
 
 
 @pytest.mark.parametrize(
@@ -78,26 +98,25 @@ def test_flipping_twice_changes_nothing(chosen: list[bool]) -> None:
 )
 def test_flipped_targets_are_those_of_the_mirrored_object(anchor_config: Any, matching: MatchingConfig) -> None:
     """Where its best IoU is below the threshold, a tie decides which anchor it gets."""
-    anchors, canvas, bits = make_anchors(anchor_config, 224), 224, np.random.default_rng(1)
-    found: list[dict[str, np.ndarray]] = []
-    expected: list[dict[str, np.ndarray]] = []
+    anchors, size, bits = make_anchors(anchor_config, 224), 224, np.random.default_rng(1)
+    found: list[RecordView] = []
+    expected: list[RecordView] = []
     while len(found) < 60:
-        height, width = bits.integers(20, 120, 2)
-        ymin, xmin = bits.integers(0, canvas - height), bits.integers(0, canvas - width)
-        boxes = np.array([[ymin, xmin, ymin + height, xmin + width]]) / canvas
-        targets, best_iou = dense_targets(boxes, 1, anchors, matching)
+        height, width = bits.integers(20, 120, 2).tolist()
+        ymin, xmin = int(bits.integers(0, size - height)), int(bits.integers(0, size - width))
+        view, best_iou = matched_view(Rectangle(ymin, xmin, height, width), size, anchors, matching)
         if best_iou >= matching.positive_iou:
-            found.append(targets)
-            expected.append(
-                dense_targets(boxes[:, [0, 3, 2, 1]] * [1, -1, 1, -1] + [0, 1, 0, 1], 1, anchors, matching)[0]
-            )
-    batch = {name: np.concatenate([targets[name] for targets in found]) for name in found[0]}
+            found.append(view)
+            mirrored = Rectangle(ymin, size - xmin - width, height, width)
+            expected.append(matched_view(mirrored, size, anchors, matching)[0])
+    positives, ignored = (max(len(getattr(v.targets, name)) for v in found) for name in ("anchors", "ignored"))
+    feed = feed_of_canvas(anchors, size, height=120, width=120, positives=positives, ignored=ignored)
     chosen = bits.integers(0, 2, len(found)).astype(bool)
-    _, flipped = flip_canvases(noise(len(found), 2, 2, 3), batch, tf.constant(chosen), anchors)
-    for k, (plain, mirrored) in enumerate(zip(found, expected, strict=True)):
-        wanted = mirrored if chosen[k] else plain
-        np.testing.assert_array_equal(flipped["classes"][k], wanted["classes"][0])
-        np.testing.assert_allclose(flipped["offsets"][k], wanted["offsets"][0], rtol=0, atol=1e-5)
+    flipped = dense_targets(np.stack([words_of(view, feed) for view in found]), feed, tf.constant(chosen))
+    wanted_views = [mirrored if flip else plain for flip, plain, mirrored in zip(chosen, found, expected, strict=True)]
+    wanted = dense_targets(np.stack([words_of(view, feed) for view in wanted_views]), feed)
+    np.testing.assert_array_equal(flipped["classes"], wanted["classes"])
+    np.testing.assert_allclose(flipped["offsets"], wanted["offsets"], rtol=0, atol=1e-5)
 
 
 def test_colours_by_hand() -> None:
@@ -118,7 +137,7 @@ def test_colours_by_hand() -> None:
 def test_black_stays_black_and_every_picture_has_colours_of_its_own() -> None:
     images = np.tile(noise(1, 16, 16, 3), (6, 1, 1, 1))
     images[:, :5] = 0
-    changed, _ = augment_batch(images, {}, AugmentConfig(colour=0.5), anchors=ROW, key=step_key(0, 0))
+    changed = change_colours(images, draws(6, AugmentConfig(colour=0.5), canvas_size=16, key=step_key(0, 0))[COLOURS])
     assert not changed[:, :5].numpy().any()
     assert len({picture.tobytes() for picture in [*changed.numpy(), images[0]]}) == 7
 
@@ -136,7 +155,7 @@ def test_cut_outs_by_hand() -> None:
 def test_cut_outs_cover_every_pixel_equally_often() -> None:
     images = np.full((4000, 6, 6, 3), 7, np.uint8)
     config = AugmentConfig(cutouts=1, cutout_side=0.5)
-    cut, _ = augment_batch(images, {}, config, anchors=ROW, key=step_key(1, 2))
+    cut = cut_out(images, draws(4000, config, canvas_size=6, key=step_key(1, 2))[CUTOUTS], cutout_side(config, 6))
     covered = (cut.numpy()[..., 0] == 0).mean(axis=0)
     np.testing.assert_allclose(covered, np.full((6, 6), 9 / 64), rtol=0, atol=0.025)  # 8 × 8 places; 4.5 deviations
 
@@ -144,6 +163,5 @@ def test_cut_outs_cover_every_pixel_equally_often() -> None:
 def test_what_a_key_draws_depends_on_seed_step_and_reader() -> None:
     keys = [step_key(0, 0), step_key(1, 0), step_key(0, 1), step_key(0, 0, Reader(1, 2))]
     assert len({tuple(key.numpy().tolist()) for key in keys}) == 4
-    images = np.full((2, 16, 16, 3), 100, np.uint8)
-    drawn = [augment_batch(images, {}, AugmentConfig(colour=0.5), anchors=ROW, key=key)[0].numpy() for key in keys]
-    assert len({picture.tobytes() for pictures in drawn for picture in pictures}) == 8
+    drawn = [draws(2, AugmentConfig(colour=0.5), canvas_size=16, key=key)[COLOURS].numpy() for key in keys]
+    assert len({factors.tobytes() for batch in drawn for factors in batch}) == 8

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.training.augmentation import augmented
+from model.training.augmentation import unpack_augmented, unpacked, with_draws
 from pipeline.config.run_config import AugmentConfig
 from pipeline.reader.dataset import ONLY_READER, Reader, training_batches
+from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import Manifest
 from tests.record_sets import write_record_set
 
@@ -39,18 +41,13 @@ def stream(
     reader: Reader = ONLY_READER,
     parallel_calls: int = tf.data.AUTOTUNE,
 ) -> list[Any]:
-    """The first batches of a stream, augmented as training does it."""
-    plain = training_batches(manifest, batch=8, seed=seed, start_step=start_step, reader=reader)
-    batches = augmented(
-        plain,
-        config,
-        anchors=manifest.anchors,
-        seed=seed,
-        start_step=start_step,
-        reader=reader,
-        parallel_calls=parallel_calls,
+    """The first batches of a stream, augmented as training on a CPU does it."""
+    plain = training_batches(
+        manifest, batch=8, seed=seed, start_step=start_step, reader=reader, parallel_calls=parallel_calls
     )
-    return list(batches.take(steps).as_numpy_iterator())
+    drawn = with_draws(plain, config, canvas_size=64, seed=seed, start_step=start_step, reader=reader)
+    unpack = partial(unpack_augmented, feed=feed_of(manifest, "train"), config=config)
+    return list(unpacked(drawn, unpack).take(steps).as_numpy_iterator())
 
 
 def same(some: Iterable[Any], others: Iterable[Any]) -> bool:
@@ -93,18 +90,28 @@ def test_a_reader_goes_on_alike_and_another_one_draws_differently(manifest: Mani
     assert parts[0][0].shape == (4, 64, 64, 3)
     assert same(parts[3:], stream(manifest, ALL, steps=2, start_step=3, reader=second))
     plain = training_batches(manifest, batch=8, seed=5, reader=second)
-    as_first = augmented(plain, ALL, anchors=manifest.anchors, seed=5, reader=Reader(0, 2))
-    for part, other in zip(parts, as_first.as_numpy_iterator(), strict=False):
-        assert not same([part[0]], [other[0]])
+    as_first = with_draws(plain, ALL, canvas_size=64, seed=5, reader=Reader(0, 2))
+    for part, other in zip(parts, as_first, strict=False):
+        assert not same([part[0]], [unpack_augmented(other, feed=feed_of(manifest, "train"), config=ALL)[0]])
 
 
 def test_with_everything_off_the_dataset_is_the_same_one(manifest: Manifest) -> None:
     batches = training_batches(manifest, batch=8, seed=5)
-    assert augmented(batches, AugmentConfig(cutout_side=0.5), anchors=manifest.anchors, seed=5) is batches
+    assert with_draws(batches, AugmentConfig(cutout_side=0.5), canvas_size=64, seed=5) is batches
 
 
 def test_shapes_types_and_options_are_those_of_the_plain_stream(manifest: Manifest) -> None:
-    batches = training_batches(manifest, batch=8, seed=5)
-    changed = augmented(batches, ALL, anchors=manifest.anchors, seed=5)
-    assert changed.element_spec == batches.element_spec
-    assert changed.options() == batches.options()
+    sparse = with_draws(training_batches(manifest, batch=8, seed=5), ALL, canvas_size=64, seed=5)
+    changed = unpacked(sparse, partial(unpack_augmented, feed=feed_of(manifest, "train"), config=ALL))
+    dense = training_batches(manifest, batch=8, seed=5, dense=True)
+    assert changed.element_spec == dense.element_spec
+    assert changed.options() == dense.options()
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+def test_in_the_training_step_a_batch_becomes_the_same(manifest: Manifest, whole: list[Any], compiled: bool) -> None:
+    """As on an accelerator: unpacked and augmented by matrices, on a replica's own device."""
+    unpack = partial(unpack_augmented, feed=feed_of(manifest, "train"), config=ALL, by_matrices=True)
+    step = tf.function(unpack, autograph=False, jit_compile=compiled)
+    sparse = with_draws(training_batches(manifest, batch=8, seed=5), ALL, canvas_size=64, seed=5)
+    assert same([step(batch) for batch in sparse.take(4)], whole[:4])

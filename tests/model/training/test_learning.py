@@ -17,19 +17,19 @@ from model.training.detector import Detector
 from model.training.optimizers import make_optimizer
 from model.training.schedule import LearningRate
 from pipeline.config.presets import IMPROVED_DECODE, IMPROVED_LOSS
-from pipeline.config.records_config import CanvasConfig, RecordsConfig
+from pipeline.config.records_config import Collage, RecordsConfig
 from pipeline.config.run_config import ScheduleConfig
 from pipeline.reader.dataset import training_batches
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record
-from pipeline.views.collage import Picture, make_canvas
+from pipeline.views.collage import Picture, compose
 from pipeline.views.random_bits import RandomBits
 from tests.model import tiny
-from tests.record_sets import TINY, record_of_canvas, write_record_set
+from tests.record_sets import TINY, collage_of, record_of, write_record_set
 
 DIGITS = (0, 1, 4)  # as many classes as the record sets of tests have
-CONFIG = replace(TINY, canvas=CanvasConfig(size=64, object_size=(24, 36), objects=(1, 1)))
+CONFIG = replace(TINY, collage=Collage(size=64, object_size=(24, 36), objects=(1, 1)))
 BATCH, STEPS = 16, 300
 
 
@@ -49,8 +49,8 @@ def make_records(config: RecordsConfig, split: str, pictures: Sequence[tuple[Pic
     records = []
     for number, (picture, label) in enumerate(pictures):
         key = record_key(split, f"{split}-{number}", 0)
-        canvas = make_canvas(config.canvas, picture, label, RandomBits(0, key), lambda _: pictures[0])
-        records.append(record_of_canvas(canvas, config, tiny.ANCHORS, split, number))
+        composed = compose(collage_of(config), picture, label, RandomBits(0, key), lambda _: pictures[0])
+        records.append(record_of(composed, config, tiny.ANCHORS, split, number)[0])
     return records
 
 
@@ -81,7 +81,9 @@ def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
     rate = LearningRate(ScheduleConfig(kind="cosine", base=3e-3, warmup_steps=50), epoch_steps=STEPS, epochs=1)
     variables = network.trainable_variables
     detector.compile(optimizer=make_optimizer("adam", rate, precision="float32", variables=variables))
-    detector.fit(training_batches(manifest, batch=BATCH, seed=0), steps_per_epoch=STEPS, epochs=1, verbose=0)
+    detector.fit(
+        training_batches(manifest, batch=BATCH, seed=0, dense=True), steps_per_epoch=STEPS, epochs=1, verbose=0
+    )
 
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
     evaluator.set_weights(detector.evaluation_weights())

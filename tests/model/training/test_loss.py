@@ -17,7 +17,7 @@ from pipeline.geometry.targets import offsets_to_corners
 from tests.record_sets import TINY
 
 BACKGROUND = 3
-ANCHORS = make_anchors(TINY.anchors, TINY.canvas.size)
+ANCHORS = make_anchors(TINY.anchors, TINY.canvas_size)
 
 
 def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

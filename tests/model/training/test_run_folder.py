@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 
 from configs import load_config
-from model.training.run_folder import RunFolder, describe_run
-from pipeline.config.records_config import CanvasConfig
+from model.training.run_folder import RunFolder, describe_run, other_parts
+from pipeline.config.presets import BASELINE_ANCHORS
+from pipeline.config.records_config import Collage
 from pipeline.config.run_config import AugmentConfig
 from pipeline.errors import UserError
 from tests.record_sets import TINY, write_record_set
 
 
-def test_records_of_another_source_or_canvas_are_refused(tmp_path: Path) -> None:
+def test_a_run_takes_everything_about_its_records_from_their_manifest(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
     config = dataclasses.replace(load_config("digits_demo"), records=TINY)
-    assert describe_run(config, manifest).records == str(tmp_path)
-    other = dataclasses.replace(config, records=dataclasses.replace(TINY, source="another"))
-    with pytest.raises(UserError, match=r"the source of .* must be that of --config=digits_demo"):
-        describe_run(other, manifest)
-    other = dataclasses.replace(config, records=dataclasses.replace(TINY, canvas=CanvasConfig(96, (16, 16))))
-    with pytest.raises(UserError, match=r"the canvas of .* must be that of --config=digits_demo"):
-        describe_run(other, manifest)
+    run = describe_run(config, manifest)
+    assert run.records == str(tmp_path) and run.config == config and other_parts(config, manifest) == []
+    other = dataclasses.replace(TINY, source="another", collage=Collage(96, (16, 16)), anchors=BASELINE_ANCHORS)
+    other_config = dataclasses.replace(config, records=other)
+    assert describe_run(other_config, manifest) == run
+    assert other_parts(other_config, manifest) == ["source", "anchors", "collage"]
 
 
 def test_a_run_made_before_a_setting_existed_is_a_run_without_it(tmp_path: Path) -> None:

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.geometry.targets import Targets
+from pipeline.reader.feed import feed_of
 from pipeline.reader.parsing import parse_evaluation_batch, parse_training_batch
 from pipeline.records.check_record import parse_record
+from pipeline.records.packed_view import BOXES, IGNORED, MIRRORED, PLACE, POSITIVES, SHOWN
 from pipeline.records.record import encode_record
 from pipeline.records.tf_example import Value, decode_example, encode_example
+from tests.pipeline.reader.altered_view import change_view, change_words
 from tests.pipeline.records.test_picture_codec import bomb
 from tests.record_sets import TINY, make_records, with_format, write_record_set
 
@@ -25,15 +29,23 @@ class Parser:
 
     def __init__(self, folder: Path, picture_format: str = "raw") -> None:
         config = with_format(TINY, picture_format)
-        self.manifest = write_record_set(folder, config=config, train=3, val=1, test=2)
+        self.manifest = write_record_set(folder, config=config, train=5, val=1, test=5)
         self.records = {
             split: [encode_record(r) for r in make_records(config, split, 5)] for split in ("train", "test")
         }
         signature = [tf.TensorSpec([None], tf.string)]
         self.parse = {
-            "train": tf.function(lambda s: parse_training_batch(s, self.manifest), signature, autograph=False),
-            "test": tf.function(lambda s: parse_evaluation_batch(s, self.manifest), signature, autograph=False),
+            "train": tf.function(self._parse_training, signature, autograph=False),
+            "test": tf.function(self._parse_evaluation, signature, autograph=False),
         }
+
+    def _parse_training(self, serialized: tf.Tensor) -> Any:
+        return parse_training_batch(
+            serialized, tf.constant(0, tf.int64), self.manifest, feed_of(self.manifest, "train")
+        )
+
+    def _parse_evaluation(self, serialized: tf.Tensor) -> Any:
+        return parse_evaluation_batch(serialized, self.manifest, feed_of(self.manifest, "test"))
 
     def altered(self, split: str, change: Change) -> list[bytes]:
         """Five records; the third has an altered feature."""
@@ -53,67 +65,88 @@ def setter(name: str, value: Value) -> Change:
     return lambda features: features.update({name: value})
 
 
-def first_value(name: str, value: float) -> Change:
-    """Sets the first number of a feature."""
+def header(at: int, *values: int) -> Change:
+    """Sets words of the first view's header."""
 
-    def change(features: dict[str, Any]) -> None:
-        features[name] = features[name].copy()
-        features[name][0] = value
+    def change(words: np.ndarray) -> None:
+        words[at : at + len(values)] = values
 
-    return change
-
-
-def without_last(name: str) -> Change:
-    return lambda features: features.update({name: features[name][:-1]})
+    return lambda features: change_words(features, change)
 
 
-def doubled(name: str) -> Change:
-    return lambda features: features.update({name: np.repeat(features[name], 2)})
+def targets(change: Callable[[Targets], object]) -> Change:
+    """Changes the targets of the first view in place."""
+    return lambda features: change_view(features, lambda view: change(view.targets))
+
+
+def boxes(row: slice | int, side: int, value: float) -> Change:
+    """Sets a side of the first view's boxes."""
+    return lambda features: change_view(features, lambda view: view.boxes.__setitem__((row, side), value))
+
+
+def labels(value: int) -> Change:
+    return lambda features: change_view(features, lambda view: view.labels.__setitem__(0, value))
 
 
 def ints(*values: int) -> np.ndarray:
     return np.array(values, np.int64)
 
 
+MOST = 2**31 - 1
+VIEW = r"image/views\[0\]"
+
 PICTURES: list[tuple[str, Change]] = [
-    ("image/window", setter("image/window", ints(-1, 0, 16, 16))),
-    ("image/window", setter("image/window", ints(63, 0, 16, 16))),
-    ("image/window", setter("image/window", ints(0, 0, -16, -16))),
-    ("image/window", setter("image/window", ints(2**32, 0, 16, 16))),
-    ("image/window", setter("image/window", ints(2**63 - 1, 0, 2**63 - 1, 16))),
-    ("image/window", setter("image/window", ints(0, 0, 10**6, 10**6))),
-    ("image/window", without_last("image/window")),
+    (f"{VIEW}: shown", header(SHOWN, -1)),
+    (f"{VIEW}: shown", header(SHOWN, 1)),
+    (f"{VIEW}: shown", header(SHOWN, MOST, 0, MOST)),
+    (f"{VIEW}: shown", header(SHOWN + 2, 1)),
+    (f"{VIEW}: place", header(PLACE, -1)),
+    (f"{VIEW}: place", header(PLACE, 63)),
+    (f"{VIEW}: place", header(PLACE, 0, 0, -16, -16)),
+    (f"{VIEW}: place", header(PLACE, MOST, 0, MOST, 16)),
+    (f"{VIEW}: place", header(PLACE, 0, 0, 10**6, 10**6)),
+    (f"{VIEW}: place", header(PLACE, 0, 0, 1, 1)),
+    (f"{VIEW}: mirrored", header(MIRRORED, 2)),
+    ("image/height", setter("image/height", ints(10**6))),
+    ("image/width", setter("image/width", ints(-4))),
+    ("image/height", setter("image/height", ints(2**40))),
     ("image/encoded", setter("image/encoded", [b""])),
     ("image/encoded", lambda f: f.update({"image/encoded": [f["image/encoded"][0][:-3]]})),
 ]
+COUNTS: list[tuple[str, Change]] = [
+    (VIEW, header(POSITIVES, -1)),
+    (VIEW, header(POSITIVES, MOST)),
+    (VIEW, header(IGNORED, -1)),
+    (VIEW, header(IGNORED, 10**6)),
+    (VIEW, header(BOXES, 10**6)),
+    (VIEW, header(BOXES, -1)),
+    (VIEW, lambda f: change_words(f, lambda words: words[:-1])),
+    (VIEW, lambda f: change_words(f, lambda words: np.append(words, 0))),
+    (VIEW, lambda f: f["image/views"].__setitem__(0, f["image/views"][0][:-1])),
+    (VIEW, lambda f: f["image/views"].__setitem__(0, b"")),
+    ("image/views", lambda f: f["image/views"].append(f["image/views"][0])),
+    ("image/views", setter("image/views", ints(1, 2))),
+]
 TARGETS: list[tuple[str, Change]] = [
-    ("target/anchor", first_value("target/anchor", -1)),
-    ("target/anchor", first_value("target/anchor", 2**40)),
-    ("target/anchor", first_value("target/anchor", 2**63 - 1)),
-    ("target/anchor", lambda f: f.update({"target/anchor": f["target/anchor"][::-1]})),
-    ("target/offsets", doubled("target/anchor")),
-    ("target/class", first_value("target/class", 999)),
-    ("target/class", first_value("target/class", -1)),
-    ("target/class", first_value("target/class", 2**32)),
-    ("target/class", without_last("target/class")),
-    ("target/offsets", without_last("target/offsets")),
-    ("target/offsets", first_value("target/offsets", float("nan"))),
-    ("target/offsets", first_value("target/offsets", float("-inf"))),
-    ("target/ignored", setter("target/ignored", ints(100_000))),
-    ("target/ignored", setter("target/ignored", ints(3, 2))),
-    ("target/ignored", lambda f: f.update({"target/ignored": f["target/anchor"][:1]})),
-    ("target/anchor", setter("target/anchor", [b"anchors"])),
+    (f"{VIEW}: anchors", targets(lambda t: t.anchors.__setitem__(0, -1))),
+    (f"{VIEW}: anchors", targets(lambda t: t.anchors.__setitem__(-1, MOST))),
+    (f"{VIEW}: anchors", targets(lambda t: t.anchors.__setitem__(slice(None), t.anchors[::-1].copy()))),
+    (f"{VIEW}: anchors", targets(lambda t: t.anchors.__setitem__(0, t.anchors[1]))),
+    (f"{VIEW}: classes", targets(lambda t: t.classes.__setitem__(0, 999))),
+    (f"{VIEW}: classes", targets(lambda t: t.classes.__setitem__(-1, -1))),
+    (f"{VIEW}: offsets", targets(lambda t: t.offsets.__setitem__((0, 0), np.nan))),
+    (f"{VIEW}: offsets", targets(lambda t: t.offsets.__setitem__((-1, 3), -np.inf))),
+    (f"{VIEW}: ignored", targets(lambda t: t.ignored.__setitem__(-1, 100_000))),
+    (f"{VIEW}: ignored", targets(lambda t: t.ignored.__setitem__(0, -1))),
+    (f"{VIEW}: ignored", targets(lambda t: t.ignored.__setitem__(slice(None), t.ignored[::-1].copy()))),
 ]
 GROUND_TRUTH: list[tuple[str, Change]] = [
-    ("image/object/bbox", first_value("image/object/bbox/ymin", float("nan"))),
-    ("image/object/bbox", first_value("image/object/bbox/ymin", -0.5)),
-    ("image/object/bbox", first_value("image/object/bbox/ymax", float("inf"))),
-    ("image/object/bbox", first_value("image/object/bbox/xmax", 0.0)),
-    ("image/object/bbox/xmin", without_last("image/object/bbox/xmin")),
-    ("image/object/bbox/ymax", doubled("image/object/bbox/ymax")),
-    ("image/object/class/label", first_value("image/object/class/label", -5)),
-    ("image/object/class/label", first_value("image/object/class/label", 3)),
-    ("image/object/bbox/ymin", without_last("image/object/class/label")),
+    (f"{VIEW}: boxes", boxes(0, 0, np.nan)),
+    (f"{VIEW}: boxes", boxes(0, 0, -0.5)),
+    (f"{VIEW}: boxes", boxes(-1, 2, np.inf)),
+    (f"{VIEW}: boxes", boxes(-1, 3, 0.0)),
+    (f"{VIEW}: labels", labels(-5)),
+    (f"{VIEW}: labels", labels(3)),
     ("image/key", setter("image/key", [b"test/\xff/0"])),
 ]
 
@@ -121,8 +154,8 @@ GROUND_TRUTH: list[tuple[str, Change]] = [
 @pytest.mark.parametrize(
     ("split", "feature", "change"),
     [
-        *(("train", *wrong) for wrong in [*PICTURES, *TARGETS]),
-        *(("test", *wrong) for wrong in [*PICTURES, *GROUND_TRUTH]),
+        *(("train", *wrong) for wrong in [*PICTURES, *COUNTS, *TARGETS]),
+        *(("test", *wrong) for wrong in [*PICTURES, *COUNTS, *GROUND_TRUTH]),
     ],
 )
 def test_a_record_that_contradicts_the_manifest_is_refused(
@@ -142,5 +175,5 @@ def test_a_picture_that_claims_to_be_huge_is_refused_by_its_header(picture_forma
     parser = Parser(tmp_path, picture_format)
     parser.parse["train"](tf.constant(parser.records["train"]))
     records = parser.altered("train", setter("image/encoded", [bomb(picture_format)]))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="record must hold a picture of the size of its window"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="record must hold a picture of the size that it states"):
         parser.parse["train"](tf.constant(records))

@@ -1,161 +1,182 @@
-"""The check of a record: good ones pass, and every field that contradicts the manifest is named."""
+"""The check of a record: good ones pass, and everything in one that contradicts the manifest is named."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.records.check_record import parse_record, record_faults
-from pipeline.records.manifest import Manifest, Shard
+from pipeline.records.check_record import box_faults, parse_record, record_faults
+from pipeline.records.ground_truth import unpack_ground_truth
+from pipeline.records.manifest import Manifest
 from pipeline.records.read_records import read_records
-from pipeline.records.record import Record, encode_record
-from pipeline.records.tfrecord import frame
-from pipeline.views.letterbox import Transform, fit_boxes
-from pipeline.views.placement import Rectangle
-from tests.record_sets import TINY, make_records, with_format, write_record_set
+from pipeline.records.record import encode_record
+from tests.pipeline.records.altered_record import (
+    Change,
+    box_side,
+    layout_with,
+    moved,
+    shown,
+    targets_with,
+    view_with,
+)
+from tests.record_sets import TINY, collage_of, make_records, with_format, write_record_set
+
+COLLAGE = replace(TINY, views=3, collage=replace(collage_of(TINY), flip=True))
+NO_OBJECTS = unpack_ground_truth(b"")
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_record_set(tmp_path_factory.mktemp("records"), train=6, val=1, test=1)
+def collage(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_record_set(tmp_path_factory.mktemp("collage"), config=COLLAGE, train=6, val=1, test=1)
 
 
-def targets_of(**change: Any) -> Callable[[Record], Record]:
-    return lambda r: replace(r, targets=replace(r.targets, **change))
-
-
-def boxes_with(value: float) -> Callable[[Record], Record]:
-    def change(record: Record) -> Record:
-        boxes = record.boxes.copy()
-        boxes[0, 2] = value
-        return replace(record, boxes=boxes)
-
-    return change
-
-
-def window_of(*values: int) -> Callable[[Record], Record]:
-    return lambda r: replace(r, window=Rectangle(*values))
-
-
-WRONG: list[tuple[str, Callable[[Record], Record]]] = [
-    ("image/key", lambda r: replace(r, key="test/train-0/0")),
-    ("image/key", lambda r: replace(r, source_id="another")),
-    ("image/key", lambda r: replace(r, key=r.key + "\x1b[2J")),
-    ("image/key", lambda r: replace(r, key=r.key + "0")),
-    ("image/key", lambda r: replace(r, key=r.key[:-1] + "1")),
-    ("image/key", lambda r: replace(r, key=r.key[:-1] + "9" * 50_000)),
-    ("image/key", lambda r: replace(r, key=r.key[:-1] + "²")),
-    ("image/transform", lambda r: replace(r, source_size=(20, 40))),
-    ("image/transform", lambda r: replace(r, transform=Transform(1.0, 1.0, 0.0, 0.0))),
-    ("image/height", lambda r: replace(r, height=63)),
-    ("image/width", lambda r: replace(r, width=65)),
-    ("image/format", lambda r: replace(r, format="png")),
-    ("image/window", window_of(-1, 0, 16, 16)),
-    ("image/window", window_of(0, 0, -16, -16)),
-    ("image/window", window_of(0, 0, 0, 16)),
-    ("image/window", window_of(60, 0, 16, 16)),
-    ("image/window", window_of(0, 60, 16, 16)),
-    ("image/window", window_of(2**63 - 1, 0, 2**63 - 1, 16)),
-    ("image/window", window_of(2**32, 0, 16, 16)),
-    ("image/encoded", lambda r: replace(r, encoded=r.encoded[:-1])),
-    ("image/encoded", lambda r: replace(r, encoded=r.encoded + b"\0")),
-    ("image/object/bbox", boxes_with(float("nan"))),
-    ("image/object/bbox", boxes_with(float("inf"))),
-    ("image/object/bbox", boxes_with(1.1)),
-    ("image/object/bbox", boxes_with(-0.1)),
-    ("image/object/bbox", boxes_with(0.0)),
-    ("image/object/class/label", lambda r: replace(r, labels=r.labels - 5)),
-    ("image/object/class/label", lambda r: replace(r, labels=r.labels + 3)),
-    ("target/anchor", lambda r: targets_of(anchors=r.targets.anchors[::-1])(r)),
-    ("target/anchor", lambda r: targets_of(anchors=np.zeros_like(r.targets.anchors))(r)),
-    ("target/anchor", lambda r: targets_of(anchors=r.targets.anchors - 10_000)(r)),
-    ("target/anchor", lambda r: targets_of(anchors=r.targets.anchors + 10_000)(r)),
-    ("target/ignored", targets_of(ignored=np.array([100_000], np.int64))),
-    ("target/ignored", targets_of(ignored=np.array([-1], np.int64))),
-    ("target/ignored", targets_of(ignored=np.array([2, 1], np.int64))),
-    ("target/ignored", lambda r: targets_of(ignored=r.targets.anchors[:1])(r)),
-    ("target/class", lambda r: targets_of(classes=r.targets.classes + 999)(r)),
-    ("target/class", lambda r: targets_of(classes=r.targets.classes - 999)(r)),
-    ("target/offsets", lambda r: targets_of(offsets=r.targets.offsets * np.float32("nan"))(r)),
+# How the first fault begins, and what causes it.
+WRONG: list[tuple[str, Change]] = [
+    ("image/key must be train/train-5/<copy below 1>, got test/", lambda r: replace(r, key="test/train-0/0")),
+    ("image/key must be train/another/<copy", lambda r: replace(r, source_id="another")),
+    ("image/key must be", lambda r: replace(r, key=r.key + "\x1b[2J")),
+    ("image/key must be", lambda r: replace(r, key=r.key + "0")),
+    ("image/key must be", lambda r: replace(r, key=r.key[:-1] + "1")),
+    ("image/key must be", lambda r: replace(r, key=r.key[:-1] + "9" * 50_000)),
+    ("image/key must be", lambda r: replace(r, key=r.key[:-1] + "²")),
+    ("image/format must be raw, got png", lambda r: replace(r, format="png")),
+    ("image/height must be from", lambda r: replace(r, height=65)),
+    ("image/height must be from", lambda r: replace(r, height=1)),
+    ("image/width must be from", lambda r: replace(r, width=65)),
+    ("image/width must be from", lambda r: replace(r, width=1)),
+    ("image/source_size must not be there in a collage, got [20, 40]", lambda r: replace(r, source_size=(20, 40))),
+    (
+        "image/ground_truth must not be there in a collage, got one",
+        lambda r: replace(r, truth=NO_OBJECTS),
+    ),
+    ("image/source_image_id must not be there in a collage, got one", lambda r: replace(r, image_id="7")),
+    ("image/encoded: raw picture must have", lambda r: replace(r, encoded=r.encoded[:-1])),
+    ("image/encoded: raw picture must have", lambda r: replace(r, encoded=r.encoded + b"\0")),
+    ("image/views must hold 3 views, got 2", lambda r: replace(r, views=r.views[:2])),
+    ("image/views must hold 3 views, got 4", lambda r: replace(r, views=r.views + r.views[:1])),
+    ("image/views[0]: shown must lie inside", shown(0, ymin=-1)),
+    ("image/views[1]: shown must lie inside", shown(1, xmin=1)),
+    ("image/views[1]: shown must lie inside", shown(1, height=2**31 - 1)),
+    ("image/views[2]: shown must lie inside", shown(2, height=0)),
+    ("image/views[2]: shown must lie inside", shown(2, width=-3)),
+    ("image/views[1]: shown must be the whole picture in a collage, Rectangle(", shown(1, width=3)),
+    ("image/views[0]: place must lie inside 64 x 64 pixels", moved(0, ymin=-1)),
+    ("image/views[0]: place must lie inside 64 x 64 pixels", moved(0, xmin=60)),
+    ("image/views[1]: place must lie inside 64 x 64 pixels", moved(1, ymin=60)),
+    ("image/views[1]: place must lie inside 64 x 64 pixels", moved(1, height=0)),
+    ("image/views[1]: place must lie inside 64 x 64 pixels", moved(1, height=-16, width=-16)),
+    ("image/views[2]: place must lie inside 64 x 64 pixels", moved(2, ymin=2**31 - 1, height=2**31 - 1)),
+    ("image/views[2]: place must have the picture's size in a collage", moved(2, ymin=0, height=10)),
+    ("image/views[0]: mirrored must be 0 in the first view, got 1", layout_with(0, mirrored=True)),
+    ("image/views[0]: boxes must lie in [0, 1]", view_with(0, box_side(float("nan")))),
+    ("image/views[0]: boxes must lie in [0, 1]", view_with(0, box_side(float("inf")))),
+    ("image/views[1]: boxes must lie in [0, 1]", view_with(1, box_side(1.1))),
+    ("image/views[2]: boxes must lie in [0, 1]", view_with(2, box_side(-1e-9, 0))),
+    ("image/views[1]: boxes must have an area", view_with(1, box_side(0.0))),
+    ("image/views[0]: labels must be in [0, 3)", view_with(0, lambda v: replace(v, labels=v.labels - 5))),
+    ("image/views[2]: labels must be in [0, 3)", view_with(2, lambda v: replace(v, labels=v.labels + 3))),
+    ("image/views[0]: anchors must ascend", targets_with(0, lambda v: {"anchors": v.targets.anchors[::-1]})),
+    ("image/views[1]: anchors must ascend", targets_with(1, lambda v: {"anchors": v.targets.anchors * 0})),
+    ("image/views[0]: anchors must be in [0, 390)", targets_with(0, lambda v: {"anchors": v.targets.anchors - 10_000})),
+    ("image/views[2]: anchors must be in [0, 390)", targets_with(2, lambda v: {"anchors": v.targets.anchors + 390})),
+    ("image/views[1]: ignored must be in [0, 390)", targets_with(1, lambda _: {"ignored": np.array([390])})),
+    ("image/views[1]: ignored must be in [0, 390)", targets_with(1, lambda _: {"ignored": np.array([-1])})),
+    ("image/views[1]: ignored must ascend", targets_with(1, lambda _: {"ignored": np.array([2, 1])})),
+    (
+        "image/views[1]: ignored must not name matched anchors, got [",
+        targets_with(1, lambda v: {"ignored": v.targets.anchors[:1]}),
+    ),
+    (
+        "image/views[0]: classes must be among the labels [",
+        targets_with(0, lambda v: {"classes": v.targets.classes + 999}),
+    ),
+    (
+        "image/views[1]: classes must be among the labels [",
+        targets_with(1, lambda v: {"classes": v.targets.classes - 999}),
+    ),
+    (
+        "image/views[2]: offsets must be finite, got [",
+        targets_with(2, lambda v: {"offsets": v.targets.offsets * np.float32("nan")}),
+    ),
 ]
 
 
 @pytest.mark.parametrize("picture_format", ["raw", "png", "jpeg"])
 def test_records_as_they_are_made_have_no_faults(picture_format: str, tmp_path: Path) -> None:
-    config = with_format(TINY, picture_format)
+    config = with_format(COLLAGE, picture_format)
     manifest = write_record_set(tmp_path, config=config, train=5, val=1, test=1)
     assert [r.key for r in read_records(manifest, "train")] == [f"train/train-{n}/0" for n in (0, 3, 1, 4, 2)]
-    for record in make_records(config, "train", 5):
-        assert list(record_faults(record, manifest, "train")) == []
+    for split, count in (("train", 5), ("val", 1), ("test", 1)):
+        for record in make_records(config, split, count):
+            assert list(record_faults(record, manifest, split)) == []
 
 
-@pytest.mark.parametrize(("feature", "change"), WRONG)
-def test_a_wrong_field_is_named(feature: str, change: Callable[[Record], Record], manifest: Manifest) -> None:
-    record = change(make_records(TINY, "train", 6)[5])
-    with pytest.raises(ValueError, match=rf"^{feature}(:| must) [^\n]*$") as wrong:
-        parse_record(encode_record(record), manifest, "train")
-    assert len(str(wrong.value)) < 1000
+@pytest.mark.parametrize(("fault", "change"), WRONG)
+def test_what_is_wrong_is_named(fault: str, change: Change, collage: Manifest) -> None:
+    record = change(make_records(COLLAGE, "train", 6)[5])
+    with pytest.raises(ValueError) as wrong:
+        parse_record(encode_record(record), collage, "train")
+    message = str(wrong.value)
+    assert message.startswith(fault) and "\n" not in message and len(message) < 1000
+    assert message == next(record_faults(record, collage, "train"))
 
 
-@pytest.mark.parametrize("flipped", [False, True])
-def test_source_size_transform_and_window_agree(flipped: bool, manifest: Manifest) -> None:
-    size = TINY.canvas.size
-    _, window, transform = fit_boxes(np.zeros((0, 4)), (20, 41), size=size, flipped=flipped)
-    transform = Transform(*np.array(astuple(transform), np.float32).tolist())  # as it is stored
-    pixels = bytes(3 * window.height * window.width)
-    record = make_records(TINY, "train", 1)[0]
-    record = replace(record, source_size=(20, 41), transform=transform, window=window, encoded=pixels)
-    assert list(record_faults(record, manifest, "train")) == []
-    for source_size in ((20, 42), (0, 41), (-20, 41), (2**62, 41), (20, 2**31)):
-        wrong = list(record_faults(replace(record, source_size=source_size), manifest, "train"))
-        assert any(fault.startswith(("image/source_size", "image/transform", "image/window")) for fault in wrong)
-    for place in range(4):
-        for value in (float("nan"), float("inf"), -1e30, 0.37):
-            values = list(astuple(transform))
-            values[place] = value
-            (wrong_transform,) = record_faults(replace(record, transform=Transform(*values)), manifest, "train")
-            assert wrong_transform.startswith("image/transform must be")
-    moved = replace(window, ymin=1)
-    (fault,) = record_faults(replace(record, window=moved), manifest, "train")
-    assert fault.startswith("image/window must be")
+def test_every_fault_of_every_view_is_named(collage: Manifest) -> None:
+    record = make_records(COLLAGE, "train", 6)[5]
+    for number in range(3):
+        record = view_with(number, box_side(1.5))(record)
+        record = targets_with(number, lambda v: {"anchors": v.targets.anchors + 390})(record)
+    names = [fault.split(" must ")[0] for fault in record_faults(record, collage, "train")]
+    assert names == [f"image/views[{number}]: {name}" for number in range(3) for name in ("boxes", "anchors")]
 
 
-def test_shard_record_and_feature_are_named(tmp_path: Path) -> None:
-    manifest = write_record_set(tmp_path, train=6, val=1, test=1)
-    shard = manifest.shards["train"][1]
-    records = make_records(TINY, "train", 6)[1::3]
-    records[1] = replace(records[1], labels=records[1].labels + 3)
-    forge(tmp_path / shard.name, b"".join(frame(encode_record(record)) for record in records))
-    with pytest.raises(UserError, match=rf"{shard.name}: record 1: image/object/class/label must be in \[0, 3\), got"):
-        list(read_records(with_shard(manifest, tmp_path / shard.name, 1), "train"))
+@pytest.mark.parametrize(
+    ("name", "field", "limit"),
+    [
+        ("anchors", "positives", "most_positives"),
+        ("ignored", "ignored", "most_ignored"),
+        ("boxes", "boxes", "most_boxes"),
+    ],
+)
+def test_a_view_with_more_than_the_manifest_allows_is_named(
+    name: str, field: str, limit: str, collage: Manifest
+) -> None:
+    """Readers make room for as many as the manifest says, and no more."""
+    record = make_records(COLLAGE, "train", 6)[5]
+    views = record.views
+    counts = {
+        "positives": [len(v.targets.anchors) for v in views],
+        "ignored": [len(v.targets.ignored) for v in views],
+        "boxes": [len(v.boxes) for v in views],
+    }[field]
+    assert max(counts) > 0
+    statistics = {**collage.statistics, "train": {**collage.statistics["train"], limit: max(counts)}}
+    assert list(record_faults(record, replace(collage, statistics=statistics), "train")) == []
+    statistics["train"][limit] -= 1
+    faults = list(record_faults(record, replace(collage, statistics=statistics), "train"))
+    most = max(counts)
+    assert faults == [
+        f"image/views[{number}]: {name} must number at most {most - 1}, as in the manifest, got {most}"
+        for number, count in enumerate(counts)
+        if count == most
+    ]
 
 
-def test_a_shard_with_a_record_too_few_or_too_many_is_named(tmp_path: Path) -> None:
-    manifest = write_record_set(tmp_path, train=6, val=1, test=1)
-    path = tmp_path / manifest.shards["train"][0].name
-    for count in (1, 3):
-        forge(path, b"".join(frame(encode_record(r)) for r in make_records(TINY, "train", count)))
-        with pytest.raises(UserError, match=rf"{path.name} must hold 2 records, got {count}"):
-            list(read_records(with_shard(manifest, path, 0), "train"))
-    forge(path, path.read_bytes()[:-3])
-    with pytest.raises(UserError, match=rf"{path.name}: record 2 at byte [0-9]+ must have"):
-        list(read_records(with_shard(manifest, path, 0), "train"))
+def test_a_mirrored_view_needs_flip(collage: Manifest) -> None:
+    """Readers do not mirror pictures of a set without flip."""
+    plain = replace(collage, config=replace(COLLAGE, collage=replace(collage_of(COLLAGE), flip=False)))
+    record = make_records(plain.config, "train", 6)[5]
+    assert list(record_faults(record, plain, "train")) == []
+    faults = list(record_faults(layout_with(2, mirrored=True)(record), plain, "train"))
+    assert faults == ["image/views[2]: mirrored must be 0 without flip, got 1"]
 
 
-def forge(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def with_shard(manifest: Manifest, path: Path, number: int) -> Manifest:
-    """The manifest, its shard of that number with the size and checksum of the file."""
-    data = path.read_bytes()
-    shards = list(manifest.shards["train"])
-    shards[number] = Shard(path.name, shards[number].examples, len(data), hashlib.sha256(data).hexdigest())
-    return replace(manifest, shards={**manifest.shards, "train": tuple(shards)})
+def test_boxes_without_faults_can_be_matched() -> None:
+    view = make_records(TINY, "train", 1)[0].views[0]
+    assert list(box_faults(view, 3)) == []
+    assert [fault.split()[0] for fault in box_faults(replace(view, labels=view.labels + 3), 3)] == ["labels"]
+    both = box_side(0.0)(replace(view, labels=view.labels - 3))
+    assert [fault.split()[0] for fault in box_faults(both, 3)] == ["boxes", "labels"]

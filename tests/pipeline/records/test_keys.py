@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pipeline.records.keys import chosen, hash63, record_key, shard_name
+import pytest
+
+from pipeline.records.keys import chosen, hash63, record_key, shard_name, source_id_of, split_of
 
 
 def test_a_key_names_split_source_and_copy() -> None:
     assert record_key("train", "00042", 3) == "train/00042/3"
+
+
+@pytest.mark.parametrize("source_id", ["00042", "dir/sub/picture.jpg", "a/b/0", "", "/"])
+def test_split_and_source_id_are_read_back_from_a_key(source_id: str) -> None:
+    key = record_key("val", source_id, 12)
+    assert (split_of(key), source_id_of(key)) == ("val", source_id)
 
 
 def test_hashes_are_pinned() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 
 from pipeline.config.plain import JSON_BYTES, canonical_json, checksum
+from pipeline.config.records_config import Letterbox
 from pipeline.errors import UserError
 from pipeline.records import manifest as manifests
 from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, check_shards, load_manifest, parse_manifest
-from tests.record_sets import CLASS_NAMES, TINY, rewrite_manifest, write_record_set
+from pipeline.records.statistics import NO_SIZE
+from tests.record_sets import CLASS_NAMES, TINY, make_records, rewrite_manifest, write_record_set
 
 Values = dict[str, Any]
 
@@ -50,6 +53,14 @@ def test_a_manifest_is_read_back_whole(folder: Path) -> None:
     assert manifest.class_names == CLASS_NAMES and manifest.background == 3
     assert [manifest.examples(split) for split in ("train", "val", "test")] == [3, 1, 2]
     assert manifest.statistics["train"]["examples"] == 3
+
+
+def test_a_source_may_number_its_classes(folder: Path) -> None:
+    assert load_manifest(str(folder)).category_ids is None
+    rewrite_manifest(folder, setter("category_ids", [90, 1, 17]))
+    manifest = load_manifest(str(folder))
+    assert manifest.category_ids == (90, 1, 17)
+    assert manifest.to_json() == (folder / MANIFEST).read_text()
 
 
 def test_the_manifest_says_what_others_need_to_rebuild_anchors(folder: Path) -> None:
@@ -94,7 +105,7 @@ def test_a_manifest_of_gigabytes_is_not_read(folder: Path) -> None:
 def test_nesting_that_json_can_be_read_with_but_not_written(folder: Path) -> None:
     """The checksum is of the text written anew."""
     for depth in range(100, 5000, 100):
-        (folder / MANIFEST).write_text('{"format_version": 1, "x": ' + "[" * depth + "]" * depth + "}")
+        (folder / MANIFEST).write_text(f'{{"format_version": {FORMAT_VERSION}, "x": ' + "[" * depth + "]" * depth + "}")
         assert str(folder / MANIFEST) in refusal(folder)
 
 
@@ -105,11 +116,21 @@ def test_every_cut_of_a_manifest_is_refused(folder: Path) -> None:
         assert refusal(folder).startswith(f"{folder / MANIFEST} must be ")
 
 
-@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, "1", None, [0] * 100_000])
+@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, "1", "2", None, [0] * 100_000])
 def test_another_format_version(folder: Path, version: object) -> None:
     rewrite_manifest(folder, lambda v: v.update(format_version=version))
     message = refusal(folder)
     assert message.startswith(f"{folder / MANIFEST} must be of format version {FORMAT_VERSION}, got ")
+    assert message.endswith("; it was written by another prematch; run its `make records` command again")
+
+
+def test_format_version_1_is_refused_by_name_whatever_else_is_in_it(folder: Path) -> None:
+    values = {"format_version": 1, "config": {"canvas": {"size": 224}}, "checksum": "0"}
+    (folder / MANIFEST).write_text(json.dumps(values))
+    assert refusal(folder) == (
+        f"{folder / MANIFEST} must be of format version 2, got 1; it was written by an earlier prematch, whose records "
+        "hold one view and cannot be read any more; run its `make records` command again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +182,9 @@ def remover(path: str) -> Callable[[Values], None]:
 
 FORGED = [
     *[(remover(path), path.rpartition(".")[2]) for path in (
-        "versions", "config", "config.seed", "config.canvas.flip", "shards.train.0.bytes", "shards.val",
+        "versions", "category_ids", "config", "config.seed", "config.views", "config.letterbox", "config.collage.flip",
+        "statistics.train.views", "statistics.train.most_boxes", "statistics.train.least_height",
+        "shards.train.0.bytes", "shards.val",
         "statistics.val", "statistics.test.boxes", "rejected.sha256", "anchors.fingerprint", "matching.ignore_iou",
     )],
     *[(setter(path, value), named) for path, value, named in (
@@ -170,9 +193,15 @@ FORGED = [
         ("config.seed", 10**300, "records.seed"),
         ("config.seed", 2**63, "records.seed"),
         ("config.copies", 10**18, "records.copies"),
-        ("config.canvas.size", 10**6, "canvas.size"),
-        ("config.canvas.size", 65, "anchors"),
-        ("config.canvas.max_overlap", 1e300, "canvas.max_overlap"),
+        ("config.collage.size", 10**6, "collage.size"),
+        ("config.collage.size", 65, "anchors"),
+        ("config.views", 0, "records.views"),
+        ("config.views", 10**6, "records.views"),
+        ("config.views", 2, "statistics.train.views"),
+        ("config.letterbox", {"size": 64, "picture_side": 64, "crop": None, "flip": True}, "got 'both'"),
+        ("config.collage", None, "records must be either a collage or a letterbox, got 'neither'"),
+        ("config.collage.object_size", [16, 65], "collage.object_size"),
+        ("config.collage.max_overlap", 1e300, "collage.max_overlap"),
         ("config.source", "a\0b", "config.source"),
         ("config.anchors.strides", [], "anchors.strides"),
         ("config.anchors.strides.0", 10**300, "anchors.strides"),
@@ -203,6 +232,11 @@ FORGED = [
         ("class_names.0", "a\x1b[2J", "class_names[0]"),
         ("class_names.0", "a\n", "class_names[0]"),
         ("class_names.0", "x" * 10_000, "class_names[0]"),
+        ("category_ids", [1, 2], "category_ids must be 3 different numbers, one for each class, got 2"),
+        ("category_ids", [1, 2, 2], "category_ids must be 3 different numbers"),
+        ("category_ids", [1, 2, -3], "category_ids[2]"),
+        ("category_ids", ["1", "2", "3"], "category_ids[0]"),
+        ("category_ids", 3, "category_ids"),
         ("shards", [], "shards"),
         ("shards.train", [], "shards.train"),
         ("shards.train.0", [], "shards.train[0]"),
@@ -226,6 +260,17 @@ FORGED = [
         ("statistics.train.positives_per_map", [0] * 7, "statistics.train.positives_per_map"),
         ("statistics.train.positives_per_map", [1] * 6, "statistics.train.positives_per_map"),
         ("statistics.train.boxes_without_anchor", 10**9, "statistics.train.boxes_without_anchor"),
+        ("statistics.train.views", 4, "statistics.train.views"),
+        ("statistics.train.objects", 10**9, "statistics.train.objects"),
+        ("statistics.train.most_height", 65, "statistics.train.most_height must be at most 64, as in config, got 65"),
+        ("statistics.val.most_width", 65, "statistics.val.most_width must be at most 64, as in config, got 65"),
+        ("statistics.train.most_height", 10**6, "statistics.train.most_height must be at most 65500"),
+        ("statistics.train.least_height", 65, "statistics.train.least_height"),
+        ("statistics.test.least_width", 65, "statistics.test.least_width"),
+        ("statistics.train.least_width", -1, "statistics.train.least_width"),
+        ("statistics.train.most_boxes", 10**9, "statistics.train.most_boxes"),
+        ("statistics.train.most_positives", 10**9, "statistics.train.most_positives"),
+        ("statistics.train.most_ignored", 10**9, "statistics.train.most_ignored"),
         ("rejected", {}, "rejected"),
         ("rejected.pictures", "0", "rejected.pictures"),
         ("rejected.file", "/etc/passwd", "rejected.file"),
@@ -243,6 +288,21 @@ def test_a_forged_manifest_is_one_line_that_names_the_field(
     message = refusal(folder)
     assert message.startswith((f"{folder / MANIFEST}: ", f"{folder / MANIFEST} must have "))
     assert named in message and message.endswith("; run its `make records` command again")
+
+
+@pytest.mark.parametrize("side", [None, 100])
+def test_stored_pictures_of_a_letterbox_may_be_larger_than_the_canvas(tmp_path: Path, side: int | None) -> None:
+    config = dataclasses.replace(TINY, collage=None, letterbox=Letterbox(size=64, picture_side=side))
+    record = dataclasses.replace(make_records(TINY, "train", 1)[0], height=100, width=10)
+    manifest = write_record_set(tmp_path, config=config, records={"train": [record], "val": [], "test": []})
+    assert manifest.config == config and manifest.canvas_size == 64
+    statistics = manifest.statistics["train"]
+    assert [statistics[f"{kind}_height"] for kind in ("least", "most")] == [100, 100]
+    assert manifest.statistics["val"]["least_height"] == NO_SIZE
+    if side is not None:
+        rewrite_manifest(tmp_path, setter("config.letterbox.picture_side", 99))
+        message = refusal(tmp_path)
+        assert "statistics.train.most_height must be at most 99, as in config, got 100" in message
 
 
 def test_nothing_large_is_computed_before_the_limits_are_checked(monkeypatch: pytest.MonkeyPatch, whole: Path) -> None:

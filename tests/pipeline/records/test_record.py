@@ -4,209 +4,157 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import CanvasConfig
+from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import make_anchors
-from pipeline.geometry.targets import Targets, encode_targets
-from pipeline.records.picture_codec import encode_picture
+from pipeline.geometry.targets import Targets
+from pipeline.records.ground_truth import GroundTruth, pack_ground_truth, unpack_ground_truth
+from pipeline.records.make_record import Layout, make_record
+from pipeline.records.packed_view import pack_view
 from pipeline.records.record import (
-    BOX_SIDES,
+    ENCODED,
     FORMAT,
     HEIGHT,
+    IMAGE_ID,
     KEY,
-    LABEL,
     SOURCE_ID,
-    TARGET_CLASS,
-    TARGET_IGNORED,
-    TARGET_OFFSETS,
+    SOURCE_SIZE,
+    VIEWS,
     WIDTH,
-    WINDOW,
     Record,
     decode_record,
     encode_record,
 )
-from pipeline.records.tf_example import Value, decode_example, encode_example
+from pipeline.records.record import TRUTH as TRUTH_NAME
+from pipeline.records.tf_example import decode_example
 from pipeline.records.tfrecord import frame
-from pipeline.views.collage import Rectangle, make_canvas
-from pipeline.views.random_bits import RandomBits
-
-SMALL = Record(
-    key="train/00001/0",
-    source_id="00001",
-    height=64,
-    width=48,
-    encoded=bytes(range(2 * 3 * 3)),
-    format="raw",
-    window=Rectangle(3, 5, 2, 3),
-    boxes=np.array([[0.125, 0.25, 0.5, 0.75], [0.5, 0.5, 0.875, 1.0]], np.float32),
-    labels=np.array([3, 200]),
-    targets=Targets(
-        anchors=np.array([0, 5, 300_000]),
-        classes=np.array([3, 3, 200]),
-        offsets=(np.arange(12) / 8).astype(np.float32).reshape(3, 4),
-        ignored=np.array([1, 2]),
-    ),
-)
-NOTHING = dataclasses.replace(
-    SMALL,
-    boxes=np.zeros((0, 4), np.float32),
-    labels=np.zeros(0, np.int64),
-    targets=Targets(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.int64)),
-)
+from pipeline.views.collage import collage_views, compose
+from pipeline.views.random_bits import RandomBits, bits_of_views
+from tests.pipeline.records.small_record import FIRST, NOTHING, SECOND, SMALL, TRUTH
 
 
 def assert_equal(got: Record, expected: Record) -> None:
     for field in dataclasses.fields(Record):
-        a, b = getattr(got, field.name), getattr(expected, field.name)
-        if field.name == "targets":
-            for part in dataclasses.fields(Targets):
-                x, y = getattr(a, part.name), getattr(b, part.name)
-                np.testing.assert_array_equal(x, y, strict=True)
-        elif isinstance(b, np.ndarray):
-            np.testing.assert_array_equal(a, b, strict=True)
-        else:
-            assert a == b
+        if field.name not in ("views", "truth"):
+            assert getattr(got, field.name) == getattr(expected, field.name)
+    assert (got.truth is None) == (expected.truth is None)
+    for part in dataclasses.fields(GroundTruth) if expected.truth is not None else ():
+        x, y = getattr(got.truth, part.name), getattr(expected.truth, part.name)
+        np.testing.assert_array_equal(x, y, strict=True)
+    assert len(got.views) == len(expected.views)
+    for ours, theirs in zip(got.views, expected.views, strict=True):
+        assert ours.view == theirs.view
+        np.testing.assert_array_equal(ours.boxes, theirs.boxes, strict=True)
+        np.testing.assert_array_equal(ours.labels, theirs.labels, strict=True)
+        for part in dataclasses.fields(Targets):
+            x, y = getattr(ours.targets, part.name), getattr(theirs.targets, part.name)
+            np.testing.assert_array_equal(x, y, strict=True)
 
 
-def real_record() -> Record:
+def real_record(views: int = 1) -> Record:
     """A record as the job makes it: a 64-pixel object, 4,722 anchors, raw pixels."""
-    picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
-    canvas = make_canvas(CanvasConfig(224, (64, 64)), picture, 7, RandomBits(0, "train/00042/0"))
-    anchors = make_anchors(IMPROVED_ANCHORS, 224)
-    targets, _ = encode_targets(canvas.boxes, canvas.labels, anchors=anchors, matching=IMPROVED_MATCHING)
-    return Record(
-        "train/00042/0",
-        "00042",
-        224,
-        224,
-        encode_picture(canvas.pixels, "raw"),
-        "raw",
-        canvas.window,
-        canvas.boxes,
-        canvas.labels,
-        targets,
+    collage = Collage(size=224, object_size=(64, 64), flip=True)
+    config = RecordsConfig(
+        source="cifar10",
+        anchors=IMPROVED_ANCHORS,
+        matching=IMPROVED_MATCHING,
+        shards=ShardCounts(train=1, val=1, test=1),
+        collage=collage,
+        views=views,
     )
+    key = "train/00042/0"
+    picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
+    composed = compose(collage, picture, 7, RandomBits(0, key))
+    some = collage_views(collage, composed.window, count=views, bits_of=bits_of_views(0, key))
+    layout = Layout(composed.corners, composed.labels, some)
+    anchors = make_anchors(IMPROVED_ANCHORS, 224)
+    return make_record(composed.pixels, layout, key=key, source_id="00042", config=config, anchors=anchors)[0]
 
 
-@pytest.mark.parametrize("record", [SMALL, NOTHING, real_record()], ids=["small", "no objects", "real"])
+@pytest.mark.parametrize("record", [SMALL, NOTHING, real_record(16)], ids=["small", "no objects", "real"])
 def test_a_record_is_read_back_whole(record: Record) -> None:
     assert_equal(decode_record(encode_record(record)), record)
 
 
-def test_the_bytes_of_a_record_are_pinned() -> None:
-    assert (
-        hashlib.sha256(encode_record(SMALL)).hexdigest()
-        == "94a911b78101548548f2d36a1dbb0f0a63a147ef1558dba913befe121b6f9f57"
-    )
+def test_a_record_is_these_features_and_no_others() -> None:
+    features = decode_example(encode_record(SMALL))
+    assert sorted(features) == [
+        "image/encoded",
+        "image/format",
+        "image/ground_truth",
+        "image/height",
+        "image/key",
+        "image/source_id",
+        "image/source_image_id",
+        "image/source_size",
+        "image/views",
+        "image/width",
+    ]
+    for name, expected in (
+        (KEY, [b"train/00001/0"]),
+        (SOURCE_ID, [b"00001"]),
+        (ENCODED, [bytes(range(18))]),
+        (FORMAT, [b"raw"]),
+        (VIEWS, [pack_view(FIRST), pack_view(SECOND)]),
+        (TRUTH_NAME, [pack_ground_truth(TRUTH)]),
+        (IMAGE_ID, [b"397133"]),
+    ):
+        assert features[name] == expected
+    for name, numbers in ((HEIGHT, [2]), (WIDTH, [3]), (SOURCE_SIZE, [20, 30])):
+        np.testing.assert_array_equal(np.asarray(features[name]), np.array(numbers, np.int64), strict=True)
+    assert set(decode_example(encode_record(NOTHING))) == set(features) - {SOURCE_SIZE, TRUTH_NAME, IMAGE_ID}
+
+
+@pytest.mark.parametrize(
+    ("record", "digest"),
+    [
+        (SMALL, "3bbcc7eede05203dc1d0f77839bd3e462189fd7c9333ad5b95a4c7de5a4b7412"),
+        (NOTHING, "e9843d7c1ede625fc7579e86021b59216bfdcb440a75e31dfa0fd87c299cbb80"),
+    ],
+    ids=["small", "no objects"],
+)
+def test_the_bytes_of_a_record_are_pinned(record: Record, digest: str) -> None:
+    assert hashlib.sha256(encode_record(record)).hexdigest() == digest
 
 
 def test_equal_records_give_equal_bytes_whatever_their_memory() -> None:
-    targets = dataclasses.replace(SMALL.targets, offsets=np.asfortranarray(SMALL.targets.offsets))
-    other = dataclasses.replace(SMALL, boxes=np.asfortranarray(SMALL.boxes), targets=targets)
-    assert encode_record(other) == encode_record(SMALL)
+    targets = dataclasses.replace(FIRST.targets, offsets=np.asfortranarray(FIRST.targets.offsets))
+    view = dataclasses.replace(FIRST, boxes=np.asfortranarray(FIRST.boxes), targets=targets)
+    assert encode_record(dataclasses.replace(SMALL, views=(view, SECOND))) == encode_record(SMALL)
 
 
 def test_a_record_of_64_pixels_takes_at_most_13_312_bytes() -> None:
     assert len(frame(encode_record(real_record()))) <= 13_312
 
 
-def test_the_picture_is_the_window_on_black() -> None:
+def test_a_further_view_takes_little() -> None:
+    """One view costs far less than its picture: 16 views of one picture cost less than two pictures."""
+    one, many = (len(frame(encode_record(real_record(views)))) for views in (1, 16))
+    assert many < 2 * one
+
+
+def test_the_picture_is_the_stored_one() -> None:
     picture = SMALL.picture()
-    assert picture.shape == (64, 48, 3)
-    assert picture[3:5, 5:8].tobytes() == SMALL.encoded
-    assert picture.sum() == sum(SMALL.encoded)
+    assert picture.shape == (2, 3, 3) and picture.dtype == np.uint8
+    assert picture.tobytes() == SMALL.encoded
 
 
-@pytest.mark.parametrize(
-    "window",
-    [
-        Rectangle(-1, 5, 2, 3),
-        Rectangle(3, -1, 2, 3),
-        Rectangle(63, 5, 2, 3),
-        Rectangle(3, 46, 2, 3),
-        Rectangle(3, 5, -2, -3),
-        Rectangle(3, 5, 3, 2),
-        Rectangle(3, 5, 3, 3),
-    ],
-)
-def test_a_window_that_does_not_fit_is_refused(window: Rectangle) -> None:
-    record = dataclasses.replace(SMALL, window=window)
-    if (window.height, window.width) == (3, 2):  # as many pixels, and inside: nobody can tell
-        assert record.picture()[3:6, 5:7].tobytes() == SMALL.encoded
-        return
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize("size", [(3, 3), (1, 3), (2, 4), (2, 2)])
+def test_a_picture_of_another_size_is_refused(size: tuple[int, int]) -> None:
+    record = dataclasses.replace(SMALL, height=size[0], width=size[1])
+    with pytest.raises(ValueError, match=f"^raw picture must have {size[0] * size[1] * 3} bytes, got 18$"):
         record.picture()
 
 
-@pytest.mark.parametrize("feature", sorted(decode_example(encode_record(SMALL))))
-def test_a_missing_feature_is_named(feature: str) -> None:
-    features = decode_example(encode_record(SMALL))
-    del features[feature]
-    with pytest.raises(ValueError, match=f"^{feature} must be"):
-        decode_record(encode_example(features))
-
-
-def altered(name: str, value: Value) -> bytes:
-    return encode_example({**decode_example(encode_record(SMALL)), name: value})
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        (HEIGHT, np.array([1, 2], np.int64)),
-        (HEIGHT, np.array([64.0], np.float32)),
-        (WINDOW, np.array([1, 2, 3], np.int64)),
-        (WINDOW, [b"window"]),
-        (KEY, [b"a", b"b"]),
-        (KEY, np.array([1], np.int64)),
-        (KEY, [b"train/\xff/0"]),
-        (SOURCE_ID, [b"\xff"]),
-        (FORMAT, [b"\xff"]),
-        (HEIGHT, np.array([10**6], np.int64)),
-        (WIDTH, np.array([-1], np.int64)),
-        (BOX_SIDES[0], np.zeros(3, np.float32)),
-        (LABEL, np.array([3.0, 4.0], np.float32)),
-        (BOX_SIDES[2], np.array([0.5], np.float32)),
-        (TARGET_CLASS, np.array([3], np.int64)),
-        (TARGET_OFFSETS, np.zeros(11, np.float32)),
-        (TARGET_OFFSETS, np.zeros(12, np.int64)),
-    ],
-)
-def test_a_feature_of_another_kind_or_length_is_named(name: str, value: Value) -> None:
-    with pytest.raises(ValueError, match=f"^{name} must"):
-        decode_record(altered(name, value))
-
-
-def test_an_empty_list_may_be_of_any_kind() -> None:
-    """Other writers leave the kind of an empty feature out."""
-    empty: Value = []
-    assert decode_record(altered(TARGET_IGNORED, empty)).targets.ignored.tolist() == []
-
-
-def test_garbled_records_raise_nothing_but_value_errors() -> None:
-    choice = random.Random(0)
-    whole = encode_record(SMALL)
-    refused = 0
-    for number in range(2000):
-        garbled = bytearray(whole)
-        at = choice.randrange(len(garbled))
-        if number % 3 == 0:
-            del garbled[at:]
-        elif number % 3 == 1:
-            garbled[at] = choice.randrange(256)
-        else:
-            garbled[at:at] = bytes([choice.choice([0xFF, 0x80])]) * choice.randrange(1, 12)
-        try:
-            decode_record(bytes(garbled))
-        except ValueError:
-            refused += 1
-    assert refused > 1000
+def test_a_picture_without_objects_has_ground_truth_too() -> None:
+    truth = unpack_ground_truth(b"")
+    record = decode_record(encode_record(dataclasses.replace(SMALL, truth=truth)))
+    assert record.truth is not None and len(record.truth) == 0
 
 
 def test_tensorflow_parses_a_record(tmp_path: Path) -> None:
@@ -216,10 +164,20 @@ def test_tensorflow_parses_a_record(tmp_path: Path) -> None:
     first, second = (tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(path)))
     feature = first.features.feature
     assert list(feature["image/key"].bytes_list.value) == [b"train/00001/0"]
-    assert list(feature["image/window"].int64_list.value) == [3, 5, 2, 3]
-    assert list(feature["image/object/bbox/xmax"].float_list.value) == [0.75, 1.0]
-    assert list(feature["target/anchor"].int64_list.value) == [0, 5, 300_000]
-    assert list(feature["target/offsets"].float_list.value) == [i / 8 for i in range(12)]
+    assert list(feature["image/height"].int64_list.value) == [2]
+    assert list(feature["image/source_size"].int64_list.value) == [20, 30]
+    assert list(feature["image/views"].bytes_list.value) == [pack_view(FIRST), pack_view(SECOND)]
     assert first.SerializeToString(deterministic=True) == encode_record(SMALL)
-    assert set(second.features.feature) == set(feature)
-    assert list(second.features.feature["target/anchor"].int64_list.value) == []
+    assert set(feature) - set(second.features.feature) == {
+        "image/source_size",
+        "image/ground_truth",
+        "image/source_image_id",
+    }
+    (truth,) = feature["image/ground_truth"].bytes_list.value
+    assert tf.io.decode_raw(truth, tf.float64).numpy()[:8].tolist() == [2.5, 5, 10, 15, 3, 0, 0, 75]
+    words = tf.io.decode_raw(feature["image/views"].bytes_list.value[0], tf.int32).numpy()
+    assert words[:12].tolist() == [0, 0, 2, 3, 3, 5, 2, 3, 0, 3, 2, 2]
+    assert words[12:18].tolist() == [0, 5, 300_000, 3, 3, 200]
+    assert words[18:30].view(np.float32).tolist() == [i / 8 for i in range(12)]
+    assert words[30:34].tolist() == [1, 2, 3, 200]
+    assert words[34:].view(np.float32).tolist() == FIRST.boxes.ravel().tolist()

@@ -1,55 +1,140 @@
-"""Fitting a picture with boxes of its own to the canvas."""
+"""Letterboxes: the size of a stored picture, and its views: whole, then cropped and mirrored."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
 
-from pipeline.views.letterbox import Transform, fit_boxes, fit_picture
-from pipeline.views.placement import Rectangle
+from pipeline.config.records_config import Crop, Letterbox
+from pipeline.views.crop import draw_window
+from pipeline.views.letterbox import letterbox_views, stored_shape
+from pipeline.views.placement import Rectangle, Shape
+from pipeline.views.random_bits import bits_of_views
+from pipeline.views.view import View, boxes_in_view, view_of_window
+
+SHAPE = (120, 200)
+BOXES = np.array([[20.0, 30, 100, 130], [50, 100, 80, 190], [0, 0, 8, 8]])
+CONFIG = Letterbox(size=96)
+UNCROPPED = Letterbox(size=96, crop=None)
+NO_FLIP = Letterbox(size=96, flip=False)
+# Of the record of key train/0/0. What is drawn may not change from one version to the next: records must be the same
+# bytes.
+PINNED = [
+    View(Rectangle(0, 0, 120, 200), Rectangle(0, 0, 58, 96), mirrored=False),
+    View(Rectangle(0, 35, 101, 165), Rectangle(15, 0, 53, 87), mirrored=False),
+    View(Rectangle(30, 24, 81, 110), Rectangle(0, 0, 71, 96), mirrored=True),
+    View(Rectangle(0, 0, 120, 200), Rectangle(33, 32, 20, 34), mirrored=True),
+]
+
+
+def views_of(
+    config: Letterbox,
+    count: int,
+    key: str = "train/0/0",
+    seed: int = 0,
+    shape: Shape = SHAPE,
+    boxes: np.ndarray = BOXES,
+) -> tuple[View, ...]:
+    return letterbox_views(config, shape, boxes, count=count, bits_of=bits_of_views(seed, key))
+
+
+@pytest.mark.parametrize(
+    ("side", "shape", "stored"),
+    [
+        (None, (1000, 3000), (1000, 3000)),
+        (300, (100, 299), (100, 299)),
+        (300, (100, 300), (100, 300)),  # at the limit: as it is
+        (300, (300, 100), (300, 100)),
+        (300, (301, 301), (300, 300)),
+        (300, (400, 600), (200, 300)),
+        (300, (600, 400), (300, 200)),
+        (300, (999, 2), (300, 1)),
+        (4, (8, 3), (4, 2)),  # 1.5 is rounded up
+    ],
+)
+def test_a_stored_picture_is_at_most_as_long_as_configured(side: int | None, shape: Shape, stored: Shape) -> None:
+    assert stored_shape(Letterbox(size=96, picture_side=side), shape) == stored
 
 
 def test_a_wide_picture_fills_the_width() -> None:
-    boxes, window, transform = fit_boxes(np.array([[10.0, 20, 60, 120]]), (100, 200), size=50, flipped=False)
-    assert window == Rectangle(0, 0, 25, 50)
-    assert transform == Transform(0.25, 0.25, 0.0, 0.0)
+    (view,) = views_of(Letterbox(size=50), 1, shape=(100, 200))
+    assert view == View(Rectangle(0, 0, 100, 200), Rectangle(0, 0, 25, 50), mirrored=False)
+    boxes, _ = boxes_in_view(view, np.array([[10.0, 20, 60, 120]]), size=50)
     np.testing.assert_allclose(boxes * 50, [[2.5, 5, 15, 30]], rtol=1e-6)
 
 
 def test_a_tall_picture_fills_the_height() -> None:
-    _, window, transform = fit_boxes(np.zeros((0, 4)), (300, 100), size=60, flipped=False)
-    assert window == Rectangle(0, 0, 60, 20)
-    assert transform.scale_y == transform.scale_x == 0.2
+    (view,) = views_of(Letterbox(size=60), 1, shape=(300, 100), boxes=np.zeros((0, 4)))
+    assert view.place == Rectangle(0, 0, 60, 20)
 
 
-def test_a_flip_mirrors_boxes_within_the_window() -> None:
-    boxes, _, transform = fit_boxes(np.array([[0.0, 0, 50, 50]]), (100, 200), size=100, flipped=True)
-    np.testing.assert_allclose(boxes * 100, [[0, 75, 25, 100]], rtol=1e-6)
-    assert (transform.scale_x, transform.offset_x) == (-0.5, 100.0)
+@pytest.mark.parametrize("config", [CONFIG, UNCROPPED, NO_FLIP])
+def test_the_first_view_is_the_whole_picture_unmirrored(config: Letterbox) -> None:
+    whole = view_of_window(Rectangle(0, 0, *SHAPE), SHAPE, size=96, mirrored=False)
+    for key in range(20):
+        first = views_of(config, 3, str(key))[0]
+        assert first == whole
+        assert boxes_in_view(first, BOXES, size=96)[1].tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("flipped", [False, True])
-def test_the_transform_takes_source_pixels_to_the_boxes(flipped: bool) -> None:
-    corners = np.array([[3.0, 5, 70, 91], [0, 0, 117, 93]])
-    boxes, _, t = fit_boxes(corners, (117, 93), size=112, flipped=flipped)
-    y = corners[:, 0::2] * t.scale_y + t.offset_y
-    x = np.sort(corners[:, 1::2] * t.scale_x + t.offset_x, axis=1)
-    np.testing.assert_allclose(boxes[:, 0::2] * 112, y, atol=1e-4)
-    np.testing.assert_allclose(boxes[:, 1::2] * 112, x, atol=1e-4)
+def test_other_views_are_drawn_as_crops_are() -> None:
+    assert CONFIG.crop is not None
+    bits_of = bits_of_views(0, "train/0/0")
+    for number, view in enumerate(views_of(CONFIG, 100)):
+        if number:
+            bits = bits_of(number)
+            window = draw_window(CONFIG.crop, SHAPE, BOXES, bits)
+            assert view == view_of_window(window, SHAPE, size=96, mirrored=bits.below(2) == 1)
 
 
-def test_boxes_never_leave_the_canvas() -> None:
-    boxes, _, _ = fit_boxes(np.array([[0.0, 0, 100, 200]]), (100, 200), size=224, flipped=True)
-    assert boxes.min() >= 0 and boxes.max() <= 1
+def test_other_views_show_an_object_inside_the_canvas() -> None:
+    for view in views_of(CONFIG, 500):
+        place, shown = view.place, view.shown
+        assert min(place.ymin, place.xmin, shown.ymin, shown.xmin) >= 0
+        assert place.ymin + place.height <= 96 and place.xmin + place.width <= 96
+        assert shown.ymin + shown.height <= SHAPE[0] and shown.xmin + shown.width <= SHAPE[1]
+        boxes, kept = boxes_in_view(view, BOXES, size=96)
+        assert len(kept) and boxes.min() >= 0 and boxes.max() <= 1
 
 
-def test_pixels_are_flipped_with_the_boxes() -> None:
-    picture = np.zeros((40, 40, 3), np.uint8)
-    picture[:20, :20] = 255
-    for flipped in (False, True):
-        fitted = fit_picture(picture, np.array([[0.0, 0, 20, 20]]), size=80, flipped=flipped)
-        ymin, xmin, ymax, xmax = np.rint(fitted.boxes[0] * 80).astype(int)
-        assert fitted.pixels[ymin + 2 : ymax - 2, xmin + 2 : xmax - 2].min() == 255
-        outside = fitted.pixels.copy()
-        outside[max(ymin - 2, 0) : ymax + 2, max(xmin - 2, 0) : xmax + 2] = 0
-        assert outside.max() == 0
+def test_other_views_are_mirrored_half_the_time_if_flip_is_set_and_never_otherwise() -> None:
+    assert 200 < sum(view.mirrored for view in views_of(CONFIG, 501)) < 300
+    assert not any(view.mirrored for view in views_of(NO_FLIP, 501))
+
+
+def test_mirroring_does_not_change_what_is_shown() -> None:
+    for view, plain in zip(views_of(CONFIG, 100), views_of(NO_FLIP, 100), strict=True):
+        assert view.shown == plain.shown
+        assert view == plain or view.mirrored
+
+
+def test_without_a_crop_every_view_is_the_whole_picture() -> None:
+    views = views_of(UNCROPPED, 200)
+    assert {view.shown for view in views} == {Rectangle(0, 0, *SHAPE)}
+    assert {(view.place, view.mirrored) for view in views} == {
+        (Rectangle(0, 0, 58, 96), False),
+        (Rectangle(0, 0, 58, 96), True),
+    }
+
+
+@pytest.mark.parametrize("config", [CONFIG, UNCROPPED, NO_FLIP])
+def test_a_view_depends_on_seed_key_and_number_alone(config: Letterbox) -> None:
+    views = views_of(config, 8)
+    for count in range(1, 8):
+        assert views_of(config, count) == views[:count]
+
+
+def test_other_seeds_and_keys_have_other_views() -> None:
+    some = [views_of(CONFIG, 8, key, seed)[1:] for key in ("train/0/0", "train/0/1") for seed in (0, 1)]
+    assert len(set(some)) == 4
+
+
+def test_a_picture_without_boxes_has_views_too() -> None:
+    views = views_of(dataclasses.replace(CONFIG, crop=Crop(zoom_out=(1.0, 1.0))), 50, boxes=np.zeros((0, 4)))
+    assert len(set(views)) > 30
+
+
+def test_the_views_are_pinned() -> None:
+    assert list(views_of(CONFIG, 4)) == PINNED

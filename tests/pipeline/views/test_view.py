@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.views.letterbox import fit_boxes
-from pipeline.views.placement import Rectangle
+from pipeline.views.placement import Rectangle, scaled_shape
 from pipeline.views.random_bits import RandomBits
 from pipeline.views.view import View, boxes_in_view, view_of_window
 
@@ -18,14 +17,17 @@ def test_the_whole_picture_fills_the_longer_side() -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("shape", [(100, 200), (117, 93), (31, 32), (640, 480)])
-def test_the_whole_picture_lies_as_letterbox_puts_it(shape: tuple[int, int], mirrored: bool) -> None:
+def test_the_whole_picture_takes_its_boxes_with_it(shape: tuple[int, int], mirrored: bool) -> None:
     corners = np.array([[3.0, 5, 25, 30], [0, 0, *shape], [10.5, 20.25, 11.5, 31]])
-    boxes, window, _ = fit_boxes(corners, shape, size=112, flipped=mirrored)
     view = view_of_window(Rectangle(0, 0, *shape), shape, size=112, mirrored=mirrored)
-    assert view.place == window
-    ours, kept = boxes_in_view(view, corners, size=112)
+    assert view.place == Rectangle(0, 0, *scaled_shape(shape, 112))
+    boxes, kept = boxes_in_view(view, corners, size=112)
     assert kept.tolist() == [0, 1, 2]
-    np.testing.assert_allclose(ours, boxes, atol=1e-7)
+    scale_y, scale_x = view.place.height / shape[0], view.place.width / shape[1]
+    np.testing.assert_allclose(boxes[:, 0::2] * 112, corners[:, 0::2] * scale_y, atol=1e-5)
+    x = corners[:, 1::2] * scale_x
+    expected = view.place.width - x[:, ::-1] if mirrored else x
+    np.testing.assert_allclose(boxes[:, 1::2] * 112, expected, atol=1e-5)
 
 
 def test_a_crop_is_enlarged_to_the_canvas() -> None:
@@ -60,6 +62,17 @@ def test_a_centre_on_the_border_belongs_to_one_of_two_neighbours() -> None:
     assert kept == [0, 1]
 
 
+def test_a_region_is_kept_wherever_anything_of_it_is_shown() -> None:
+    view = View(Rectangle(10, 20, 30, 15), Rectangle(0, 0, 60, 30), mirrored=False)
+    corners = np.array([[5.0, 22, 25, 27], [0, 20, 19, 30], [0, 0, 10, 200], [0, 35, 100, 200], [11, 0, 12, 20.5]])
+    boxes, kept = boxes_in_view(view, corners, size=60, by_center=False)
+    assert kept.tolist() == [0, 1, 4]  # what only touches the shown part has nothing in it
+    np.testing.assert_allclose(boxes * 60, [[0, 4, 30, 14], [0, 0, 18, 20], [2, 0, 4, 1]], atol=1e-5)
+    by_center, kept_by_center = boxes_in_view(view, corners, size=60)
+    assert kept_by_center.tolist() == [0]
+    np.testing.assert_array_equal(by_center, boxes[:1])
+
+
 def test_a_box_that_has_no_area_on_the_canvas_is_left_out() -> None:
     view = View(Rectangle(0, 0, 10, 10), Rectangle(0, 0, 10, 10), False)
     assert boxes_in_view(view, np.array([[1.0, 1, 1 + 1e-9, 5]]), size=10)[1].tolist() == []
@@ -88,3 +101,13 @@ def test_places_lie_on_the_canvas_and_boxes_in_their_places() -> None:
         for ymin, xmin, ymax, xmax in boxes * 32:
             assert place.ymin - 1e-5 <= ymin < ymax <= place.ymin + place.height + 1e-5
             assert place.xmin - 1e-5 <= xmin < xmax <= place.xmin + place.width + 1e-5
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_box_that_fills_what_is_shown_fills_its_place_exactly(mirrored: bool) -> None:
+    """7 · (29 / 7) is more than 29: a mirrored box began left of the canvas, at -1e-16, and was refused by readers."""
+    for side in range(1, 60):
+        for size in range(1, 60):
+            view = view_of_window(Rectangle(0, 0, side, side), (side, side), size=size, mirrored=mirrored)
+            boxes, _ = boxes_in_view(view, np.array([[-1.0, -1, side + 1, side + 1]]), size=size)
+            assert boxes.tolist() == [[0, 0, 1, 1]]

@@ -1,0 +1,24 @@
+"""Shows how anchors fit the boxes of a source, and proposes some that fit better. Writes nothing.
+
+python -m beam_jobs.coverage --config=detection --source=coco --data_dir=FOLDER
+"""
+
+from __future__ import annotations
+
+from beam_jobs.job.coverage import propose
+from beam_jobs.record_flags import check_composition, data_paths, records_config
+from beam_jobs.sources import make_source
+from pipeline.errors import printable, run_command
+
+
+def main() -> None:
+    """From a source's boxes to the fit of its anchors."""
+    config = records_config()
+    source = make_source(config.source, data_paths())
+    check_composition(config, source)
+    print("\n".join(propose(config, source).lines()))
+    print(printable("next: make records ... ANCHORS=auto takes the proposal"))
+
+
+if __name__ == "__main__":
+    run_command(main)

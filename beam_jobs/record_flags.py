@@ -1,0 +1,56 @@
+"""Flags that say which records to make, and of what: shared by the commands that read a source."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import flags
+
+from beam_jobs.sources import SOURCES
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.source import Source
+from configs import config_names, load_config
+from pipeline.config.records_config import RecordsConfig, with_canvas_size
+from pipeline.errors import UserError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
+flags.DEFINE_string("source", None, f"One of {', '.join(SOURCES)}. Default: the configuration's.")
+flags.DEFINE_string("data_dir", None, "The source's data: a folder or an archive. Default: it is downloaded.")
+flags.DEFINE_string("annotations", None, "Annotations of the training pictures: a file, or a folder of VOC's XML.")
+flags.DEFINE_string("images", None, "Folder of the pictures. Default: where their annotations are.")
+for _split in ("val", "test"):
+    flags.DEFINE_string(f"{_split}_annotations", None, f"Annotations of a {_split} split of your own.")
+    flags.DEFINE_string(f"{_split}_images", None, f"Folder of the {_split} pictures. Default: --images.")
+flags.DEFINE_float(
+    "test_fraction", None, "Share of the pictures that becomes the test split if the source has none. Default: 0.1."
+)
+flags.DEFINE_integer("image_size", None, "Height and width of the canvases, instead of the configuration's.")
+flags.DEFINE_integer("views", None, "Views of each training record, instead of the configuration's.")
+flags.DEFINE_integer("limit", None, "Only the first n pictures of each split of the source.")
+
+
+def records_config() -> RecordsConfig:
+    """The configuration's records, with what flags change."""
+    config = load_config(FLAGS.config).records
+    if FLAGS.image_size is not None:
+        config = with_canvas_size(config, FLAGS.image_size)
+    views = config.views if FLAGS.views is None else FLAGS.views
+    return dataclasses.replace(config, source=FLAGS.source or config.source, views=views, limit=FLAGS.limit)
+
+
+def data_paths() -> DataPaths:
+    """Where the user says that the data are."""
+    return DataPaths(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(DataPaths)})
+
+
+def check_composition(config: RecordsConfig, source: Source) -> None:
+    """Raises `UserError` unless pictures with boxes meet a letterbox, and pictures of single objects a collage."""
+    has_boxes = any(item.boxes is not None for item in source.items()[:1])
+    if has_boxes and config.letterbox is None:
+        needed = "a letterbox for pictures with boxes, such as detection"
+    elif not has_boxes and config.collage is None:
+        needed = "a collage for pictures of single objects"
+    else:
+        return
+    raise UserError(f"--config must be one with {needed}, got {FLAGS.config}")

@@ -1,0 +1,41 @@
+"""Anybody's pictures with boxes: 320-pixel canvases, sixteen views of each picture, 1,800 steps of 16.
+
+make records CONFIG=detection SOURCE=coco DATA_DIR=... RECORDS=records/mine
+make train CONFIG=detection RECORDS=records/mine RUN=runs/mine
+
+docs/own_data.md goes through it, from a folder of pictures to detections.
+"""
+
+from dataclasses import replace
+
+from pipeline.config import presets
+from pipeline.config.records_config import Letterbox, RecordsConfig, ShardCounts
+from pipeline.config.run_config import AugmentConfig, Config, ScheduleConfig
+
+SIZE = 320  # pixels
+
+CONFIG = Config(
+    name="detection",
+    records=RecordsConfig(
+        source="coco",
+        anchors=presets.DETECTION_ANCHORS,
+        matching=presets.IMPROVED_MATCHING,
+        letterbox=Letterbox(size=SIZE, picture_side=2 * SIZE),
+        shards=ShardCounts(train=32, val=4, test=4),
+        views=16,
+        picture_format="jpeg",
+    ),
+    model=presets.IMPROVED_MODEL,
+    # About the weight that SSD's variances give to offsets.
+    loss=replace(presets.IMPROVED_LOSS, offsets_weight=10.0),
+    decode=presets.IMPROVED_DECODE,
+    training=replace(
+        presets.IMPROVED_TRAINING,
+        schedule=ScheduleConfig(kind="cosine", base=1e-3, warmup_steps=200),
+        batch=16,
+        epoch_steps=200,
+        epochs=9,
+        average_decay=0.998,
+    ),
+    augment=AugmentConfig(colour=0.3),
+)

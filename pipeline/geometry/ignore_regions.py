@@ -1,0 +1,48 @@
+"""Anchors over objects that are no targets: regions of a crowd, and objects that are marked as difficult."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config.records_config import MatchingConfig
+from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.boxes import Array, iou
+from pipeline.geometry.matching import IOU_DECIMALS, lowest_threshold
+
+CROWD_SHARE = 0.5  # of an anchor's area inside of a crowd, from which on it is ignored
+
+
+def no_boxes() -> Array:
+    """[0, 4]."""
+    return np.zeros((0, 4))
+
+
+@dataclass(frozen=True)
+class IgnoreRegions:
+    """Where a view shows objects that are neither ground truth nor background. Corners in [0, 1], float64."""
+
+    crowd: Array = field(default_factory=no_boxes)  # [C, 4]
+    difficult: Array = field(default_factory=no_boxes)  # [D, 4]
+
+    def __len__(self) -> int:
+        return len(self.crowd) + len(self.difficult)
+
+
+def anchors_over(regions: IgnoreRegions, anchors: Anchors, config: MatchingConfig) -> NDArray[np.int64]:
+    """The anchors to ignore, ascending, [m].
+
+    Those with at least `CROWD_SHARE` of their area inside of a crowd, as COCO's evaluation looks at detections there;
+    and those whose IoU with a difficult object reaches the lowest threshold of matching.
+    """
+    over = np.zeros(len(anchors), bool)
+    corners, areas = anchors.corners, anchors.areas
+    for box in regions.crowd:
+        sides = np.minimum(corners[:, 2:], box[2:]) - np.maximum(corners[:, :2], box[:2])
+        over |= np.prod(np.maximum(sides, 0.0), axis=1) >= CROWD_SHARE * areas
+    for box in regions.difficult:
+        overlaps = iou(box[None], corners, other_areas=areas)[0].round(IOU_DECIMALS)
+        over |= overlaps >= lowest_threshold(config)
+    return np.flatnonzero(over)

@@ -1,0 +1,122 @@
+"""A sparse batch to canvases and dense targets, with static shapes: on the replica's own device, or on the host."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from pipeline.reader.feed import PICTURES, WORDS, Feed
+from pipeline.records import packed_view as layout
+
+IGNORED = -1  # the class, in dense targets, of anchors that are neither object nor background
+
+Batch = dict[str, tf.Tensor]
+
+
+def unpack(batch: Batch, feed: Feed, *, flips: tf.Tensor | None = None, by_matrices: bool = False) -> tuple:
+    """Canvases and dense targets of a sparse batch.
+
+    Args:
+        batch: as `feed.py` describes it.
+        feed: its sizes.
+        flips: bool [B], which canvases to mirror left to right, with their targets.
+        by_matrices: whether to lay pictures on canvases by two matrices each. XLA and accelerators want that; a CPU is
+            faster without. The result is the same: pixels are moved, none is computed.
+
+    Returns:
+        uint8 [B, H, W, 3]; `classes` int32 [B, N], where background is the index after the last class and ignored
+        anchors are -1, and `offsets` float32 [B, N, 4].
+    """
+    pictures, words = batch[PICTURES], batch[WORDS]
+    place = words[:, layout.PLACE : layout.MIRRORED]
+    mirrored = words[:, layout.MIRRORED] == 1
+    if flips is not None:
+        xmin, width = place[:, 1:2], place[:, 3:]
+        other = tf.concat([place[:, :1], feed.canvas_size - xmin - width, place[:, 2:]], axis=1)
+        place = tf.where(flips[:, None], other, place)
+        mirrored = mirrored ^ flips
+    if by_matrices:
+        images = _laid_by_matrices(pictures, place, mirrored, feed.canvas_size)
+    else:
+        some = feed.mirrors or flips is not None
+        images = _laid_one_by_one(pictures, place, mirrored if some else None, feed.canvas_size)
+    return images, dense_targets(words, feed, flips)
+
+
+def dense_targets(words: tf.Tensor, feed: Feed, flips: tf.Tensor | None = None) -> Batch:
+    """Scatters the targets of a batch at once: `classes` and `offsets` as `unpack` returns them.
+
+    A place behind the last anchor takes what is only padding.
+    """
+    total = len(feed.anchors)
+    count, ignored_count = words[:, layout.POSITIVES, None], words[:, layout.IGNORED, None]
+    number, ignored_number = tf.range(feed.positives), tf.range(feed.ignored)
+    start = layout.HEADER
+    anchors = _at(words, start + number, feed)
+    classes = _at(words, start + count + number, feed)
+    offsets_at = (start + 2 * count)[:, :, None] + 4 * number[:, None] + tf.range(4)
+    offsets = tf.bitcast(_at(words, offsets_at, feed), tf.float32)
+    ignored = _at(words, start + layout.POSITIVE_WORDS * count + ignored_number, feed)
+    anchors = tf.where(number < count, anchors, total)
+    ignored = tf.where(ignored_number < ignored_count, ignored, total)
+    if flips is not None:
+        mirror = tf.constant([*feed.anchors.mirrored.tolist(), total], tf.int32)
+        anchors = tf.where(flips[:, None], tf.gather(mirror, anchors), anchors)
+        ignored = tf.where(flips[:, None], tf.gather(mirror, ignored), ignored)
+        signs = tf.where(flips[:, None], tf.constant([1.0, -1.0, 1.0, 1.0]), tf.ones([4]))
+        offsets = offsets * signs[:, None]
+    batch = tf.shape(words)[0]
+    row = tf.range(batch)[:, None] * (total + 1)
+    matched_at = tf.reshape(anchors + row, [-1, 1])
+    ignored_at = tf.reshape(ignored + row, [-1, 1])
+    dense = tf.fill([batch * (total + 1)], tf.constant(feed.background, tf.int32))
+    dense = tf.tensor_scatter_nd_update(dense, ignored_at, tf.fill(tf.shape(ignored_at)[:1], IGNORED))
+    dense = tf.tensor_scatter_nd_update(dense, matched_at, tf.reshape(classes, [-1]))
+    shifts = tf.scatter_nd(matched_at, tf.reshape(offsets, [-1, 4]), tf.stack([batch * (total + 1), 4]))
+    return {
+        "classes": tf.reshape(dense, [-1, total + 1])[:, :total],
+        "offsets": tf.reshape(shifts, [-1, total + 1, 4])[:, :total],
+    }
+
+
+def _at(words: tf.Tensor, at: tf.Tensor, feed: Feed) -> tf.Tensor:
+    """Words of each row, [B, W], by their indices, [B or 1, ...]; of indices that are too large, the last word."""
+    at = tf.minimum(at, feed.words - 1)
+    if at.shape.rank == 1:
+        return tf.gather(words, at, axis=1)
+    return tf.gather(words, at, batch_dims=1)
+
+
+def _laid_one_by_one(pictures: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor | None, size: int) -> tf.Tensor:
+    """One `pad` for each picture, as lines of values: so it copies whole lines. -> uint8 [B, size, size, 3]."""
+    _, height, width, _ = pictures.shape
+    lines = tf.reshape(pictures, [-1, height, width * 3])
+    left = tf.zeros_like(place[:, 3])
+    if mirrored is not None:
+        mirror_images = tf.reverse(
+            tf.reshape(pictures, [-1, width, 3]), axis=[1]
+        )  # faster than an axis of a 4-D tensor
+        lines = tf.where(mirrored[:, None, None], tf.reshape(mirror_images, [-1, height, width * 3]), lines)
+        left = tf.where(mirrored, width - place[:, 3], left)  # a mirrored picture lies at the right of its padding
+
+    def laid(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        line, start = parts[0], 3 * parts[2]
+        ymin, xmin, shown_height, shown_width = tf.unstack(parts[1])
+        shown = line[:shown_height, start : start + 3 * shown_width]
+        margins = [[ymin, size - ymin - shown_height], [3 * xmin, 3 * (size - xmin - shown_width)]]
+        return tf.reshape(tf.pad(shown, margins), [size, size, 3])
+
+    return tf.map_fn(laid, (lines, place, left), fn_output_signature=tf.uint8, parallel_iterations=1)
+
+
+def _laid_by_matrices(pictures: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor, size: int) -> tf.Tensor:
+    """Canvas = rows · picture · columns, with matrices of zeros and ones. -> uint8 [B, size, size, 3]."""
+    _, height, width, _ = pictures.shape
+    ymin, xmin, shown_height, shown_width = (place[:, k, None] for k in range(4))
+    row, column = tf.range(height), tf.range(width)
+    # Where each row and column of a picture goes; those that are padding go nowhere.
+    to_y = tf.where(row < shown_height, ymin + row, -1)
+    to_x = tf.where(column < shown_width, xmin + tf.where(mirrored[:, None], shown_width - 1 - column, column), -1)
+    rows = tf.cast(tf.range(size)[:, None] == to_y[:, None], tf.float32)  # [B, size, h]
+    columns = tf.cast(tf.range(size) == to_x[:, :, None], tf.float32)  # [B, w, size]
+    canvases = tf.einsum("byh,bhwc,bwx->byxc", rows, tf.cast(pictures, tf.float32), columns)
+    return tf.cast(tf.round(canvases), tf.uint8)

@@ -1,0 +1,25 @@
+"""Paints a view of a picture on its canvas, without TensorFlow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.views.collage import Picture, resize, shrink
+from pipeline.views.view import View
+
+
+def paint_view(picture: Picture, view: View, *, size: int) -> Picture:
+    """The canvas that a view makes of a picture, for people to look at. -> [size, size, 3] uint8.
+
+    What is not scaled has the very pixels that training shows. What is scaled may differ from those by a few levels:
+    training scales as reader/pictures.py has it.
+    """
+    shown, place = view.shown, view.place
+    part = picture[shown.ymin : shown.ymin + shown.height, shown.xmin : shown.xmin + shown.width]
+    if (shown.height, shown.width) != (place.height, place.width):
+        smaller = place.height <= shown.height and place.width <= shown.width
+        part = (shrink if smaller else resize)(np.ascontiguousarray(part), place.height, place.width)
+    canvas = np.zeros((size, size, 3), np.uint8)
+    target = canvas[place.ymin : place.ymin + place.height, place.xmin : place.xmin + place.width]
+    target[:] = part[:, ::-1] if view.mirrored else part
+    return canvas

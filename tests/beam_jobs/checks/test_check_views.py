@@ -1,0 +1,190 @@
+"""`verify` finds any view that was altered, because it draws every view of a record again."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beam_jobs.sources.source import SourceBox
+from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.manifest import Manifest, load_manifest
+from pipeline.records.packed_view import RecordView
+from pipeline.records.record import Record
+from pipeline.views.placement import Rectangle
+from tests.beam_jobs.forged_set import forge, in_view, matched_anew
+from tests.beam_jobs.picture_source import PictureSource, write_pictures
+from tests.beam_jobs.record_job import PICTURES, VIEWS, findings, make_set, read_shards
+
+Change = Callable[[RecordView], RecordView]
+LAST = VIEWS.views - 1
+
+
+@pytest.fixture(scope="module")
+def collage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of digits, with four views a record."""
+    records = tmp_path_factory.mktemp("collage")
+    make_set(records, VIEWS)
+    return records
+
+
+@pytest.fixture(scope="module")
+def letterbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of photographs, with four views a record."""
+    folder = tmp_path_factory.mktemp("letterbox")
+    make_set(folder / "records", PICTURES, source=pictures_with_crowds(folder / "pictures"))
+    return folder / "records"
+
+
+@pytest.fixture(params=["collage", "letterbox"])
+def views(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of one of these sets."""
+    return Path(shutil.copytree(request.getfixturevalue(request.param), tmp_path / "records"))
+
+
+@pytest.fixture
+def letterboxed(letterbox: Path, tmp_path: Path) -> Path:
+    """A copy of the set of photographs."""
+    return Path(shutil.copytree(letterbox, tmp_path / "records"))
+
+
+def pictures_with_crowds(folder: Path) -> PictureSource:
+    """Every third picture has a crowd too, and every fourth a difficult object."""
+    source = write_pictures(folder, 30)
+    for number, item in enumerate(source.listed):
+        crowd = SourceBox(25, 0, 55, 30, "circle", crowd=True)
+        difficult = SourceBox(30, 5, 58, 28, "square", difficult=True)
+        more = (*([crowd] if number % 3 == 0 else []), *([difficult] if number % 4 == 0 else []))
+        source.listed[number] = item._replace(boxes=(*(item.boxes or ()), *more))
+    return source
+
+
+def moved(rectangle: Rectangle) -> Rectangle:
+    """One pixel to the left, or else to the right."""
+    return replace(rectangle, xmin=rectangle.xmin + (-1 if rectangle.xmin else 1))
+
+
+def smaller(rectangle: Rectangle) -> Rectangle:
+    return replace(rectangle, height=rectangle.height - 1)
+
+
+def other_labels(view: RecordView) -> RecordView:
+    return replace(
+        view,
+        labels=1 - view.labels.clip(0, 1),
+        targets=replace(view.targets, classes=1 - view.targets.classes.clip(0, 1)),
+    )
+
+
+CHANGES: dict[str, Change] = {
+    "moved": lambda v: replace(v, view=replace(v.view, place=moved(v.view.place))),
+    "smaller": lambda v: replace(v, view=replace(v.view, place=smaller(v.view.place))),
+    "shows less": lambda v: replace(v, view=replace(v.view, shown=smaller(v.view.shown))),
+    "mirrored": lambda v: replace(v, view=replace(v.view, mirrored=not v.view.mirrored)),
+    "other boxes": lambda v: replace(v, boxes=v.boxes * np.float32(0.99)),
+    "a box more": lambda v: replace(v, boxes=np.tile(v.boxes[:1], (2, 1)), labels=np.tile(v.labels[:1], 2)),
+    "no box": lambda v: replace(v, boxes=v.boxes[:0], labels=v.labels[:0]),
+    "other labels": other_labels,
+}
+
+
+def test_honest_views(views: Path) -> None:
+    assert findings(views) == []
+
+
+def test_crowds_and_difficult_objects(letterbox: Path) -> None:
+    """They are there, so that the other tests look at them too."""
+    seen = [record.truth for _, _, record in read_shards(letterbox) if record.truth is not None]
+    assert sum(truth.crowd.sum() for truth in seen) == 10
+    assert sum(truth.difficult.sum() for truth in seen) == 8
+
+
+@pytest.mark.parametrize("number", [1, LAST])
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_altered_view_with_targets_of_its_own(change: str, number: int, views: Path) -> None:
+    """Its targets are those of its boxes, so that only another drawing can find it."""
+    manifest = load_manifest(str(views))
+
+    def forged(view: RecordView) -> RecordView:
+        return matched_anew(CHANGES[change](view), manifest)
+
+    name = forge(views, lambda records: [in_view(forged, number)(records[0]), *records[1:]])
+    found = findings(views)
+    assert found and all(f.startswith(f"{name}: record 0 (train/") and f"image/views[{number}]" in f for f in found)
+
+
+def swapped(record: Record) -> Record:
+    first, second, *others = record.views
+    return replace(record, views=(first, *others, second))
+
+
+def repeated(record: Record) -> Record:
+    return replace(record, views=(record.views[0],) * len(record.views))
+
+
+@pytest.mark.parametrize("change", [swapped, repeated])
+def test_views_in_another_order_or_twice(change: Callable[[Record], Record], views: Path) -> None:
+    name = forge(views, lambda records: [change(records[0]), *records[1:]])
+    found = findings(views)
+    assert found and all(f.startswith(f"{name}: record 0 (train/") for f in found)
+    assert any("image/views[1]: shown, place and mirrored must be drawn as " in f for f in found)
+
+
+def test_first_views_that_contradict_the_others(views: Path) -> None:
+    """What the first view shows is taken as it is, but the others are drawn and filled from it."""
+    manifest = load_manifest(str(views))
+
+    def forged(view: RecordView) -> RecordView:
+        boxes = view.boxes - np.float32(1 / 64) * (view.boxes[:, :2].min() > 1 / 64) + np.float32(1 / 640)
+        return matched_anew(replace(view, boxes=boxes), manifest)
+
+    name = forge(views, lambda records: [in_view(forged)(records[0]), *records[1:]])
+    found = findings(views)
+    assert found and all(f.startswith(f"{name}: record 0 (train/") for f in found)
+
+
+def test_another_seed(views: Path) -> None:
+    manifest: Manifest = load_manifest(str(views))
+    other = replace(manifest, config=replace(manifest.config, seed=1))
+    (views / "manifest.json").write_text(other.to_json())
+    found = findings(views)
+    assert sum("image/views[1]: shown, place and mirrored must be drawn as" in f for f in found) > 15
+
+
+TRUTHS: dict[str, Callable[[GroundTruth], GroundTruth]] = {
+    "a box moved": lambda t: replace(t, corners=t.corners + np.array([0, 0.5, 0, 0.5])),
+    "another class": lambda t: replace(t, labels=1 - t.labels),
+    "a crowd": lambda t: replace(t, crowd=~t.crowd),
+    "difficult": lambda t: replace(t, difficult=~t.difficult),
+    "in another order": lambda t: GroundTruth(*(getattr(t, f.name)[::-1] for f in dataclasses.fields(t))),
+    "no object": lambda t: GroundTruth(*(getattr(t, f.name)[:0] for f in dataclasses.fields(t))),
+}
+
+
+@pytest.mark.parametrize("change", TRUTHS)
+def test_altered_ground_truth(change: str, letterboxed: Path) -> None:
+    def altered(record: Record) -> Record:
+        assert record.truth is not None
+        return replace(record, truth=TRUTHS[change](record.truth))
+
+    name = forge(letterboxed, lambda records: [altered(records[0]), *records[1:]])
+    found = findings(letterboxed)
+    assert found and all(f.startswith(f"{name}: record 0 (train/") for f in found)
+    assert any("image/views[0]: " in f for f in found)
+
+
+def test_ground_truth_of_100_000_objects(letterboxed: Path) -> None:
+    def full(record: Record) -> Record:
+        count = 100_000
+        corners = np.tile(np.array([0.0, 0, 20, 20]), (count, 1))
+        yes, no = np.ones(count, bool), np.zeros(count, bool)
+        return replace(record, truth=GroundTruth(corners, np.zeros(count, int), yes, no, np.ones(count)))
+
+    name = forge(letterboxed, lambda records: [full(records[0]), *records[1:]])
+    (found,) = findings(letterboxed)
+    assert found.startswith(f"{name}: record 0 (train/") and "few enough to be matched" in found

@@ -1,0 +1,27 @@
+"""Alters a packed view inside the features of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pipeline.records.packed_view import HEADER, RecordView, pack_view, unpack_view
+
+
+def change_view(features: dict[str, Any], change: Callable[[RecordView], object]) -> None:
+    """Unpacks the first view of a record's features, changes its arrays in place, and packs it again."""
+    packed, *others = features["image/views"]
+    view = unpack_view(packed)
+    change(view)
+    features["image/views"] = [pack_view(view), *others]
+
+
+def change_words(features: dict[str, Any], change: Callable[[np.ndarray], np.ndarray | None]) -> None:
+    """Changes the words of the first view, in place or by what is returned; the header's are the first `HEADER`."""
+    packed, *others = features["image/views"]
+    words = np.frombuffer(packed, "<i4").copy()
+    assert len(words) >= HEADER
+    changed = change(words)
+    features["image/views"] = [(words if changed is None else changed).astype("<i4").tobytes(), *others]

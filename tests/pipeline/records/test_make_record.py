@@ -1,0 +1,138 @@
+"""Making a record: every view has the ground truth that lies in it, matched as it would be alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline.config.records_config import PICTURE_FORMATS, Letterbox
+from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.ignore_regions import anchors_over, no_boxes
+from pipeline.geometry.matching import Matches
+from pipeline.geometry.targets import Targets, encode_targets
+from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.make_record import Layout, SourcePicture, make_record
+from pipeline.records.picture_codec import encode_picture
+from pipeline.records.record import Record, decode_record, encode_record
+from pipeline.views.placement import Rectangle
+from pipeline.views.view import View, boxes_in_view
+from tests.record_sets import TINY
+
+CONFIG = dataclasses.replace(TINY, collage=None, letterbox=Letterbox(size=64), views=3)
+ANCHORS = make_anchors(CONFIG.anchors, 64)
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 80, 3), dtype=np.uint8)
+LAYOUT = Layout(
+    corners=np.array([[0.0, 0, 20, 20], [10, 30, 40, 70]]),
+    labels=np.array([2, 1]),
+    views=(
+        View(Rectangle(0, 0, 40, 80), Rectangle(0, 0, 32, 64), mirrored=False),
+        View(
+            Rectangle(0, 0, 40, 40), Rectangle(0, 0, 64, 64), mirrored=True
+        ),  # the first box alone has its centre here
+        View(Rectangle(30, 70, 10, 10), Rectangle(0, 0, 64, 64), mirrored=False),  # nothing but background
+    ),
+)
+
+NO, YES = np.array([False] * 3), np.array([False, False, True])
+TRUTH = GroundTruth(
+    corners=np.array([[0.0, 0, 200, 200], [100, 300, 400, 700], [0, 600, 100, 800]]),
+    labels=np.array([2, 1, 0]),
+    crowd=YES,
+    difficult=NO,
+    area=np.array([40_000.0, 120_000.0, 12_345.0]),
+)
+SOURCE = SourcePicture((400, 800), TRUTH, image_id="1234")
+
+
+def made(picture_format: str = "raw") -> tuple[Record, tuple[Matches, ...]]:
+    config = dataclasses.replace(CONFIG, picture_format=picture_format)
+    return make_record(PIXELS, LAYOUT, key="train/7/0", source_id="7", config=config, anchors=ANCHORS, source=SOURCE)
+
+
+@pytest.mark.parametrize("picture_format", PICTURE_FORMATS)
+def test_a_record_holds_the_picture_as_it_is_stored(picture_format: str) -> None:
+    record, _ = made(picture_format)
+    assert (record.key, record.source_id, record.source_size) == ("train/7/0", "7", (400, 800))
+    assert record.truth is TRUTH and record.image_id == "1234"
+    assert (record.height, record.width, record.format) == (40, 80, picture_format)
+    assert record.encoded == encode_picture(PIXELS, picture_format)
+    if picture_format != "jpeg":
+        np.testing.assert_array_equal(record.picture(), PIXELS)
+    assert decode_record(encode_record(record)).picture().shape == (40, 80, 3)
+
+
+def test_a_view_has_the_boxes_whose_centres_it_shows_with_their_labels() -> None:
+    first, second, third = made()[0].views
+    assert [view.view for view in (first, second, third)] == list(LAYOUT.views)
+    np.testing.assert_allclose(first.boxes * 64, [[0, 0, 16, 16], [8, 24, 32, 56]], atol=1e-5)
+    assert first.labels.tolist() == [2, 1]
+    np.testing.assert_allclose(second.boxes * 64, [[0, 32, 32, 64]], atol=1e-5)
+    assert second.labels.tolist() == [2]
+    assert third.boxes.shape == (0, 4) and third.labels.tolist() == []
+    for number, view in enumerate((first, second, third)):
+        boxes, labels = LAYOUT.boxes(number, size=64)
+        np.testing.assert_array_equal(boxes, view.boxes, strict=True)
+        np.testing.assert_array_equal(labels, view.labels, strict=True)
+        np.testing.assert_array_equal(boxes, boxes_in_view(view.view, LAYOUT.corners, size=64)[0], strict=True)
+
+
+def test_a_view_has_the_targets_and_matches_of_its_own_ground_truth() -> None:
+    record, matches = made()
+    assert len(matches) == 3
+    for view, found in zip(record.views, matches, strict=True):
+        targets, expected = encode_targets(view.boxes, view.labels, anchors=ANCHORS, matching=CONFIG.matching)
+        for field in dataclasses.fields(Targets):
+            np.testing.assert_array_equal(getattr(view.targets, field.name), getattr(targets, field.name), strict=True)
+        for field in dataclasses.fields(Matches):
+            np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), strict=True)
+    assert [len(view.targets.anchors) > 0 for view in record.views] == [True, True, False]
+    assert set(record.views[0].targets.classes.tolist()) == {1, 2}
+
+
+def test_fewer_views_of_a_picture_are_the_first_of_more() -> None:
+    record, _ = made()
+    fewer, _ = make_record(
+        PIXELS,
+        dataclasses.replace(LAYOUT, views=LAYOUT.views[:2]),
+        key="train/7/0",
+        source_id="7",
+        config=CONFIG,
+        anchors=ANCHORS,
+        source=SOURCE,
+    )
+    assert encode_record(dataclasses.replace(record, views=record.views[:2])) == encode_record(fewer)
+
+
+@pytest.mark.parametrize("kind", ["crowd", "difficult"])
+def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that_show_them(kind: str) -> None:
+    region = np.array([[0.0, 42, 24, 66]])  # its centre is not in the second view, and neither is anything of it
+    crowd, difficult = (region, no_boxes()) if kind == "crowd" else (no_boxes(), region)
+    layout = dataclasses.replace(LAYOUT, crowd=crowd, difficult=difficult)
+    assert layout.has_regions and not LAYOUT.has_regions
+    plain, _ = made()
+    record, matches = make_record(PIXELS, layout, key="train/7/0", source_id="7", config=CONFIG, anchors=ANCHORS)
+    for number, (view, without) in enumerate(zip(record.views, plain.views, strict=True)):
+        np.testing.assert_array_equal(view.boxes, without.boxes)
+        np.testing.assert_array_equal(view.targets.anchors, without.targets.anchors)
+        np.testing.assert_array_equal(view.targets.offsets, without.targets.offsets)
+        over = anchors_over(layout.regions(number, size=64), ANCHORS, CONFIG.matching)
+        expected = (set(without.targets.ignored.tolist()) | set(over.tolist())) - set(view.targets.anchors.tolist())
+        assert view.targets.ignored.tolist() == sorted(expected) == matches[number].ignored.tolist()
+    assert len(record.views[0].targets.ignored) > len(plain.views[0].targets.ignored)
+    np.testing.assert_array_equal(record.views[1].targets.ignored, plain.views[1].targets.ignored)
+
+
+def test_a_region_counts_where_anything_of_it_is_shown() -> None:
+    """Unlike a box, whose centre must be shown."""
+    layout = dataclasses.replace(LAYOUT, crowd=np.array([[0.0, 30, 40, 80]]))
+    regions = layout.regions(1, size=64)
+    np.testing.assert_allclose(regions.crowd, [[0, 0, 1, 0.25]])  # mirrored, and cut at the view's border
+    assert regions.crowd.dtype == np.float64 and len(regions.difficult) == 0
+    assert layout.boxes(1, size=64)[1].tolist() == [2]
+
+
+def test_a_picture_of_a_collage_has_no_source_picture() -> None:
+    record, _ = make_record(PIXELS, LAYOUT, key="train/7/0", source_id="7", config=CONFIG, anchors=ANCHORS)
+    assert record.source_size is record.truth is record.image_id is None
