@@ -16,24 +16,26 @@ from pipeline.reader.dataset import evaluation_batches, training_batches
 from pipeline.records.manifest import Manifest
 from tests.record_sets import TINY, with_format, write_record_set
 
-# By the format of the pictures: the SHA-256 of all shards, and of two passes of training batches and all test batches.
-# Each stack must give them, and so what one writes trains the other alike. They change with the format of records or
-# with the order of the stream, and then on purpose.
+# By the format of the pictures: the SHA-256 of all shards; and of two passes of training batches, sparse and dense, and
+# of all test batches. Each stack must give them, and so what one writes trains the other alike. They change with the
+# format of records or with the order of the stream, and then on purpose. The dense batches are those of format 1 still.
 SHARDS = {
-    "raw": "1858dbdb84ef9edb6427fa29551ca59750108486d5ffe00d0979a53fed4359e1",
-    "png": "1fa694556a4635f11b1638d0826dacb02054b420a271bcab1ea4485b2b1fef9c",
-    "jpeg": "b97b350a1ae47174474a4e17a9d3a53c97f09217b43f142b86c468ebcef05053",
+    "raw": "80ef03da02a8ac6e0a9d65480e5ddfa6e5ad5002d9d933a8f9f7081eba842e9a",
+    "png": "a370dfce5c93815718b675e2815b52983244295ca83e5db1933abbe02c9be802",
+    "jpeg": "3f925bc54340cd95215543352f3acdd4fc9f29d9cd9ca8056389d312e2868e65",
 }
 LOSSLESS = (
+    "4a5495ab3b3fa536b15cd8171cfe032ceb49f24d62bbf34d507e81021893fe48",
     "0aa04ab79f228478142eaf4db6192a5ba92bb42da004d5c047247e6ed52e8231",
-    "177409663bc7202dd4f8fb98f7b490a0e0b336c74e74855a213ff7e2194ccabd",
+    "26698751e44e90a3cdae8d5c8ad2c03936af865b272ab7683ea8b0d61abc78cf",
 )
 BATCHES = {
     "raw": LOSSLESS,
     "png": LOSSLESS,
     "jpeg": (
+        "e93ce6b6a9814130f78897d32fe7022649b8b6d5ff0ec2ba8ab33c47365919f2",
         "dd51fabfafe19a76f466a80374cf0eababd34f537dc7917297b640310b577392",
-        "52811dffc8e556a3837ea02f37df74cc3f14bf788c6a24c5e3d7e517a69ec2d0",
+        "cad6da698d4c9fbebce77aa8a0910f0ae1feba573c3d6962e3b85cdfd4fc5698",
     ),
 }
 
@@ -58,5 +60,6 @@ def digest(batches: Iterable[Any]) -> str:
 def test_both_stacks_write_and_read_the_same(picture_format: str, tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, config=with_format(TINY, picture_format))
     assert shards_digest(tmp_path, manifest) == SHARDS[picture_format]
-    trained = digest(training_batches(manifest, batch=8, seed=7).take(6))
-    assert (trained, digest(evaluation_batches(manifest, "test", batch=4))) == BATCHES[picture_format]
+    sparse = digest(training_batches(manifest, batch=8, seed=7).take(6))
+    dense = digest(training_batches(manifest, batch=8, seed=7, dense=True).take(6))
+    assert (sparse, dense, digest(evaluation_batches(manifest, "test", batch=4))) == BATCHES[picture_format]
