@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import islice
 
 from absl import flags
 
 from beam_jobs.sources import SOURCES
 from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import Source
 from configs import config_names, load_config
 from pipeline.config.records_config import RecordsConfig, with_canvas_size
@@ -46,7 +48,7 @@ def data_paths() -> DataPaths:
 
 def check_composition(config: RecordsConfig, source: Source) -> None:
     """Raises `UserError` unless pictures with boxes meet a letterbox, and pictures of single objects a collage."""
-    has_boxes = any(item.boxes is not None for item in source.items()[:1])
+    has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
     if has_boxes and config.letterbox is None:
         needed = "a letterbox for pictures with boxes, such as detection"
     elif not has_boxes and config.collage is None:

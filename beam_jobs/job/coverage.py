@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from beam_jobs.job.entries import Entry, entries_of, limited, record_split
 from beam_jobs.job.record_builder import RecordBuilder
+from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadPicture, Item, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError
@@ -58,9 +59,11 @@ def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = N
     Stops after `SAMPLE_BOXES`. `split`: of the records, None for all.
     """
     builder = RecordBuilder(config, source)
-    items = limited(config, source.items())
-    if split is not None:
-        items = [item for item in items if record_split(config, source, item) == split]
+    items = (
+        item
+        for item in limited(config, all_items(source))
+        if split is None or record_split(config, source, item) == split
+    )
     boxes, count = [np.zeros((0, 4), np.float32)], 0
     for item in heapq.nsmallest(SAMPLE, items, key=lambda i: hash63(f"coverage/{i.source_id}")):
         with contextlib.suppress(BadPicture):  # the job itself counts it and says why

@@ -42,17 +42,13 @@ def record_split(config: RecordsConfig, source: Source, item: Item) -> str:
     return item.split
 
 
-def limited(config: RecordsConfig, items: list[Item]) -> list[Item]:
+def limited(config: RecordsConfig, items: Iterable[Item]) -> Iterator[Item]:
     """The first `config.limit` items of each split of the source; all items if there is no limit."""
-    if config.limit is None:
-        return items
     seen: dict[str, int] = {}
-    kept = []
     for item in items:
         seen[item.split] = seen.get(item.split, 0) + 1
-        if seen[item.split] <= config.limit:
-            kept.append(item)
-    return kept
+        if config.limit is None or seen[item.split] <= config.limit:
+            yield item
 
 
 def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tuple[ShardId, Entry]]:

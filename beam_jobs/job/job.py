@@ -11,6 +11,7 @@ from beam_jobs.job.entries import ShardId, all_shards, entries_of, limited, plai
 from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
+from beam_jobs.sources.pieces import Piece, all_items, items_of, pieces_of
 from beam_jobs.sources.source import Item, Source
 from pipeline.config.records_config import RecordsConfig
 
@@ -26,7 +27,10 @@ class ListItems(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Item]:
         """A pipeline -> items."""
-        return begin | "Start" >> beam.Impulse() | "List" >> beam.ParDo(_List(self._config, self._source))
+        # A limit counts through the whole list, so one worker reads that.
+        pieces = pieces_of(self._source) if self._config.limit is None else (None,)
+        spread = begin | "Pieces" >> beam.Create(pieces, reshuffle=len(pieces) > 1)
+        return spread | "List" >> beam.ParDo(_List(self._config, self._source))
 
 
 class MakeEntries(beam.PTransform):
@@ -83,10 +87,13 @@ class _List(beam.DoFn):
         self._config, self._source = config, source
         self._items = counter(ITEMS)
 
-    def process(self, _: bytes) -> list[Item]:
-        items = limited(self._config, self._source.items())
-        self._items.inc(len(items))
-        return items
+    def process(self, piece: Piece | None) -> Iterator[Item]:
+        listed = all_items(self._source) if piece is None else items_of(self._source, piece)
+        count = 0
+        for item in limited(self._config, listed):
+            count += 1
+            yield item
+        self._items.inc(count)
 
 
 class _Copies(beam.DoFn):

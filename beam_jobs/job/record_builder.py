@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.job.entries import Entry, limited, record_split
+from beam_jobs.sources.picture_reference import is_fault
+from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadPicture, Item, Source
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
@@ -142,8 +144,8 @@ class RecordBuilder:
         if split not in self._items:
             own = [
                 i
-                for i in limited(self._config, self._source.items())
-                if record_split(self._config, self._source, i) == split
+                for i in limited(self._config, all_items(self._source))
+                if record_split(self._config, self._source, i) == split and not is_fault(i.reference)
             ]
             self._items[split] = own
         return self._items[split][bits.below(len(self._items[split]))]

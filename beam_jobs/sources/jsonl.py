@@ -15,6 +15,7 @@ from beam_jobs.sources.listing import MISSING, sizes_of
 from beam_jobs.sources.open_file import open_file
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
 from beam_jobs.sources.picture_reference import is_fault, picture_path, split_reference
+from beam_jobs.sources.pieces import Piece
 from beam_jobs.sources.source import Check, Item
 from beam_jobs.sources.test_split import fraction_for_test, split_item
 from pipeline.errors import UserError, printable
@@ -22,6 +23,7 @@ from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
 MAX_LINE_BYTES = 1 << 24
+PIECE_BYTES = 1 << 22  # of a list, read by one worker at a time
 _LOOKED_FOR = 1000  # pictures: if none of the first is there, the folder is wrong
 
 
@@ -29,7 +31,7 @@ _LOOKED_FOR = 1000  # pictures: if none of the first is there, the folder is wro
 class JsonLines:
     """Lists and their picture folders. Nothing is kept of a line but the names of its classes.
 
-    The list of `parts[n]` is read as lines; `item(n, line, where)` makes an item of each, in any process.
+    The lists are read in pieces, in any process.
     """
 
     parts: tuple[Part, ...]
@@ -37,6 +39,7 @@ class JsonLines:
     has_val: bool
     test_fraction: float  # of train, chosen by hash of the source id; 0 if the set has a test split of its own
     digest: str  # of the lists
+    list_pieces: tuple[Piece, ...]
     name: str = "jsonl"
     category_ids: None = None
 
@@ -53,33 +56,44 @@ class JsonLines:
         classes: set[str] = set()
         splits: set[str] = set()
         first: list[Item] = []
+        pieces: list[Piece] = []
         for number, part in enumerate(parts):
             digest.update(f"{part.split}\0".encode())
-            for where, line in lines_of(part.annotations):
+            start, end, first_line = 0, 0, 1  # of the next piece
+            for line_number, line, end in lines_of(part.annotations):
+                if end - start >= PIECE_BYTES:
+                    pieces.append(Piece(number, start, end, first_line))
+                    start, first_line = end, line_number + 1
                 digest.update(line)
                 split, names = scan_line(line, split=part.split)
                 splits.add(split)
                 classes |= names
                 if len(first) < _LOOKED_FOR:
-                    first.append(parse_line(line, where, split=part.split, folder=number))
+                    first.append(parse_line(line, _named(part, line_number), split=part.split, folder=number))
+            if end > start:
+                pieces.append(Piece(number, start, end, first_line))
         if not splits:
             raise UserError(f"{parts[0].annotations} must have a picture a line, got none")
         check_class_names("jsonl", classes)
         _check_that_pictures_are_there(first, parts)
         fraction = fraction_for_test("test" in splits, paths.test_fraction)
-        return JsonLines(parts, tuple(sorted(classes)), "val" in splits, fraction, digest.hexdigest())
+        classes_in_order = tuple(sorted(classes))
+        return JsonLines(parts, classes_in_order, "val" in splits, fraction, digest.hexdigest(), tuple(pieces))
 
-    def item(self, part: int, line: bytes, where: str) -> Item:
-        """The item of a line of `parts[part]`. Raises nothing; see `parse_line`."""
-        return split_item(parse_line(line, where, split=self.parts[part].split, folder=part), self.test_fraction)
+    def pieces(self) -> tuple[Piece, ...]:
+        """Pieces of about `PIECE_BYTES` of the lists."""
+        return self.list_pieces
+
+    def items_of(self, piece: Piece) -> Iterator[Item]:
+        """The items of a piece. A line that is no item becomes one that cannot be read; see `parse_line`."""
+        part = self.parts[piece.part]
+        for number, line, _ in lines_of(part.annotations, piece):
+            item = parse_line(line, _named(part, number), split=part.split, folder=piece.part)
+            yield split_item(item, self.test_fraction)
 
     def items(self) -> list[Item]:
-        """All items, in the order of the lists. They are held at once: a long list is for `item`."""
-        return [
-            self.item(number, line, where)
-            for number, part in enumerate(self.parts)
-            for where, line in lines_of(part.annotations)
-        ]
+        """All items, in the order of the lists. They are held at once: a long list is read by `items_of`."""
+        return [item for piece in self.list_pieces for item in self.items_of(piece)]
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         """SHA-256 of the lists, and of the name and size of every picture file in the folders; or also its bytes.
@@ -105,28 +119,39 @@ class JsonLines:
         return tuple(part.images for part in self.parts)
 
 
-def lines_of(path: str) -> Iterator[tuple[str, bytes]]:
-    """The lines of a list that are not blank, each with where it is. Raises `UserError` if there is no such file.
+def lines_of(path: str, piece: Piece | None = None) -> Iterator[tuple[int, bytes, int]]:
+    """The lines of a list, or of a piece of it, that are not blank. Raises `UserError` if there is no such file.
 
     Of a line longer than `MAX_LINE_BYTES` only the beginning comes, which is no JSON any more.
+
+    Yields:
+        The line's number, counted from 1; the line; the byte after it.
     """
-    name = os.path.basename(path)
     try:
         with open_file(path) as file:
-            number = 0
-            while line := file.readline(MAX_LINE_BYTES):
+            number, at = 0, 0
+            if piece is not None:
+                number, at = piece.first_line - 1, piece.start
+                file.seek(at)
+            while (piece is None or at < piece.end) and (line := file.readline(MAX_LINE_BYTES)):
                 number += 1
+                at += len(line)
                 rest = line
                 while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
-                    pass
+                    at += len(rest)
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if not line.isspace():
-                    yield f"{name} line {number}", line
+                    yield number, line, at
     except FileNotFoundError:
         raise UserError(f"{path} must be a file of annotations, got none of that name") from None
     except OSError as error:
         raise UserError(f"cannot read the annotations {path}: {error}") from None
+
+
+def _named(part: Part, number: int) -> str:
+    """Where a line is, for messages."""
+    return f"{os.path.basename(part.annotations)} line {number}"
 
 
 def _check_that_pictures_are_there(items: list[Item], parts: tuple[Part, ...]) -> None:

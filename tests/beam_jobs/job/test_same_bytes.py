@@ -105,7 +105,7 @@ def test_portable_job_service(job_service: str, made: Path, tmp_path: Path) -> N
 
 
 def test_the_order_of_the_items_does_not_matter(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beam_jobs.job.job.limited", lambda config, items: limited(config, items)[::-1])
+    monkeypatch.setattr("beam_jobs.job.job.limited", lambda config, items: list(limited(config, items))[::-1])
     make_set(tmp_path)
     assert checksums(tmp_path) == checksums(made)
 

@@ -14,6 +14,7 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.json_line import parse_line, scan_line
 from beam_jobs.sources.jsonl import JsonLines
 from beam_jobs.sources.picture_reference import is_fault, split_reference
+from beam_jobs.sources.pieces import all_items, items_of
 from beam_jobs.sources.source import BadPicture, Item, SourceBox
 from pipeline.errors import UserError
 from tests.beam_jobs.sources.detection_sets import json_line, made_set, write_picture
@@ -107,15 +108,22 @@ def test_lines_choose_their_splits_and_blank_ones_are_none(tmp_path: Path) -> No
     assert reasons_of(source) == {}
 
 
-def test_an_item_depends_on_its_line_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1, 300, 1 << 22])
+def test_pieces_can_be_listed_apart(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonl, "PIECE_BYTES", size)
     made = made_set(train=60, val=0, test=0)
     for picture in made:
         write_picture(tmp_path / picture.name, picture.shape)
     lines = [json_line(picture).encode() for picture in made]
-    source = written(tmp_path, b"\n".join(lines))
-    items = source.items()
+    lines[7] = lines[19] = b"not JSON"
+    source = written(tmp_path, b"\xef\xbb\xbf" + b"\n\n".join(lines))
+    items, pieces = source.items(), source.pieces()
+    assert len(pieces) == {1: 60, 1 << 22: 1}.get(size, len(pieces)) and (size != 300 or 5 < len(pieces) < 60)
     assert {item.split for item in items} == {"train", "test"}
-    assert [source.item(0, line, "anywhere") for line in reversed(lines)] == items[::-1]
+    assert [item.source_id for item in items[7:20:12]] == ["list.jsonl line 15", "list.jsonl line 39"]
+    assert list(all_items(source)) == items
+    apart = {piece: list(items_of(source, piece)) for piece in reversed(pieces)}
+    assert [item for piece in pieces for item in apart[piece]] == items
 
 
 def test_a_line_without_end_is_cut_and_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
