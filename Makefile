@@ -50,6 +50,7 @@ FREEZE =
 SPLIT =
 MIN_SCORE =
 N =
+KEY =
 RUNS =
 ONLY =
 OUTPUT =
@@ -65,7 +66,7 @@ FLINK_MASTER =
 
 variables := STACK PYTHON VENV GPU UPGRADE CONFIG SOURCE DATA_DIR ANNOTATIONS IMAGES VAL_ANNOTATIONS VAL_IMAGES \
     TEST_ANNOTATIONS TEST_IMAGES TEST_FRACTION IMAGE_SIZE VIEWS ANCHORS MAX_REJECTED RECORDS LIMIT WORKERS RUNNER \
-    BEAM_ARGS FULL STRATEGY REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION INIT FREEZE SPLIT MIN_SCORE N RUNS \
+    BEAM_ARGS FULL STRATEGY REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION INIT FREEZE SPLIT MIN_SCORE N KEY RUNS \
     ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS ENGINE CLUSTER FLINK_MASTER
 known := $(variables) SHELL TF_CPP_MIN_LOG_LEVEL MAKE%
 given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
@@ -167,8 +168,8 @@ evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [
 detect: setup ## Detections of a run in pictures of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [ARGS=]
 	$(python) -m model.detect $(call option,run,$(run))$(call flag,images,IMAGES)$(call flag,output,OUTPUT)$(call flag,min_score,MIN_SCORE)$(call each,$(ARGS))
 
-pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [ARGS=]
-	$(python) -m model.show_records $(call option,records,$(records))$(call flag,split,SPLIT)$(call flag,count,N)$(call each,$(ARGS))
+pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [KEY=all views of one record] [ARGS=]
+	$(python) -m model.show_records $(call option,records,$(records))$(call flag,split,SPLIT)$(call flag,count,N)$(call flag,key,KEY)$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
 curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [OUTPUT=runs/ap_curves.png]
 	$(python) -m model.draw_curves $(if $(strip $(RUNS)),$(foreach r,$(RUNS),$(call option,run,$r)),$(call option,run,$(run)))$(call flag,output,OUTPUT)$(call each,$(ARGS))

@@ -44,6 +44,9 @@ flags.DEFINE_string(
 flags.DEFINE_integer("workers", 0, "Workers of the local runner; 0: one for every core.")
 flags.DEFINE_enum("running_mode", "multi_processing", MODES, "How the local runner's workers run.")
 flags.DEFINE_multi_string("beam_arg", [], "A further Beam option, such as --beam_arg=--job_endpoint=localhost:8099.")
+flags.DEFINE_enum(
+    "check", "sizes", ["sizes", "content"], "How to tell that pictures changed: by name and size, or by every byte."
+)
 flags.DEFINE_float("max_rejected", 0.0, "Share of pictures, and of boxes, that may be rejected before the job stops.")
 flags.DEFINE_float("min_coverage", 0.0, "Share of boxes that anchors must fit with IoU 0.5; less stops the job.")
 
@@ -82,7 +85,7 @@ def make_records(pipeline: Pipeline) -> None:
     print("\n".join(coverage.lines()), flush=True)
     check_coverage(coverage, FLAGS.min_coverage)
 
-    with own_folder(path, set_fingerprint(config, source)) as folder:
+    with own_folder(path, set_fingerprint(config, source, check=FLAGS.check)) as folder:
         build_job(pipeline, folder=folder, config=config, source=source)
         with shard_progress(folder, shards):
             metrics = run(pipeline)

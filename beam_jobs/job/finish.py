@@ -10,12 +10,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL
 
 from beam_jobs.job.entries import all_shards
 from beam_jobs.job.receipt import Receipt, rejected_lines, rejected_text
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.shard_statistics import add_up
-from beam_jobs.sources.source import Source
+from beam_jobs.sources.source import Check, Source
 from pipeline.config.plain import checksum, to_dict
 from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.errors import UserError
@@ -25,12 +26,15 @@ from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manife
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that decide bytes: pixels and logarithms."""
-    return {"numpy": np.__version__, "opencv": str(cv2.__version__)}
+    return {"numpy": np.__version__, "opencv": str(cv2.__version__), "pillow": PIL.__version__}
 
 
-def set_fingerprint(config: RecordsConfig, source: Source) -> str:
-    """16 hex digits that change with the configuration, any byte of the source, and libraries that decide bytes."""
-    values = [FORMAT_VERSION, to_dict(config), source.fingerprint(), library_versions()]
+def set_fingerprint(config: RecordsConfig, source: Source, *, check: Check = "sizes") -> str:
+    """16 hex digits that change with the configuration, the source, and libraries that decide bytes.
+
+    `check`: how closely to look at the source's pictures, see `Source.fingerprint`.
+    """
+    values = [FORMAT_VERSION, to_dict(config), source.fingerprint(check=check), library_versions()]
     return checksum(values)[:16]
 
 

