@@ -13,7 +13,7 @@ from beam_jobs.sources.class_names import check_class_names
 from beam_jobs.sources.folder_digest import content_digest
 from beam_jobs.sources.listing import MISSING, sizes_of
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
-from beam_jobs.sources.picture_reference import is_fault, leads_out, path_inside, picture_path, split_reference
+from beam_jobs.sources.picture_reference import is_fault, path_inside, picture_path, split_reference
 from beam_jobs.sources.source import BadPicture, Check, Item
 from beam_jobs.sources.source_ids import with_unique_ids
 from beam_jobs.sources.test_split import fraction_for_test, split_item
@@ -108,13 +108,6 @@ class PictureSet:
     def read(self, reference: str) -> Picture:
         """A picture, [h, w, 3] uint8 RGB, upright. Raises `BadPicture`."""
         return read_picture_file(picture_path(reference, self.annotations.folders))
-
-    def missing(self) -> list[str]:
-        """The source ids of the pictures that the annotations name and that are not there, in order."""
-        items = [item for item in self._annotated().items if not is_fault(item.reference)]
-        sizes = self._sizes(items)
-        absent = [item for item in items if sizes[item.reference] == MISSING]
-        return [item.source_id for item in absent if not leads_out(split_reference(item.reference)[1])]
 
     def _annotated(self) -> Annotated:
         if "_kept" not in self.__dict__:  # unpickled in a worker

@@ -54,13 +54,6 @@ def offsets_to_corners(offsets: NDArray[np.float32], anchor_centroids: Array) ->
     return centroids_to_corners(np.concatenate([centers, np.exp(offsets[..., 2:]) * sizes], axis=-1))
 
 
-def encode_targets(
-    boxes: NDArray[np.float32], labels: NDArray[np.int64], *, anchors: Anchors, matching: MatchingConfig
-) -> tuple[Targets, Matches]:
-    """Matches one view's ground truth to the anchors and encodes it: `encode_views` for a single view."""
-    return encode_views([boxes], [labels], anchors=anchors, matching=matching)[0]
-
-
 def encode_views(
     boxes: Sequence[NDArray[np.float32]],
     labels: Sequence[NDArray[np.int64]],

@@ -8,6 +8,7 @@ The words are: a header (`HEADER`), then for P positives, I ignored anchors and 
 from __future__ import annotations
 
 import itertools
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class RecordView:
 
 
 def pack_view(view: RecordView) -> bytes:
-    """The words of a view. Its numbers must fit into 32 bits."""
+    """The words of a view. Raises `struct.error` if a number does not fit into 32 bits."""
     targets, how = view.targets, view.view
     shown, place = how.shown, how.place
     header = (
@@ -61,7 +62,7 @@ def pack_view(view: RecordView) -> bytes:
 
 
 def _ints(values: list[int]) -> bytes:
-    return np.array(values, "<i4").tobytes()
+    return struct.pack(f"<{len(values)}i", *values)
 
 
 def unpack_view(packed: bytes) -> RecordView:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from beam_jobs.job.receipt import parse_receipt
-from pipeline.geometry.targets import encode_targets
 from pipeline.records.manifest import Manifest, Shard, load_manifest
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.records.tfrecord import frame, read_frames
+from tests.one_view import encode_targets
 
 
 def forge(records: Path, alter: Callable[[list[Record]], list[Record]]) -> str:

@@ -11,11 +11,11 @@ from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVE
 from pipeline.config.records_config import AnchorConfig, MatchingConfig
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.boxes import Array
-from pipeline.geometry.targets import encode_targets
 from pipeline.views.collage import resize
 from pipeline.views.paint import paint_view
 from pipeline.views.placement import Rectangle
 from pipeline.views.view import View
+from tests.one_view import encode_targets
 
 CLASSES = 10
 PRESETS = pytest.mark.parametrize(

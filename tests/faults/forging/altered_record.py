@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -61,7 +62,7 @@ class RecordAlteration:
         else:
             try:
                 features[self.feature] = self._altered(value)
-            except (Skip, OverflowError, IndexError):
+            except (Skip, OverflowError, struct.error, IndexError):
                 return data
         return encode_example(features)
 

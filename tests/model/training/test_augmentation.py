@@ -21,13 +21,14 @@ from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVE
 from pipeline.config.records_config import MatchingConfig
 from pipeline.config.run_config import AugmentConfig
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
-from pipeline.geometry.targets import Targets, encode_targets
+from pipeline.geometry.targets import Targets
 from pipeline.reader.dataset import Reader
 from pipeline.reader.feed import Feed
 from pipeline.reader.unpack import dense_targets, unpack
 from pipeline.records.packed_view import BOX_WORDS, RecordView, pack_view
 from pipeline.views.placement import Rectangle
 from pipeline.views.view import View, boxes_in_view
+from tests.one_view import encode_targets
 
 BACKGROUND = 3
 ROW = Anchors((FeatureMap((1, 2), ((0.5, 0.5), (0.5, 1.0))), FeatureMap((1, 1), ((1.0, 1.0),))))  # 5 anchors

@@ -16,11 +16,11 @@ from pipeline.geometry.matching import match
 from pipeline.geometry.targets import (
     Targets,
     centroids_to_offsets,
-    encode_targets,
     encode_views,
     offsets_to_corners,
 )
 from tests import reference
+from tests.one_view import encode_targets
 
 PRESETS = pytest.mark.parametrize(
     ("anchor_config", "matching"),

@@ -11,13 +11,14 @@ from pipeline.config.records_config import PICTURE_FORMATS, Letterbox
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.ignore_regions import anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
-from pipeline.geometry.targets import Targets, encode_targets
+from pipeline.geometry.targets import Targets
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.make_record import Layout, SourcePicture, make_record
 from pipeline.records.picture_codec import encode_picture
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.views.placement import Rectangle
 from pipeline.views.view import View, boxes_in_view
+from tests.one_view import encode_targets
 from tests.record_sets import TINY
 
 CONFIG = dataclasses.replace(TINY, collage=None, letterbox=Letterbox(size=64), views=3)
