@@ -20,6 +20,32 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+class HeldSignals:
+    """Remembers the signals that come, from now until `let_go`, which passes them on.
+
+    Blocking them would not do: any thread may take a signal, and Python runs its handler in the main thread even so.
+    """
+
+    def __init__(self) -> None:
+        self._came: list[tuple[int, FrameType | None]] = []
+        here = threading.current_thread() is threading.main_thread()  # only there can handlers be set
+        self._handlers = {s: signal.signal(s, self._remember) for s in SIGNALS} if here else {}
+
+    def let_go(self) -> None:
+        """Sets the handlers again that were there before, and calls them for the signals that came."""
+        for name, handler in self._handlers.items():
+            signal.signal(name, handler)
+        for number, frame in self._came:
+            handler = self._handlers[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            elif handler is signal.SIG_DFL:
+                signal.raise_signal(number)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self._came.append((number, frame))
+
+
 class Workers:
     """The worker processes that Beam starts. Once they are ended, no more are started."""
 

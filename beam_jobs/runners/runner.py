@@ -7,7 +7,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from apache_beam.transforms.environments import (
     SubprocessSDKEnvironment,
 )
 
-from beam_jobs.runners.interrupted_workers import SIGNALS
+from beam_jobs.runners.interrupted_workers import HeldSignals
 from pipeline.errors import UserError
 
 LOCAL = "local"
@@ -51,15 +50,14 @@ def pipeline_on(runner: str, *, workers: int, mode: str, beam_args: Sequence[str
         tempfile.gettempdir()
     except FileNotFoundError as error:
         raise UserError(f"no temporary folder can be written; set TMPDIR to one that can ({error.strerror})") from None
-    # A signal waits until it is known which folder to delete.
-    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    held = HeldSignals()  # until it is known which folder to delete
     try:
         pipeline = make_pipeline(runner, workers=workers, mode=mode, beam_args=beam_args)
     except BaseException:
-        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        held.let_go()
         raise
     try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        held.let_go()
         yield pipeline
     finally:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
