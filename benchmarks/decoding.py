@@ -150,7 +150,7 @@ def main() -> None:
     config = load_config(CONFIG)
     anchors = make_anchors(config.records.anchors, config.records.canvas_size)
     load = load_average()
-    results = [measure(kind, anchors, config.decode, rounds=(FLAGS.rounds or ROUNDS)) for kind in KINDS]
+    results = [measure(kind, anchors, config.decode, rounds=FLAGS.rounds or ROUNDS) for kind in KINDS]
     print(describe_machine())
     print(f"{CONFIG}: {len(anchors):,} anchors; batch {BATCH}; load average before: {load:.1f}")
     print(table_of(results))

@@ -122,7 +122,7 @@ def main() -> None:
     anchors = make_anchors(records.anchors, records.canvas_size)
     load = load_average()
     results = [
-        measure(kind, anchors, records.matching, canvas=records.canvas_size, rounds=(FLAGS.rounds or ROUNDS))
+        measure(kind, anchors, records.matching, canvas=records.canvas_size, rounds=FLAGS.rounds or ROUNDS)
         for kind in KINDS
     ]
     print(machine)

@@ -16,6 +16,7 @@ from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadPicture, Item, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError
+from pipeline.geometry.anchor_fit import GOOD_IOU
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.boxes import iou
 from pipeline.geometry.matching import IOU_DECIMALS
@@ -24,7 +25,6 @@ from pipeline.records.keys import hash63
 
 SAMPLE = 10_000  # items
 SAMPLE_BOXES = 30_000
-GOOD_IOU = 0.5
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
 

@@ -12,7 +12,9 @@ IGNORED = -1  # the class, in dense targets, of anchors that are neither object 
 Batch = dict[str, tf.Tensor]
 
 
-def unpack(batch: Batch, feed: Feed, *, flips: tf.Tensor | None = None, by_matrices: bool = False) -> tuple:
+def unpack(
+    batch: Batch, feed: Feed, *, flips: tf.Tensor | None = None, by_matrices: bool = False
+) -> tuple[tf.Tensor, Batch]:
     """Canvases and dense targets of a sparse batch.
 
     Args:

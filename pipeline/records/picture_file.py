@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.records.picture_codec import MAX_PIXELS
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the file's name
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp"))  # of files that a folder is searched for, lower case
-MAX_PIXELS = 1 << 27  # a header that claims more is broken, or an attack
 _ORIENTATION = 0x0112  # tag of EXIF 2.32, table 4
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
 
