@@ -35,11 +35,13 @@ JOB = textwrap.dedent("""
 """)
 
 
+@pytest.mark.long
 def test_killed_worker_is_noticed() -> None:
     done = run_python("-c", JOB.replace("KILLED", "3"), "multi_processing")
     assert (done.returncode, done.stdout) == (7, "a worker died\n"), done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["in_memory", "multi_threading", "multi_processing"])
 def test_workers_that_end_well_are_not_dead(mode: str) -> None:
     assert output(run_python("-c", JOB.replace("KILLED", "None"), mode)) == "the job ended well\n"

@@ -14,6 +14,7 @@ from tests.record_sets import write_record_set
 NOWHERE = {"HOME": "/proc/none", "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "MPLCONFIGDIR": "", "NO_TEMP": "1"}
 
 
+@pytest.mark.long
 def test_tensorflow_starts_quietly_without_a_temporary_folder() -> None:
     script = (
         "import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/proc/none']\nimport model\nprint('started')"

@@ -56,6 +56,7 @@ def test_checkpoints_in_an_odd_folder_are_found_and_restored(name: str, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.long
 def test_a_training_in_an_odd_folder_is_resumed(tmp_path: Path) -> None:
     odd = "-[a]*" + " ".join(ODD)
     manifest = write_record_set(tmp_path / f"records {odd}", train=8, val=0, test=0)

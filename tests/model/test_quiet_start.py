@@ -20,6 +20,7 @@ def errors_of(script: str) -> str:
     return done.stderr
 
 
+@pytest.mark.long
 def test_a_start_prints_nothing() -> None:
     assert errors_of("import model.train, tensorflow as tf; tf.constant(1.0)") == ""
 

@@ -173,6 +173,7 @@ def test_a_file_in_the_way_is_named(checkout: Checkout) -> None:
     assert complaint(checkout.make("setup")).startswith("setup: .venv: File exists")
 
 
+@pytest.mark.long
 def test_the_real_pip_without_a_network(checkout: Checkout) -> None:
     failed = checkout.make(
         "setup",

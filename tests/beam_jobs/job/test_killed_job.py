@@ -79,7 +79,8 @@ def test_a_killed_worker_ends_the_job_with_one_line(
     assert checksums(tmp_path) == uninterrupted
 
 
-@pytest.mark.parametrize("mode", [long("in_memory"), "multi_processing"])
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(number: signal.Signals, mode: str, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
@@ -118,6 +119,7 @@ def test_interrupted_while_workers_start(seconds: float, tmp_path: Path) -> None
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_second_job_is_refused_while_the_first_lives(uninterrupted: dict[str, str], tmp_path: Path) -> None:
     first = start_records(f"--records={tmp_path}", "--limit=40", IN_MEMORY)
     wait_until(lambda: the_lock(tmp_path), first)

@@ -37,6 +37,7 @@ def test_nothing_to_do(records: Path) -> None:
     assert checksums(records) == before
 
 
+@pytest.mark.long
 def test_the_command_says_what_it_kept(tmp_path: Path) -> None:
     flags = [f"--records={tmp_path}", "--limit=4", "--running_mode=in_memory"]
     assert "kept" not in output(make_records(*flags))

@@ -85,6 +85,7 @@ def test_golden_pictures(tmp_path: Path) -> None:
     assert digests(tmp_path / "records") == GOLDEN_PICTURES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
 def test_two_workers(mode: str, made: Path, tmp_path: Path) -> None:
     make_set(tmp_path, mode=mode, workers=2)

@@ -86,6 +86,7 @@ def test_near_uniform_and_equal_scores_are_settled_by_class_and_anchor(candidate
     assert found.counts.numpy().min() > 50
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("shortlist", "chunk", "config"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from model.detection.evaluator import STATISTICS_BATCHES, Evaluator
@@ -15,6 +16,7 @@ from tests.model import tiny
 from tests.record_sets import TINY, write_record_set
 
 
+@pytest.mark.long
 def test_statistics_are_those_of_the_current_weights(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
     shape = NetworkShape(64, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)

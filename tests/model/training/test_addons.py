@@ -27,6 +27,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.skipif(HERE, reason="of stacks without tensorflow-addons")
 def test_without_addons_the_error_says_how_to_get_them(records: Path, tmp_path: Path) -> None:
     flags = ("--optimizer=tfa:lamb", "--box_loss=tfa:giou")

@@ -84,6 +84,7 @@ def test_the_seed_decides_and_neither_threads_nor_the_global_seed(manifest: Mani
     assert not same(whole, stream(manifest, ALL, steps=9, seed=6))
 
 
+@pytest.mark.long
 def test_a_reader_goes_on_alike_and_another_one_draws_differently(manifest: Manifest) -> None:
     second = Reader(1, 2)
     parts = stream(manifest, ALL, steps=5, reader=second)

@@ -90,6 +90,7 @@ def test_a_run_of_the_same_classes_and_anchors_gives_everything(run: Run, tmp_pa
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.long
 def test_heads_of_other_classes_begin_anew(run: Run, tmp_path: Path) -> None:
     lend(run, tmp_path / "run")
     renamed = dataclasses.replace(run, class_names=("red", "green", "yellow"))
@@ -100,6 +101,7 @@ def test_heads_of_other_classes_begin_anew(run: Run, tmp_path: Path) -> None:
     np.testing.assert_array_equal(weights_of_network(network)["scores_0/kernel"], before["scores_0/kernel"])
 
 
+@pytest.mark.long
 def test_what_cannot_be_borrowed_is_one_line(file: Path, run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -194,6 +196,7 @@ def test_a_run_begun_from_a_file_goes_on_to_the_bit_without_it(file: Path, tmp_p
             assert not np.array_equal(value, theirs[name]), name
 
 
+@pytest.mark.long
 def test_weights_that_cannot_be_had_leave_no_run_behind(tmp_path: Path) -> None:
     write_record_set(tmp_path / "records", train=4, val=1, test=1)
     run = tmp_path / "run"

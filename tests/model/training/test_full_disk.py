@@ -65,6 +65,7 @@ def fill(disk: Path, left: int) -> Path:
     return filler
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("left", [0, 8 << 10, 100 << 10])
 def test_whatever_does_not_fit_is_named_and_nothing_is_lost(
     left: int, small_disk: Path, manifest: Manifest, whole: SmallTraining

@@ -41,6 +41,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     yield found
 
 
+@pytest.mark.long
 def test_no_value_is_read_at_every_step(manifest: Manifest, tmp_path: Path, reads: list[Any]) -> None:
     counts = []
     for number, steps in enumerate((5, 45)):
@@ -93,6 +94,7 @@ def test_a_broken_loss_is_named_and_nothing_after_it_is_saved(
     assert len(read_history(training.folder.history)) == broken // epoch_steps
 
 
+@pytest.mark.long
 def test_a_training_stopped_in_an_epoch_resumes_with_the_same_bits(manifest: Manifest, tmp_path: Path) -> None:
     whole, stopped = (SmallTraining(manifest, tmp_path / name, epoch_steps=5, backup_steps=1) for name in ("a", "b"))
     whole.train(epochs=2)

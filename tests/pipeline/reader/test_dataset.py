@@ -132,6 +132,7 @@ def test_every_pass_shows_another_view_until_all_were_seen(tmp_path: Path) -> No
     assert len({numbers[0] for numbers in seen.values()}) > 1  # not all records begin with the same view
 
 
+@pytest.mark.long
 def test_letterboxed_pictures_are_cropped_scaled_and_mirrored(tmp_path: Path) -> None:
     """Nothing is scaled where a view's part has the size of its place; elsewhere the pixels are close to OpenCV's."""
     letterbox = Letterbox(size=64)
