@@ -9,7 +9,8 @@ from setuptools import find_packages, setup
 BEAM = "2.77.0"  # launcher and workers must run the same release
 TENSORFLOW = "2.21.*"
 
-TRAINING_TOOLS = ["matplotlib", "pycocotools", "tensorboard"]
+# pycocotools is what the faster evaluator is checked against.
+TRAINING_TOOLS = ["faster-coco-eval", "matplotlib", "pycocotools", "tensorboard"]
 
 setup(
     name="prematch",

@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import flags, logging
 from tqdm import tqdm
 
-from model.detection.coco import METRICS
+from model.detection.coco_metrics import METRICS
 from model.detection.evaluator import Evaluator
 from model.pictures.drawn_detections import drawn_detections
 from model.training.checkpoints import restore_best

@@ -1,28 +1,20 @@
-"""Ground truth and detections as COCO JSON, and COCO's twelve metrics by name."""
+"""Ground truth and detections as COCO JSON."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from model.detection.coco_metrics import coco_metrics
 from model.detection.source_frame import SourceFrame
 from pipeline.geometry.boxes import Array, areas
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.keys import source_id_of
 from pipeline.views.collage import Picture
 from pipeline.views.view import boxes_in_picture
-
-METRICS = (
-    *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
-    *("AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large"),
-)
 
 
 @dataclass(frozen=True)
@@ -106,24 +98,7 @@ class CocoResults:
 
     def metrics(self) -> dict[str, float]:
         """The twelve metrics. As in COCO, -1 means that there is no ground truth of that size."""
-        if not self.detections:
-            return self._metrics_of_nothing()
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth = COCO()
-            truth.dataset = self.ground_truth
-            truth.createIndex()
-            evaluation = COCOeval(truth, truth.loadRes(self.detections), "bbox")
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        return dict(zip(METRICS, (float(value) for value in evaluation.stats), strict=True))
-
-    def _metrics_of_nothing(self) -> dict[str, float]:
-        """What COCO's evaluation would give without any detection: it refuses an empty list."""
-        areas = [annotation["area"] for annotation in self.ground_truth["annotations"]]
-        ranges = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf), "": (0, np.inf)}
-        there = {name: any(low <= area <= high for area in areas) for name, (low, high) in ranges.items()}
-        return {m: 0.0 if there[m.partition("_")[2]] else -1.0 for m in METRICS}
+        return coco_metrics(self.ground_truth, self.detections)
 
 
 def _xywh(corners: Array) -> list[list[float]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.detection.coco import METRICS, CocoResults, DetectedPicture
+from model.detection.coco import CocoResults, DetectedPicture
+from model.detection.coco_metrics import METRICS
 
 BOX = np.array([[0.25, 0.5, 0.5, 0.75]], np.float32)  # rows 50 to 100, columns 100 to 150 of 200 pixels
 
