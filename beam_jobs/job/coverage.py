@@ -16,41 +16,35 @@ from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadPicture, Item, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError
-from pipeline.geometry.anchor_fit import GOOD_IOU
-from pipeline.geometry.anchors import Anchors, make_anchors
-from pipeline.geometry.boxes import iou
-from pipeline.geometry.matching import IOU_DECIMALS
+from pipeline.geometry.anchor_fit import GOOD_IOU, AnchorFit, fit_of, is_covered
+from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.proposal import Proposal, make_proposal
 from pipeline.records.keys import hash63
 
 SAMPLE = 10_000  # items
 SAMPLE_BOXES = 30_000
-_CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many boxes of a sample the anchors fit, and what the others look like."""
+    """How the anchors fit the boxes of a sample, and what the boxes that they miss look like."""
 
-    boxes: int
-    well_covered: float  # share of boxes whose best IoU is at least `GOOD_IOU`
-    positives: float  # anchors of IoU `positive_iou` or more, per box
-    positives_per_map: tuple[float, ...]  # the same, by feature map
+    fit: AnchorFit
     missed: tuple[str, ...]  # kinds of boxes below `GOOD_IOU`, the most frequent first
 
     def lines(self) -> list[str]:
         """The lines that the job prints."""
-        maps = ", ".join(f"{n:.1f}" for n in self.positives_per_map)
-        return [
-            f"coverage on {self.boxes:,} boxes: best IoU of at least {GOOD_IOU} for {self.well_covered:.1%}; "
-            f"{self.positives:.1f} positives per box, by map {maps}",
-            *(f"  missed: {kind}" for kind in self.missed),
-        ]
+        return [*self.fit.lines(), *(f"  missed: {kind}" for kind in self.missed)]
 
 
 def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
     """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids, in every view."""
-    return coverage_of(sample_boxes(config, source), make_anchors(config.anchors, config.canvas_size), config)
+    boxes, size = sample_boxes(config, source), config.canvas_size
+    anchors = make_anchors(config.anchors, size)
+    return Coverage(
+        fit=fit_of(boxes, anchors, canvas_size=size, positive_iou=config.matching.positive_iou),
+        missed=tuple(_kinds(boxes[~is_covered(boxes, anchors)], size)),
+    )
 
 
 def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = None) -> NDArray[np.float32]:
@@ -85,32 +79,12 @@ def propose(config: RecordsConfig, source: Source) -> Proposal:
     )
 
 
-def coverage_of(boxes: NDArray[np.float32], anchors: Anchors, config: RecordsConfig) -> Coverage:
-    """How well anchors cover boxes, [G, 4] corners in [0, 1]."""
-    best = np.zeros(len(boxes))
-    positives = np.zeros(len(anchors), np.int64)
-    for start in range(0, len(boxes), _CHUNK):
-        chunk = np.asarray(boxes[start : start + _CHUNK], np.float64)
-        overlaps = iou(chunk, anchors.corners).round(IOU_DECIMALS)
-        best[start : start + _CHUNK] = overlaps.max(axis=1)
-        positives += (overlaps >= config.matching.positive_iou).sum(axis=0)
-    by_map = [int(positives[a:b].sum()) for a, b in zip(anchors.map_starts, anchors.map_starts[1:], strict=False)]
-    count = max(len(boxes), 1)
-    return Coverage(
-        boxes=len(boxes),
-        well_covered=float((best >= GOOD_IOU).sum() / count),
-        positives=sum(by_map) / count,
-        positives_per_map=tuple(n / count for n in by_map),
-        missed=tuple(_kinds(boxes[best < GOOD_IOU], config.canvas_size)),
-    )
-
-
 def check_coverage(coverage: Coverage, least: float) -> None:
     """Raises `UserError`, naming the kinds of boxes that the anchors miss, if they fit less than this share."""
-    if coverage.well_covered < least:
+    if coverage.fit.covered < least:
         raise UserError(
             f"anchors must fit {least:.1%} of the boxes (--min_coverage) with a best IoU of at least {GOOD_IOU}, "
-            f"got {coverage.well_covered:.1%}; they miss {'; '.join(coverage.missed)}: "
+            f"got {coverage.fit.covered:.1%}; they miss {'; '.join(coverage.missed)}: "
             "add scales and ratios for these, or lower --min_coverage"
         )
 

@@ -112,8 +112,9 @@ def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int],
     live = folder.has_manifest()
     path = folder.write_rejected(lines, f"rejected-{folder.fingerprint}.jsonl" if live else REJECTED)
     share = bad / seen
+    allowed = f"{share + 0.0001:.4f}"
     raise UserError(
         f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): "
-        f"see {path}; repair them, or leave them out with --max_rejected={share + 0.0001:.4f}; "
+        f"see {path}; repair them, or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed}); "
         f"no {MANIFEST} was written"
     )

@@ -69,10 +69,10 @@ def weights_of_network(network: tf.keras.Model) -> dict[str, NDArray[np.float32]
 
 
 def parts_of_network(network: tf.keras.Model) -> dict[str, dict[str, tf.Variable]]:
-    """A network's variables by part, from the image on: `stem`, `block_0`, …, `extra_0`, …, `heads`."""
+    """A network's variables by part, from the image on: `stem`, `block_0`, …, `extra_0`, …, `top_down`, `heads`."""
     parts: dict[str, dict[str, tf.Variable]] = {}
     for name, variable in _variables(network).items():
-        match = re.match(r"stem|block_\d+|extra_\d+|scores|shifts", name)
+        match = re.match(r"stem|block_\d+|extra_\d+|top_down|scores|shifts", name)
         assert match, name
         part = "heads" if match[0] in ("scores", "shifts") else match[0]
         parts.setdefault(part, {})[name] = variable

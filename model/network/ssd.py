@@ -1,4 +1,4 @@
-"""The network: MobileNetV2, the extra layers of SSD, and the two heads of every feature map."""
+"""The network: MobileNetV2, the extra layers of SSD, perhaps top-down layers, and the two heads of every map."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from model.network.mobilenet_v2 import Blocks, mobilenet_v2, scaled_channels
+from model.network.top_down import add_top_down
 from pipeline.config.run_config import ModelConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import Anchors
@@ -47,6 +48,9 @@ def build_network(config: ModelConfig, shape: NetworkShape) -> tf.keras.Model:
     maps = mobilenet_v2(x, config)
     _add_extra_maps(maps, max(shape.strides), Blocks(config))
     _check_maps(maps, shape)
+    if config.top_down_channels:
+        used = {stride: maps[stride] for stride in maps if stride >= min(shape.strides)}
+        maps = add_top_down(used, Blocks(config), channels=config.top_down_channels)
     logits, offsets = [], []
     for number, (stride, feature_map) in enumerate(zip(shape.strides, shape.anchors.feature_maps, strict=True)):
         boxes, classes = len(feature_map.boxes), shape.class_count + 1

@@ -26,11 +26,12 @@ IMAGENET = "imagenet"
 
 @dataclass(frozen=True)
 class BorrowedWeights:
-    """Weights by name, where they are from, and why their heads do not fit, if they do not."""
+    """Weights by name, where they are from, and why heads and top-down layers do not fit, if they do not."""
 
     source: str
     weights: Weights
     other_heads: str | None = None
+    other_top_down: bool = False
 
     def give_to(self, network: tf.keras.Model, *, freeze: int) -> str:
         """Puts them into a new network. -> a line that tells what was taken and what begins anew.
@@ -40,7 +41,9 @@ class BorrowedWeights:
         Raises `UserError` if they do not fit, if none of them is the network's, or if they lack a frozen block.
         """
         parts = list(parts_of_network(network))
-        wanted = [part for part in parts if part != "heads" or self.other_heads is None]
+        unfit = {"heads"} if self.other_heads else set()
+        unfit |= {"top_down"} if self.other_top_down else set()
+        wanted = [part for part in parts if part not in unfit]
         taken = take_weights(network, self.weights, source=self.source, parts=wanted)
         if not taken:
             raise UserError(f"{self.source} must hold all weights of some part of the network, got no whole part")
@@ -84,7 +87,9 @@ def borrowed_weights(init: str, run: Run) -> BorrowedWeights:
     lender = folder.load()
     network = build_network(lender.config.model, lender.shape)
     restore_best(folder, network)
-    return BorrowedWeights(init, weights_of_network(network), _difference_of_heads(lender, run))
+    other_top_down = lender.config.model.top_down_channels != run.config.model.top_down_channels
+    other_heads = "other top-down layers" if other_top_down else _difference_of_heads(lender, run)
+    return BorrowedWeights(init, weights_of_network(network), other_heads, other_top_down)
 
 
 def _difference_of_heads(lender: Run, run: Run) -> str | None:
@@ -96,14 +101,15 @@ def _difference_of_heads(lender: Run, run: Run) -> str | None:
 
 
 def _listed(parts: Sequence[str]) -> str:
-    """`stem, blocks 0 to 9, extra layers 0 to 3, heads`."""
+    """`stem, blocks 0 to 9, extra layers 0 to 3, top-down layers, heads`."""
     words = []
     for kind, name in (("block", "blocks"), ("extra", "extra layers")):
         numbers = [int(part.removeprefix(f"{kind}_")) for part in parts if part.startswith(f"{kind}_")]
         if numbers:
             words.append(f"{name} {_ranges(numbers)}")
+    last = {"top_down": "top-down layers", "heads": "heads"}
     return ", ".join(
-        [*(part for part in parts if part == "stem"), *words, *(part for part in parts if part == "heads")]
+        [*(part for part in parts if part == "stem"), *words, *(last[part] for part in parts if part in last)]
     )
 
 

@@ -14,6 +14,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 # Limits that no honest setting comes near. They keep a forged file from asking for memory or time without end.
 MAX_WIDTH = 8.0
+MAX_CHANNELS = 4096
 MAX_WEIGHT = 1e6  # of a part of the loss
 MAX_BATCH = 1_000_000
 MAX_EPOCHS = 1_000_000
@@ -36,12 +37,14 @@ class ModelConfig:
     weight_decay: float = 4e-5  # L2 on convolution kernels; the value is MobileNetV2's
     synchronized_batch_norm: bool = False  # statistics over the global batch instead of each replica's part
     freeze: int = field(default=0, metadata=LATER)  # the stem and so many blocks after it keep their borrowed weights
+    top_down_channels: int = field(default=0, metadata=LATER)  # of a feature pyramid's maps; 0: no pyramid
 
     def __post_init__(self) -> None:
         require_between("model.width_multiplier", self.width_multiplier, 0.01, MAX_WIDTH)
         require(0 < self.batch_norm_momentum < 1, "model.batch_norm_momentum", "in (0, 1)", self.batch_norm_momentum)
         require_between("model.weight_decay", self.weight_decay, 0, MAX_WEIGHT)
         require_between("freeze", self.freeze, 0, BACKBONE_BLOCKS)
+        require_between("model.top_down_channels", self.top_down_channels, 0, MAX_CHANNELS)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def fit_of(boxes: NDArray[np.floating], anchors: Anchors, *, canvas_size: int, p
     Positives are counted for at most `POSITIVES_SAMPLE` boxes, evenly spaced in their order.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    covered = _best_iou(boxes, anchors).round(IOU_DECIMALS) >= GOOD_IOU
+    covered = is_covered(boxes, anchors)
     groups = size_groups(boxes, canvas_size)
     step = max(1, math.ceil(len(boxes) / POSITIVES_SAMPLE))
     return AnchorFit(
@@ -87,6 +87,12 @@ def fit_of(boxes: NDArray[np.floating], anchors: Anchors, *, canvas_size: int, p
         covered_by_size=_counts(groups[covered]),
         positives_per_map=_positives_per_map(boxes[::step], anchors, positive_iou),
     )
+
+
+def is_covered(boxes: NDArray[np.floating], anchors: Anchors) -> NDArray[np.bool_]:
+    """Whether the best IoU of each box with any anchor is at least `GOOD_IOU`. [G, 4] corners in [0, 1] -> [G]."""
+    best = _best_iou(np.asarray(boxes, np.float64).reshape(-1, 4), anchors)
+    return np.asarray(best.round(IOU_DECIMALS) >= GOOD_IOU)
 
 
 def size_groups(boxes: Array, canvas_size: int) -> NDArray[np.int64]:

@@ -143,5 +143,5 @@ def test_coverage_names_the_boxes_that_no_anchor_fits(tmp_path: Path) -> None:
     thin = tuple(SourceBox(5, 2, 9, 54, "square") for _ in range(3))
     source.listed = [Item("test", "thin", "00000.jpg", boxes=thin)]
     coverage = measure_coverage(CONFIG, source)
-    assert (coverage.boxes, coverage.well_covered) == (3, 0.0)
+    assert (coverage.fit.boxes, coverage.fit.covered) == (3, 0.0)
     assert coverage.missed == ("3 boxes of about 16 pixels, wide, ratio 13.0",)

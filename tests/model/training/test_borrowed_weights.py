@@ -102,6 +102,20 @@ def test_heads_of_other_classes_begin_anew(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_other_top_down_layers_and_heads_on_them_begin_anew(run: Run, tmp_path: Path) -> None:
+    lend(changed(run, top_down_channels=8), tmp_path / "run")
+    told = {}
+    for channels in (0, 8, 16):
+        taker = changed(run, top_down_channels=channels)
+        network = build_network(taker.config.model, taker.shape)
+        told[channels] = borrowed_weights(str(tmp_path / "run"), taker).give_to(network, freeze=0)
+    backbone = "taken stem, blocks 0 to 9, extra layers 0 to 3"
+    assert told[0].endswith(f"{backbone}; anew heads (other top-down layers)")
+    assert told[8].endswith(f"{backbone}, top-down layers, heads; nothing begins anew")
+    assert told[16].endswith(f"{backbone}; anew top-down layers, heads (other top-down layers)")
+
+
+@pytest.mark.long
 def test_what_cannot_be_borrowed_is_one_line(file: Path, run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
