@@ -1,0 +1,155 @@
+"""What batches hold: dense targets, painted canvases, views."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config.records_config import Letterbox
+from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.boxes import areas
+from pipeline.geometry.targets import Targets
+from pipeline.reader.dataset import (
+    evaluation_batches,
+    keys_of_step,
+    training_batches,
+)
+from pipeline.reader.feed import feed_of
+from pipeline.reader.unpack import IGNORED, unpack
+from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.make_record import Layout, SourcePicture, make_record
+from pipeline.views.collage import resize
+from pipeline.views.letterbox import letterbox_views
+from pipeline.views.random_bits import bits_of_views
+from tests.pipeline.reader.batches import batches, canvas, dense, dense_batches, same
+from tests.record_sets import TINY, collage_of, make_records, with_format, write_record_set
+
+
+def test_training_batches_hold_each_record_once_with_its_canvas_and_dense_targets(tmp_path: Path) -> None:
+    records = {"train": make_records(TINY, "train", 12), "val": [], "test": []}
+    manifest = write_record_set(tmp_path, records=records)
+    expected = {canvas(r).tobytes(): dense(r, manifest) for r in records["train"]}
+    assert len(expected) == 12
+    for images, targets in batches(dense_batches(manifest, batch=4, seed=0), 3):
+        assert images.dtype == np.uint8 and targets["classes"].dtype == np.int32
+        for image, classes, offsets in zip(images, targets["classes"], targets["offsets"], strict=True):
+            expected_classes, expected_offsets = expected.pop(image.tobytes())
+            np.testing.assert_array_equal(classes, expected_classes)
+            np.testing.assert_array_equal(offsets, expected_offsets)
+    assert not expected
+    assert any((dense(r, manifest)[0] == IGNORED).any() for r in records["train"])
+
+
+@pytest.mark.parametrize("picture_format", ["png", "jpeg"])
+def test_encoded_pictures_read_like_the_image_library_does(tmp_path: Path, picture_format: str) -> None:
+    config = with_format(TINY, picture_format)
+    records = make_records(config, "test", 5)
+    manifest = write_record_set(tmp_path, config=config, records={"train": [], "val": [], "test": records})
+    found: dict[str, np.ndarray] = {}
+    for images, truth in evaluation_batches(manifest, "test", batch=2).as_numpy_iterator():
+        found.update(zip([key.decode() for key in truth["keys"]], images, strict=True))
+    for record in records:
+        np.testing.assert_array_equal(found[record.key], canvas(record))
+
+
+VIEWS = replace(TINY, views=5, collage=replace(collage_of(TINY), flip=True))
+
+
+def test_sparse_batches_unpack_to_the_dense_ones(tmp_path: Path) -> None:
+    """Both ways of laying pictures on canvases, and under XLA too; pictures of several sizes, some mirrored."""
+    manifest = write_record_set(tmp_path, config=VIEWS, train=16)
+    feed = feed_of(manifest, "train")
+    by_matrices = tf.function(lambda batch: unpack(batch, feed, by_matrices=True), autograph=False)
+    compiled = tf.function(lambda batch: unpack(batch, feed, by_matrices=True), autograph=False, jit_compile=True)
+    for start in (0, 9):
+        (sparse,) = training_batches(manifest, batch=16, seed=0, start_step=start).take(1)
+        expected = batches(dense_batches(manifest, batch=16, seed=0, start_step=start), 1)
+        assert same([unpack(sparse, feed)], expected)
+        assert same([by_matrices(sparse)], expected)
+        assert same([compiled(sparse)], expected)
+
+
+def test_every_pass_shows_another_view_until_all_were_seen(tmp_path: Path) -> None:
+    records = {"train": make_records(VIEWS, "train", 9), "val": [], "test": []}
+    manifest = write_record_set(tmp_path, config=VIEWS, records=records)
+    of_canvas = {canvas(r, n).tobytes(): (r.key, n) for r in records["train"] for n in range(5)}
+    assert len(of_canvas) == 45
+    by_key = {r.key: r for r in records["train"]}
+    seen: dict[str, list[int]] = {key: [] for key in by_key}
+    for images, targets in batches(dense_batches(manifest, batch=9, seed=3), 11):
+        for image, classes, offsets in zip(images, targets["classes"], targets["offsets"], strict=True):
+            key, number = of_canvas[image.tobytes()]
+            seen[key].append(number)
+            expected_classes, expected_offsets = dense(by_key[key], manifest, number)
+            np.testing.assert_array_equal(classes, expected_classes)
+            np.testing.assert_array_equal(offsets, expected_offsets)
+    assert all([(numbers[0] + p) % 5 for p in range(11)] == numbers for numbers in seen.values())
+    assert len({numbers[0] for numbers in seen.values()}) > 1  # not all records begin with the same view
+
+
+@pytest.mark.long
+def test_letterboxed_pictures_are_cropped_scaled_and_mirrored(tmp_path: Path) -> None:
+    """Nothing is scaled where a view's part has the size of its place; elsewhere the pixels are close to OpenCV's."""
+    letterbox = Letterbox(size=64)
+    config = replace(TINY, collage=None, letterbox=letterbox, views=12)
+    anchors = make_anchors(config.anchors, 64)
+    bits = np.random.default_rng(4)
+    records = []
+    for number, shape in enumerate([(64, 48), (40, 64), (200, 150), (30, 90)]):
+        rough = bits.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        pixels = resize(rough, *shape)  # smooth, so that ways to scale agree
+        corners = np.array([[4.0, 6, shape[0] - 8, shape[1] - 9]])
+        key = f"train/train-{number}/0"
+        views = letterbox_views(letterbox, shape, corners, count=12, bits_of=bits_of_views(config.seed, key))
+        no = np.zeros(1, bool)
+        truth = GroundTruth(corners, np.array([number % 3]), crowd=no, difficult=no, area=areas(corners))
+        layout = Layout(corners, np.array([number % 3]), views)
+        records.append(
+            make_record(
+                pixels,
+                layout,
+                key=key,
+                source_id=f"train-{number}",
+                config=config,
+                anchors=anchors,
+                source=SourcePicture(shape, truth),
+            )[0]
+        )
+    manifest = write_record_set(tmp_path, config=config, records={"train": records, "val": [], "test": []})
+    feed, by_key = feed_of(manifest, "train"), {r.key: r for r in records}
+    exact = 0
+    for step in range(12):
+        (sparse,) = training_batches(manifest, batch=4, seed=0, start_step=step).take(1)
+        expected = batches(dense_batches(manifest, batch=4, seed=0, start_step=step), 1)
+        assert same([unpack(sparse, feed)], expected) and same([unpack(sparse, feed, by_matrices=True)], expected)
+        for key, image in zip(keys_of_step(manifest, batch=4, seed=0, step=step), expected[0][0], strict=True):
+            first = int(tf.strings.to_hash_bucket_fast(key, 12))
+            record, number = by_key[key], (first + step) % 12
+            view = record.views[number].view
+            painted = canvas(record, number)
+            if (view.shown.height, view.shown.width) == (view.place.height, view.place.width):
+                np.testing.assert_array_equal(image, painted)
+                exact += 1
+            else:
+                assert np.abs(image.astype(int) - painted).mean() < 6, (key, number, view)
+            outside = np.ones((64, 64), bool)
+            place = view.place
+            outside[place.ymin : place.ymin + place.height, place.xmin : place.xmin + place.width] = False
+            assert not image[outside].any()
+    assert exact >= 2
+
+
+def test_a_picture_without_objects_is_all_background(tmp_path: Path) -> None:
+    record = make_records(TINY, "train", 1)[0]
+    none, nowhere = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
+    view = replace(record.views[0], boxes=nowhere, labels=none, targets=Targets(none, none, nowhere, none))
+    empty = replace(record, views=(view,))
+    manifest = write_record_set(tmp_path, records={"train": [empty], "val": [], "test": [empty]})
+    ((_, dense_targets),) = batches(dense_batches(manifest, batch=1, seed=0), 1)
+    assert (dense_targets["classes"] == manifest.background).all() and not dense_targets["offsets"].any()
+    ((_, truth),) = list(evaluation_batches(manifest, "test", batch=3))
+    assert truth["boxes"].shape.as_list() == [1, None, 4] and truth["labels"].row_lengths().numpy().tolist() == [0]

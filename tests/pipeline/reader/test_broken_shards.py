@@ -1,0 +1,109 @@
+"""Errors of reading name the shard and the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config.records_config import ShardCounts
+from pipeline.errors import UserError
+from pipeline.reader.dataset import (
+    evaluation_batches,
+    named_read_errors,
+    training_batches,
+)
+from pipeline.records.manifest import Manifest
+from pipeline.records.record import encode_record
+from pipeline.records.tf_example import decode_example, encode_example
+from tests.pipeline.reader.altered_view import change_view
+from tests.pipeline.reader.batches import batches
+from tests.record_sets import TINY, make_records, with_format, write_record_set
+
+
+def test_a_flipped_bit_names_the_shard(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path)
+    path = tmp_path / manifest.shards["train"][1].name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=path.name), named_read_errors(manifest, "train"):
+        batches(training_batches(manifest, batch=4, seed=0), 6)
+
+
+def test_a_shard_that_goes_away_is_named(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path)
+    path = tmp_path / manifest.shards["test"][1].name
+    path.unlink()
+    with pytest.raises(UserError, match=path.name), named_read_errors(manifest, "test"):
+        batches(evaluation_batches(manifest, "test", batch=4), 6)
+
+
+ONE_SHARD = replace(TINY, shards=ShardCounts(train=1, val=1, test=1))
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def set_with_one_altered(folder: Path, split: str, change: Change, picture_format: str = "raw") -> Manifest:
+    """A record set with honest checksums, and one feature altered in the third record of a split."""
+    config = with_format(ONE_SHARD, picture_format)
+    serialized = [encode_record(record) for record in make_records(config, split, 5)]
+    features: dict[str, Any] = decode_example(serialized[2])
+    change(features)
+    serialized[2] = encode_example(features)
+    return write_record_set(folder, config=config, train=5, val=1, test=5, serialized={split: serialized})
+
+
+def read_all(manifest: Manifest, split: str) -> None:
+    with named_read_errors(manifest, split):
+        if split == "train":
+            batches(training_batches(manifest, batch=5, seed=0), 1)
+        else:
+            batches(evaluation_batches(manifest, split, batch=2), 3)
+
+
+def bad_class(features: dict[str, Any]) -> None:
+    change_view(features, lambda view: view.targets.classes.__iadd__(999))
+
+
+def bad_box(features: dict[str, Any]) -> None:
+    change_view(features, lambda view: view.boxes.fill(np.nan))
+
+
+def bad_picture(features: dict[str, Any]) -> None:
+    features["image/encoded"] = [b"\x89PNG"]
+
+
+def bad_kind(features: dict[str, Any]) -> None:
+    features["image/views"] = np.arange(3)
+
+
+@pytest.mark.parametrize(
+    ("split", "feature", "change", "picture_format"),
+    [
+        ("train", "image/views[0]: classes must", bad_class, "raw"),
+        ("train", "image/encoded: png picture must", bad_picture, "png"),
+        ("train", "image/views must", bad_kind, "raw"),
+        ("test", "image/views[0]: boxes must", bad_box, "raw"),
+    ],
+)
+def test_a_record_that_contradicts_the_manifest_is_named(
+    split: str, feature: str, change: Change, picture_format: str, tmp_path: Path
+) -> None:
+    manifest = set_with_one_altered(tmp_path, split, change, picture_format)
+    with pytest.raises(UserError) as refused:
+        read_all(manifest, split)
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path / manifest.shards[split][0].name}: record 2: {feature}"), message
+    assert "\n" not in message and len(message) < 1000
+
+
+def test_an_error_that_is_not_of_the_records_stays_what_it_is(tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), named_read_errors(manifest, "train"):
+        raise tf.errors.InvalidArgumentError(None, None, "mine, of an Iterator")
