@@ -100,8 +100,9 @@ def _check_maps(maps: dict[int, tf.Tensor], shape: NetworkShape) -> None:
 
 
 def _head(x: tf.Tensor, channels: int, config: ModelConfig, *, bias: list[float] | None = None, name: str) -> tf.Tensor:
-    """A 3x3 convolution. If heads have a bias, it starts at `bias`, and the kernel starts near 0.
+    """A 3x3 convolution; 1x1 on top-down layers, which end with a separable 3x3 convolution, as SSDLite's heads begin.
 
+    If heads have a bias, it starts at `bias`, and the kernel starts near 0.
     With a kernel of the usual size, the first logits and offsets are so far off that the hardest negatives, mined from
     thousands, make up most of the loss for hundreds of steps. (RetinaNet, arXiv 1708.02002, section 4.1.)
     """
@@ -111,7 +112,7 @@ def _head(x: tf.Tensor, channels: int, config: ModelConfig, *, bias: list[float]
     }
     return layers.Conv2D(
         channels,
-        3,
+        1 if config.top_down_channels else 3,
         padding="same",
         use_bias=config.head_bias,
         kernel_regularizer=Blocks(config).regularizer(),

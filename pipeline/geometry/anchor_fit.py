@@ -22,7 +22,9 @@ GROUP_NAMES = (
     f"from {SIZES[-1]}",
 )
 POSITIVES_SAMPLE = 1_000
+FINEST_STRIDE = 4  # of the maps that a proposal may add, pixels
 
+_WORTH_A_MAP = 0.05  # share of the boxes
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
 
@@ -112,6 +114,22 @@ def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int])
     for stride in strides:
         best = np.maximum(best, _best_possible_iou(boxes, math.ceil(canvas_size / stride)))
     return _counts(size_groups(boxes, canvas_size)[best.round(IOU_DECIMALS) >= GOOD_IOU])
+
+
+def with_finer_maps(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
+    """The strides, and before them each half of the finest, down to `FINEST_STRIDE`, that is worth its many anchors.
+
+    It is if it brings at least `_WORTH_A_MAP` of the boxes into reach, see `coverable_by_size`.
+    """
+    chosen, count = tuple(sorted(set(strides))), max(len(boxes), 1)
+    reach = sum(coverable_by_size(boxes, canvas_size=canvas_size, strides=chosen))
+    while chosen[0] >= 2 * FINEST_STRIDE:
+        finer = (chosen[0] // 2, *chosen)
+        further = sum(coverable_by_size(boxes, canvas_size=canvas_size, strides=finer))
+        if further - reach < _WORTH_A_MAP * count:
+            break
+        chosen, reach = finer, further
+    return chosen
 
 
 def centre_distances(centers: Array, cells: tuple[int, int]) -> Array:

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.records_config import AnchorConfig
-from pipeline.geometry.anchor_fit import GOOD_IOU, GROUP_NAMES, AnchorFit, coverable_by_size, fit_of
+from pipeline.geometry.anchor_fit import (
+    GOOD_IOU,
+    GROUP_NAMES,
+    AnchorFit,
+    coverable_by_size,
+    fit_of,
+    with_finer_maps,
+)
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.propose_anchors import propose_anchors
 
@@ -22,7 +29,8 @@ class Proposal:
     anchors: AnchorConfig
     fit: AnchorFit
     present_fit: AnchorFit
-    coverable_by_size: tuple[int, ...]  # boxes that some anchor on these maps could cover, by `SIZES`
+    coverable_by_size: tuple[int, ...]  # boxes that some anchor on the proposal's maps could cover, by `SIZES`
+    added_strides: tuple[int, ...]  # of maps finer than the present ones
 
     def lines(self) -> list[str]:
         """What the commands print."""
@@ -34,6 +42,7 @@ class Proposal:
             *self._table(),
             f"present: {self.present_fit.summary()}",
             f"proposed: {self.fit.summary()}",
+            *(f"  a map of stride {stride} is added, for the small boxes" for stride in self.added_strides),
             *_shapes(self.anchors, self.canvas_size),
             *self._out_of_reach(),
         ]
@@ -72,20 +81,22 @@ def make_proposal(
     Args:
         boxes: ground truth of a sample of training pictures; thousands are enough.
         present: the configuration's own anchors.
-        strides: of the network's feature maps, pixels.
+        strides: of the feature maps, pixels. Finer ones are added where many boxes are too small for these.
         canvas_size: pixels.
         positive_iou: from which an anchor is an object.
 
     Raises `UserError` if no box has an area.
     """
-    proposed = propose_anchors(boxes, canvas_size=canvas_size, strides=strides)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    chosen = with_finer_maps(boxes, canvas_size=canvas_size, strides=strides)
+    proposed = propose_anchors(boxes, canvas_size=canvas_size, strides=chosen)
     fit, present_fit = (
         fit_of(boxes, make_anchors(config, canvas_size), canvas_size=canvas_size, positive_iou=positive_iou)
         for config in (proposed, present)
     )
-    coverable = coverable_by_size(boxes, canvas_size=canvas_size, strides=strides)
-    return Proposal(canvas_size, proposed, fit, present_fit, coverable)
+    coverable = coverable_by_size(boxes, canvas_size=canvas_size, strides=chosen)
+    added = tuple(stride for stride in chosen if stride < min(strides))
+    return Proposal(canvas_size, proposed, fit, present_fit, coverable, added)
 
 
 def _shapes(config: AnchorConfig, canvas_size: int) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.geometry.boxes import Array, corners_to_centroids
 
 MOST_BOXES = 8  # of a cell; with the strides of the `improved` preset that is less than twice its anchors
 
+_HALF_BELOW = 8  # the stride, pixels: finer maps have many cells, and half as many boxes on each
 _MOST_SAMPLES = 2_000  # boxes that are looked at
 _PLACES = 4_000  # of all of these together
 _MOST_COPIES = 16  # places of one box
@@ -42,7 +43,8 @@ def propose_anchors(
         boxes: ground truth, finite corners in [0, 1] of the canvas, [G, 4]. At most 2,000 of all sizes are looked at.
         canvas_size: pixels.
         strides: of the network's feature maps, pixels. Each is used once or twice.
-        most_boxes: of a cell, at least 2. A map is listed twice only if there may be 4.
+        most_boxes: of a cell, at least 2; half as many where cells are finer than 8 pixels, but at least 2. A map is
+            listed twice only if there may be 4.
 
     Raises:
         UserError: if no box has an area.
@@ -53,11 +55,11 @@ def propose_anchors(
     cells = {stride: math.ceil(canvas_size / stride) for stride in strides}
     samples = _samples(centroids, cells[strides[0]])
     most_boxes = min(most_boxes, MAX_ANCHORS // sum(n * n for n in cells.values()))
-    most_doubled = min(_MOST_DOUBLED, len(strides)) if most_boxes >= 4 else 0
+    most_doubled = min(_MOST_DOUBLED, len(strides)) if _limit(strides[0], most_boxes) >= 4 else 0
     found = []
     for doubled in range(most_doubled + 1):
         listed = sorted([*strides, *strides[:doubled]])
-        limits = [most_boxes // listed.count(stride) for stride in listed]
+        limits = [_limit(stride, most_boxes) // listed.count(stride) for stride in listed]
         search = AnchorSearch(samples, [cells[stride] for stride in listed], limits)
         choice = _first_choice(centroids[:, 2:], search)
         for softness in _SOFTNESS:
@@ -71,6 +73,11 @@ def propose_anchors(
         relative_to="image",
         scale_after_last=choice.scales[-1],
     )
+
+
+def _limit(stride: int, most_boxes: int) -> int:
+    """How many boxes a cell of a map may have."""
+    return most_boxes if stride >= _HALF_BELOW else max(2, most_boxes // 2)
 
 
 def _sampled(centroids: Array) -> Array:

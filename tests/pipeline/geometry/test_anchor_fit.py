@@ -13,6 +13,7 @@ from pipeline.geometry.anchor_fit import (
     coverable_by_size,
     fit_of,
     iou_at_distance,
+    with_finer_maps,
 )
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from pipeline.geometry.boxes import Array, corners_to_centroids, iou
@@ -104,6 +105,20 @@ def test_no_shape_covers_more_than_what_is_possible() -> None:
     assert all(a <= b for a, b in zip(reached, possible, strict=True))
     assert sum(possible) - sum(reached) <= 0.05 * len(boxes)  # so many shapes come close to it
     assert 0 < sum(possible) < len(boxes)
+
+
+def test_a_finer_map_is_added_if_it_reaches_a_twentieth_of_the_boxes() -> None:
+    big = np.tile([(0.2, 0.2, 0.6, 0.6)], (19, 1))
+    side = 5 / 320
+    for count, expected in ((0, (8, 16)), (1, (4, 8, 16))):
+        # Its centre is one of stride 4, and three pixels from those of stride 8.
+        small = np.tile([(2 / 320, 2 / 320, 2 / 320, 2 / 320)], (count, 1)) + np.array([-side, -side, side, side]) / 2
+        boxes = np.concatenate([big, small.clip(0)])
+        assert with_finer_maps(boxes, canvas_size=320, strides=(16, 8)) == expected
+    assert with_finer_maps(np.concatenate([big, big, small]), canvas_size=320, strides=(8,)) == (8,)
+    tiny = np.tile([(0.5, 0.5, 0.5 + 1 / 320, 0.5 + 1 / 320)], (9, 1))
+    assert with_finer_maps(tiny, canvas_size=320, strides=(4,)) == (4,)  # there is no finer one
+    assert with_finer_maps(np.zeros((0, 4)), canvas_size=320, strides=(8,)) == (8,)
 
 
 def test_a_box_far_from_every_centre_is_out_of_reach() -> None:

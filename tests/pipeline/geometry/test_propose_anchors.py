@@ -70,18 +70,21 @@ def test_tiny_boxes_are_covered_as_far_as_that_is_possible() -> None:
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the sets are not on this machine")
 @pytest.mark.parametrize(
-    ("read", "least"),
+    ("read", "least", "added"),
     [
-        (lambda: voc_boxes(REAL / "bccd" / "Annotations"), 0.95),
-        (lambda: coco_boxes(sorted((REAL / "facemask" / "annotations").glob("*.json"))), 0.95),
-        (lambda: coco_boxes(sorted((REAL / "coco_tiny" / "annotations").glob("*.json"))), 0.9),
+        (lambda: voc_boxes(REAL / "bccd" / "Annotations"), 0.95, ()),
+        (lambda: coco_boxes(sorted((REAL / "facemask" / "annotations").glob("*.json"))), 0.99, (4,)),
+        (lambda: coco_boxes(sorted((REAL / "coco_tiny" / "annotations").glob("*.json"))), 0.95, (4,)),
     ],
     ids=["bccd", "facemask", "coco_tiny"],
 )
-def test_real_boxes_of_at_least_12_pixels_are_covered(read: Callable[[], Array], least: float) -> None:
+def test_real_boxes_of_at_least_12_pixels_are_covered(
+    read: Callable[[], Array], least: float, added: tuple[int, ...]
+) -> None:
     proposal = make_proposal(read(), IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
     assert proposal.fit.covered_from(12) >= least > proposal.present_fit.covered_from(12)
-    assert proposal.fit.anchors <= 2 * proposal.present_fit.anchors
+    assert proposal.added_strides == added
+    assert proposal.fit.anchors <= (5 if added else 2) * proposal.present_fit.anchors
 
 
 def test_anchors_for_some_boxes_fit_others_of_their_kind() -> None:
@@ -162,8 +165,23 @@ def test_the_lines_of_a_proposal() -> None:
         ["all", "3", "33.3%", *lines[5].split()[3:]],
     ]
     assert lines[6].startswith("present: 9,602 anchors, ") and lines[7].startswith("proposed: ")
+    assert lines[8] == "  a map of stride 4 is added, for the small boxes"
     assert sum(line.startswith("  stride 8: ") for line in lines) in (1, 2)
-    assert "out of reach: they are too small for anchors that stand 8 pixels apart" in lines[-1]
+
+
+def test_boxes_that_no_anchor_reaches_are_counted() -> None:
+    boxes = np.concatenate([drawn(40, 80, count=39), [(0.05, 0.05, 0.05 + 3 / 320, 0.05 + 3 / 320)]])
+    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
+    assert proposal.added_strides == ()  # for one box of forty
+    assert proposal.lines()[-1].startswith(
+        "1 boxes are out of reach: they are too small for anchors that stand 8 pixels apart"
+    )
+
+
+def test_a_cell_of_a_fine_map_has_few_anchors() -> None:
+    config = propose_anchors(drawn(6, 60), canvas_size=SIZE, strides=(4, *STRIDES))
+    pairs = zip(config.strides, config.aspect_ratios, strict=True)
+    assert 2 <= sum(len(ratios) + 1 for stride, ratios in pairs if stride == 4) <= MOST_BOXES // 2
 
 
 def test_a_large_canvas_has_no_more_anchors_than_are_allowed() -> None:
