@@ -25,7 +25,7 @@ CONFIG = Config(
         views=16,
         picture_format="jpeg",
     ),
-    model=presets.IMPROVED_MODEL,
+    model=replace(presets.IMPROVED_MODEL, top_down_channels=96),
     # About the weight that SSD's variances give to offsets.
     loss=replace(presets.IMPROVED_LOSS, offsets_weight=10.0),
     decode=presets.IMPROVED_DECODE,
