@@ -16,7 +16,9 @@ from pipeline.errors import UserError
 from pipeline.views.random_bits import RandomBits
 from tests.beam_jobs.sources.detection_sets import WRITERS, made_set
 
-MUTANTS = 300
+pytestmark = pytest.mark.long
+
+MUTANTS = 1000  # of each kind
 ODD: tuple[Any, ...] = (
     None,
     True,
