@@ -1,4 +1,4 @@
-"""Anybody's pictures with boxes: 320-pixel canvases, sixteen views of each picture, 1,800 steps of 16.
+"""Anybody's pictures with boxes: 320-pixel canvases, sixteen views of each picture, 1,600 steps of 16.
 
 make records CONFIG=detection SOURCE=coco DATA_DIR=... RECORDS=records/mine
 make train CONFIG=detection RECORDS=records/mine RUN=runs/mine
@@ -34,7 +34,7 @@ CONFIG = Config(
         schedule=ScheduleConfig(kind="cosine", base=1e-3, warmup_steps=200),
         batch=16,
         epoch_steps=200,
-        epochs=9,
+        epochs=8,
         average_decay=0.998,
     ),
     augment=AugmentConfig(colour=0.3),
