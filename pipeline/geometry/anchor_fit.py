@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.anchors import MAX_ANCHORS, Anchors
 from pipeline.geometry.boxes import Array, areas, corners_to_centroids, iou
 from pipeline.geometry.matching import IOU_DECIMALS
 
@@ -25,6 +25,7 @@ POSITIVES_SAMPLE = 1_000
 FINEST_STRIDE = 4  # of the maps that a proposal may add, pixels
 
 _WORTH_A_MAP = 0.05  # share of the boxes
+_ROOM = 4
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
 
@@ -119,12 +120,15 @@ def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int])
 def with_finer_maps(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
     """The strides, and before them each half of the finest, down to `FINEST_STRIDE`, that is worth its many anchors.
 
-    It is if it brings at least `_WORTH_A_MAP` of the boxes into reach, see `coverable_by_size`.
+    It is if it brings at least `_WORTH_A_MAP` of the boxes into reach, see `coverable_by_size`, and if there is room
+    for `_ROOM` anchors on each cell of all maps.
     """
     chosen, count = tuple(sorted(set(strides))), max(len(boxes), 1)
     reach = sum(coverable_by_size(boxes, canvas_size=canvas_size, strides=chosen))
     while chosen[0] >= 2 * FINEST_STRIDE:
         finer = (chosen[0] // 2, *chosen)
+        if _ROOM * sum(math.ceil(canvas_size / stride) ** 2 for stride in finer) > MAX_ANCHORS:
+            break
         further = sum(coverable_by_size(boxes, canvas_size=canvas_size, strides=finer))
         if further - reach < _WORTH_A_MAP * count:
             break

@@ -185,6 +185,6 @@ def test_a_cell_of_a_fine_map_has_few_anchors() -> None:
 
 
 def test_a_large_canvas_has_no_more_anchors_than_are_allowed() -> None:
-    boxes = drawn(4, 20, spread=0.5, count=20)
-    config = propose_anchors(boxes, canvas_size=3000, strides=STRIDES)
-    assert len(make_anchors(config, 3000)) <= MAX_ANCHORS
+    boxes = drawn(1, 2, spread=0.5, count=20)  # 3 to 20 pixels there
+    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas_size=3000, positive_iou=0.5)
+    assert proposal.fit.anchors == len(make_anchors(proposal.anchors, 3000)) <= MAX_ANCHORS
