@@ -12,6 +12,7 @@ from model.pictures.png import as_png, drawable, new_figure
 from pipeline.views.collage import Picture
 
 COLUMNS = 4
+TITLE = 48  # characters that fit above a picture
 
 
 class PictureGrid:
@@ -29,12 +30,15 @@ class PictureGrid:
         self._size = (0, 0)
 
     def add(self, picture: Picture, title: str) -> None:
-        """Shows the next picture, uint8 [H, W, 3]. Boxes are outlined in it until the one after."""
+        """Shows the next picture, uint8 [H, W, 3]. Boxes are outlined in it until the one after.
+
+        A title that is too long loses its middle: keys begin with the split, and what follows them tells them apart.
+        """
         self._axis = self._axes[self._next]
         self._next += 1
         self._size = picture.shape[:2]
         self._axis.imshow(picture)
-        self._axis.set_title(drawable(title), fontsize=7, parse_math=False)
+        self._axis.set_title(_shortened(drawable(title)), fontsize=7, parse_math=False)
 
     def outline(
         self, corners: NDArray[np.floating], color: str, *, width: float = 1.2, text: str = "", below: bool = False
@@ -72,3 +76,8 @@ class PictureGrid:
     def png(self) -> bytes:
         """The figure as a PNG file."""
         return as_png(self._figure)
+
+
+def _shortened(title: str) -> str:
+    half = (TITLE - 1) // 2
+    return title if len(title) <= TITLE else f"{title[:half]}…{title[-half:]}"

@@ -17,6 +17,7 @@ from model.pictures import curves
 from model.pictures.curves import ap_curves, loss_curves
 from model.pictures.drawn_detections import drawn_detections
 from model.pictures.drawn_records import drawn_views
+from model.pictures.picture_grid import PictureGrid
 from model.training import draw_pictures
 from model.training.draw_pictures import DrawPictures
 from model.training.epoch_row import EpochRow
@@ -55,6 +56,16 @@ def test_any_name_and_key_can_be_drawn() -> None:
     drawn(drawn_views([(record, 0) for record in records], tiny.ANCHORS, NAMES, canvas_size=64))
     drawn(ap_curves({name: (4, [replace(ROW, raw_AP=0.05)]) for name in NAMES}))
     drawn(loss_curves([ROW]))
+
+
+def test_a_long_title_loses_its_middle_and_stays_above_its_picture() -> None:
+    grid = PictureGrid(2)
+    for key in ("test/street-market_png.rf.84ba83816e3543779f5878584ae3018ab0c1d2e3.jpg/0: 12 anchors", "test/a.jpg/0"):
+        grid.add(np.zeros((64, 64, 3), np.uint8), key)
+    grid.png()
+    long, short = (axis.title for axis in grid._axes)
+    assert long.get_text() == "test/street-market_png.…1d2e3.jpg/0: 12 anchors" and short.get_text() == "test/a.jpg/0"
+    assert long.get_window_extent().x1 < grid._axes[1].get_window_extent().x0
 
 
 def test_a_long_name_is_cut_short() -> None:
