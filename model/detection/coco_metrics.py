@@ -13,7 +13,7 @@ METRICS = (
 
 
 def coco_metrics(ground_truth: dict[str, Any], detections: list[dict[str, Any]]) -> dict[str, float]:
-    """What pycocotools computes, by a library that does so in C++. The arguments stay as they are.
+    """The figures of pycocotools, from faster-coco-eval, which computes them in C++. Leaves its arguments unchanged.
 
     Args:
         ground_truth: COCO's JSON: images, annotations and categories. Ids of images may also be text.

@@ -32,7 +32,7 @@ class PictureGrid:
     def add(self, picture: Picture, title: str) -> None:
         """Shows the next picture, uint8 [H, W, 3]. Boxes are outlined in it until the one after.
 
-        A title that is too long loses its middle: keys begin with the split, and what follows them tells them apart.
+        The middle of a long title is left out, because keys differ most at their ends.
         """
         self._axis = self._axes[self._next]
         self._next += 1

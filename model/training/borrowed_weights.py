@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tensorflow as tf
@@ -26,12 +26,11 @@ IMAGENET = "imagenet"
 
 @dataclass(frozen=True)
 class BorrowedWeights:
-    """Weights by name, where they are from, and why heads and top-down layers do not fit, if they do not."""
+    """Weights by name, where they are from, and which parts of the network cannot take them, with the reason."""
 
     source: str
     weights: Weights
-    other_heads: str | None = None
-    other_top_down: bool = False
+    unfit: Mapping[str, str] = field(default_factory=dict)  # by part, as `parts_of_network` names it
 
     def give_to(self, network: tf.keras.Model, *, freeze: int) -> str:
         """Puts them into a new network. -> a line that tells what was taken and what begins anew.
@@ -41,9 +40,7 @@ class BorrowedWeights:
         Raises `UserError` if they do not fit, if none of them is the network's, or if they lack a frozen block.
         """
         parts = list(parts_of_network(network))
-        unfit = {"heads"} if self.other_heads else set()
-        unfit |= {"top_down"} if self.other_top_down else set()
-        wanted = [part for part in parts if part not in unfit]
+        wanted = [part for part in parts if part not in self.unfit]
         taken = take_weights(network, self.weights, source=self.source, parts=wanted)
         if not taken:
             raise UserError(f"{self.source} must hold all weights of some part of the network, got no whole part")
@@ -53,7 +50,7 @@ class BorrowedWeights:
                 f"--freeze={freeze} must name blocks that {self.source} holds, got one without {_listed(missing)}"
             )
         anew = [part for part in parts if part not in taken]
-        reason = f" ({self.other_heads})" if "heads" in anew and self.other_heads else ""
+        reason = f" ({self.unfit['heads']})" if "heads" in self.unfit else ""
         kept = f"; {_listed(frozen)} frozen" if frozen else ""
         return (
             f"weights of {self.source}: taken {_listed(taken)}{kept}; "
@@ -87,17 +84,17 @@ def borrowed_weights(init: str, run: Run) -> BorrowedWeights:
     lender = folder.load()
     network = build_network(lender.config.model, lender.shape)
     restore_best(folder, network)
-    other_top_down = lender.config.model.top_down_channels != run.config.model.top_down_channels
-    other_heads = "other top-down layers" if other_top_down else _difference_of_heads(lender, run)
-    return BorrowedWeights(init, weights_of_network(network), other_heads, other_top_down)
+    return BorrowedWeights(init, weights_of_network(network), _unfit_parts(lender, run))
 
 
-def _difference_of_heads(lender: Run, run: Run) -> str | None:
+def _unfit_parts(lender: Run, run: Run) -> dict[str, str]:
+    if lender.config.model.top_down_channels != run.config.model.top_down_channels:
+        return dict.fromkeys(("top_down", "heads"), "other top-down layers")
     if lender.class_names != run.class_names:
-        return "other classes"
+        return {"heads": "other classes"}
     if (lender.shape.strides, lender.shape.anchors) != (run.shape.strides, run.shape.anchors):
-        return "other anchors"
-    return None
+        return {"heads": "other anchors"}
+    return {}
 
 
 def _listed(parts: Sequence[str]) -> str:

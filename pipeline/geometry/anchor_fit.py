@@ -22,10 +22,10 @@ GROUP_NAMES = (
     f"from {SIZES[-1]}",
 )
 POSITIVES_SAMPLE = 1_000
-FINEST_STRIDE = 4  # of the maps that a proposal may add, pixels
 
+_FINEST_STRIDE = 4  # of the maps that a proposal may add, pixels
 _WORTH_A_MAP = 0.05  # share of the boxes
-_ROOM = 4
+_ROOM = 4  # anchors on a cell, within `MAX_ANCHORS` in all
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
 
@@ -118,14 +118,14 @@ def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int])
 
 
 def with_finer_maps(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
-    """The strides, and before them each half of the finest, down to `FINEST_STRIDE`, that is worth its many anchors.
+    """The strides, ascending, and before them those of finer maps where many boxes are too small for these.
 
-    It is if it brings at least `_WORTH_A_MAP` of the boxes into reach, see `coverable_by_size`, and if there is room
-    for `_ROOM` anchors on each cell of all maps.
+    Halves the finest stride, down to `_FINEST_STRIDE`, as long as the new map brings at least `_WORTH_A_MAP` of the
+    boxes into reach (see `coverable_by_size`) and every cell of all maps can still have `_ROOM` anchors.
     """
     chosen, count = tuple(sorted(set(strides))), max(len(boxes), 1)
     reach = sum(coverable_by_size(boxes, canvas_size=canvas_size, strides=chosen))
-    while chosen[0] >= 2 * FINEST_STRIDE:
+    while chosen[0] >= 2 * _FINEST_STRIDE:
         finer = (chosen[0] // 2, *chosen)
         if _ROOM * sum(math.ceil(canvas_size / stride) ** 2 for stride in finer) > MAX_ANCHORS:
             break

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.reader.dataset import (
-    training_batches,
-)
+from pipeline.reader.dataset import training_batches
 from pipeline.reader.unpack import IGNORED
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record

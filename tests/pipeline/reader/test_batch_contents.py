@@ -13,11 +13,7 @@ from pipeline.config.records_config import Letterbox
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.boxes import areas
 from pipeline.geometry.targets import Targets
-from pipeline.reader.dataset import (
-    evaluation_batches,
-    keys_of_step,
-    training_batches,
-)
+from pipeline.reader.dataset import evaluation_batches, keys_of_step, training_batches
 from pipeline.reader.feed import feed_of
 from pipeline.reader.unpack import IGNORED, unpack
 from pipeline.records.ground_truth import GroundTruth

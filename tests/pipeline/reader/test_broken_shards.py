@@ -13,11 +13,7 @@ import tensorflow as tf
 
 from pipeline.config.records_config import ShardCounts
 from pipeline.errors import UserError
-from pipeline.reader.dataset import (
-    evaluation_batches,
-    named_read_errors,
-    training_batches,
-)
+from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import encode_record
 from pipeline.records.tf_example import decode_example, encode_example

@@ -9,13 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.errors import UserError
-from pipeline.reader.dataset import (
-    Reader,
-    evaluation_batches,
-    keys_of_step,
-    steps_per_pass,
-    training_batches,
-)
+from pipeline.reader.dataset import Reader, evaluation_batches, keys_of_step, steps_per_pass, training_batches
 from tests.pipeline.reader.batches import batches, canvas, dense_batches, same
 from tests.record_sets import TINY, make_records, write_record_set
 
