@@ -35,12 +35,12 @@ def layout_again(record: Record, config: RecordsConfig) -> Layout:
 
 def view_faults(record: Record, layout: Layout, size: int) -> Iterator[str]:
     """Where views differ from those of the layout, on a canvas of `size` pixels."""
-    for number, view in enumerate(record.views):
-        name, expected = view_name(number), layout.views[number]
+    drawn = zip(layout.views, layout.truths(size=size), strict=True)
+    for number, (view, (expected, (boxes, labels))) in enumerate(zip(record.views, drawn, strict=True)):
+        name = view_name(number)
         if view.view != expected:
             yield f"{name}: shown, place and mirrored must be drawn as {expected}, got {view.view}"
             continue
-        boxes, labels = layout.boxes(number, size=size)
         for what, wanted, got in (("boxes", boxes, view.boxes), ("labels", labels, view.labels)):
             if not np.array_equal(wanted, got):
                 yield f"{name}: {what} must be those of the ground truth, {_short(wanted)}, got {_short(got)}"

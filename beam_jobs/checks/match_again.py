@@ -22,13 +22,10 @@ def matched_again(manifest: Manifest, record: Record, layout: Layout | None) -> 
         record: whose boxes can be matched.
         layout: of the record, which knows where anchors are ignored because of crowds and difficult objects.
     """
-    views, size = record.views, manifest.canvas_size
-    regions = None
-    if layout is not None and layout.has_regions:
-        regions = [layout.regions(number, size=size) for number in range(len(views))]
+    regions = layout.regions(size=manifest.canvas_size) if layout is not None and layout.has_regions else None
     return encode_views(
-        [view.boxes for view in views],
-        [view.labels for view in views],
+        [view.boxes for view in record.views],
+        [view.labels for view in record.views],
         anchors=manifest.anchors,
         matching=manifest.matching,
         regions=regions,

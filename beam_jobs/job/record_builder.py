@@ -119,8 +119,8 @@ class RecordBuilder:
 
         Raises `BadPicture` if not even the picture's size is known.
         """
-        layout, size = self._layout(entry), self._config.canvas_size
-        return np.concatenate([layout.boxes(number, size=size)[0] for number in range(len(layout.views))])
+        truths = self._layout(entry).truths(size=self._config.canvas_size)
+        return np.concatenate([boxes for boxes, _ in truths])
 
     def _layout(self, entry: Entry) -> Layout:
         if (letterbox := self._config.letterbox) is not None:

@@ -68,8 +68,8 @@ class Proposal:
             return []
         stride = min(self.anchors.strides)
         return [
-            f"{count:,} boxes are out of reach: they are too small for anchors that stand {stride} pixels apart. Each "
-            "is still matched to the anchor that overlaps it most; a larger canvas brings more of them into reach"
+            f"boxes out of reach: {count:,}, too small for anchors that stand {stride} pixels apart. Each is still "
+            "matched to the anchor that overlaps it most; a larger canvas brings more of them into reach"
         ]
 
 

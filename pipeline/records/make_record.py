@@ -19,7 +19,7 @@ from pipeline.records.picture_codec import encode_picture
 from pipeline.records.record import Record
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
-from pipeline.views.view import View, boxes_in_view
+from pipeline.views.view import View, boxes_in_views
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,17 @@ class Layout:
         """Whether there are crowds or difficult objects."""
         return len(self.crowd) + len(self.difficult) > 0
 
-    def boxes(self, number: int, *, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The ground truth in a view: corners in [0, 1] of a canvas of `size` pixels, [K, 4]; labels, [K]."""
-        boxes, kept = boxes_in_view(self.views[number], self.corners, size=size)
-        return boxes, self.labels[kept]
+    def truths(self, *, size: int) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """The ground truth in each view: corners in [0, 1] of a canvas of `size` pixels, [K, 4]; labels, [K]."""
+        return [(boxes, self.labels[kept]) for boxes, kept in boxes_in_views(self.views, self.corners, size=size)]
 
-    def regions(self, number: int, *, size: int) -> IgnoreRegions:
-        """Where a view shows crowds and difficult objects."""
-        crowd, difficult = (
-            boxes_in_view(self.views[number], corners, size=size, by_center=False)[0].astype(np.float64)
+    def regions(self, *, size: int) -> list[IgnoreRegions]:
+        """Where each view shows crowds and difficult objects."""
+        crowds, difficult = (
+            [boxes.astype(np.float64) for boxes, _ in boxes_in_views(self.views, corners, size=size, by_center=False)]
             for corners in (self.crowd, self.difficult)
         )
-        return IgnoreRegions(crowd, difficult)
+        return [IgnoreRegions(*both) for both in zip(crowds, difficult, strict=True)]
 
 
 def make_record(
@@ -81,10 +80,10 @@ def make_record(
         anchors: of the record set.
         source: the source's picture, if the source gives boxes.
     """
-    size, numbers = config.canvas_size, range(len(layout.views))
-    truths = [layout.boxes(number, size=size) for number in numbers]
+    size = config.canvas_size
+    truths = layout.truths(size=size)
     boxes, labels = zip(*truths, strict=True)
-    regions = [layout.regions(number, size=size) for number in numbers] if layout.has_regions else None
+    regions = layout.regions(size=size) if layout.has_regions else None
     encoded = encode_views(boxes, labels, anchors=anchors, matching=config.matching, regions=regions)
     views = tuple(
         RecordView(view, *truth, targets)

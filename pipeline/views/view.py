@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,36 +56,52 @@ def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool
 def boxes_in_view(
     view: View, corners: Array, *, size: int, by_center: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The boxes of a picture as they lie on the canvas.
+    """The boxes of a picture as they lie on the canvas in one view; see `boxes_in_views`."""
+    return boxes_in_views((view,), corners, size=size, by_center=by_center)[0]
+
+
+def boxes_in_views(
+    views: Sequence[View], corners: Array, *, size: int, by_center: bool = True
+) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """The boxes of a picture as they lie on the canvas in each of its views.
 
     A box is kept if its centre is shown and something of it is left (SSD, arXiv 1512.02325, section 2.2, data
     augmentation). It is cut where the shown part ends.
 
     Args:
-        view: of the picture.
+        views: of the picture.
         corners: boxes in pixels of the picture, [G, 4].
         size: of the square canvas, pixels.
         by_center: whether a box must have its centre in the shown part. Otherwise anything of it that is shown is kept.
 
     Returns:
-        Corners in [0, 1] of the canvas, [K, 4] float32, as a record stores them; which boxes they are, [K] ascending.
+        For each view: corners in [0, 1] of the canvas, [K, 4] float32, as a record stores them; which boxes they are,
+        [K] ascending.
     """
     ends = np.asarray(corners, np.float64).reshape(-1, 2, 2)  # [G, low or high, y or x]
+    geometry = np.array([_geometry(view) for view in views], np.float64).reshape(-1, 5, 1, 1, 2)
+    low, high, sides, place_sides, origin = geometry.swapaxes(0, 1)  # each [V, 1, 1, y or x]
+    # Multiplied before it is divided: what ends where the shown part ends, ends exactly where the place ends.
+    placed = (np.minimum(np.maximum(ends, low), high) - low) * place_sides / sides  # [V, G, low or high, y or x]
+    mirrored = [number for number, view in enumerate(views) if view.mirrored]
+    if mirrored:
+        placed[mirrored, ..., 1] = place_sides[mirrored, ..., 1] - placed[mirrored, :, ::-1, 1]
+    boxes = ((placed + origin) / size).astype(np.float32)
+    kept = (boxes[:, :, 1] > boxes[:, :, 0]).all(axis=-1)  # [V, G]
+    if by_center:
+        centers = (ends[:, 0] + ends[:, 1]) / 2
+        kept &= ((centers >= low[:, 0]) & (centers < high[:, 0])).all(axis=-1)
+    boxes = boxes.reshape(len(views), len(ends), 4)
+    return [(of_view[mask], mask.nonzero()[0]) for of_view, mask in zip(boxes, kept, strict=True)]
+
+
+def _geometry(view: View) -> tuple[int, ...]:
+    """Low and high edges and sides of the shown part, sides and low edges of its place; y and x of each."""
     shown, place = view.shown, view.place
-    geometry = (
+    return (
         *(shown.ymin, shown.xmin, shown.ymin + shown.height, shown.xmin + shown.width),
         *(shown.height, shown.width, place.height, place.width, place.ymin, place.xmin),
     )
-    low, high, sides, place_sides, origin = np.array(geometry, np.float64).reshape(5, 2)
-    centers = (ends[:, 0] + ends[:, 1]) / 2
-    inside = ((centers >= low) & (centers < high)).all(axis=1) | (not by_center)
-    # Multiplied before it is divided: what ends where the shown part ends, ends exactly where the place ends.
-    placed = (np.minimum(np.maximum(ends, low), high) - low) * place_sides / sides
-    if view.mirrored:
-        placed[..., 1] = place.width - placed[:, ::-1, 1]
-    boxes = ((placed + origin) / size).astype(np.float32)
-    kept = np.flatnonzero(inside & (boxes[:, 1] > boxes[:, 0]).all(axis=1))
-    return boxes[kept].reshape(-1, 4), kept
 
 
 def boxes_in_picture(view: View, corners: NDArray[np.floating], *, size: int) -> tuple[Array, NDArray[np.int64]]:

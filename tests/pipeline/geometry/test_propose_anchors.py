@@ -173,9 +173,7 @@ def test_boxes_that_no_anchor_reaches_are_counted() -> None:
     boxes = np.concatenate([drawn(40, 80, count=39), [(0.05, 0.05, 0.05 + 3 / 320, 0.05 + 3 / 320)]])
     proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
     assert proposal.added_strides == ()  # for one box of forty
-    assert proposal.lines()[-1].startswith(
-        "1 boxes are out of reach: they are too small for anchors that stand 8 pixels apart"
-    )
+    assert proposal.lines()[-1].startswith("boxes out of reach: 1, too small for anchors that stand 8 pixels apart")
 
 
 def test_a_cell_of_a_fine_map_has_few_anchors() -> None:

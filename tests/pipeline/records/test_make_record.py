@@ -72,8 +72,7 @@ def test_a_view_has_the_boxes_whose_centres_it_shows_with_their_labels() -> None
     np.testing.assert_allclose(second.boxes * 64, [[0, 32, 32, 64]], atol=1e-5)
     assert second.labels.tolist() == [2]
     assert third.boxes.shape == (0, 4) and third.labels.tolist() == []
-    for number, view in enumerate((first, second, third)):
-        boxes, labels = LAYOUT.boxes(number, size=64)
+    for view, (boxes, labels) in zip((first, second, third), LAYOUT.truths(size=64), strict=True):
         np.testing.assert_array_equal(boxes, view.boxes, strict=True)
         np.testing.assert_array_equal(labels, view.labels, strict=True)
         np.testing.assert_array_equal(boxes, boxes_in_view(view.view, LAYOUT.corners, size=64)[0], strict=True)
@@ -118,7 +117,7 @@ def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that
         np.testing.assert_array_equal(view.boxes, without.boxes)
         np.testing.assert_array_equal(view.targets.anchors, without.targets.anchors)
         np.testing.assert_array_equal(view.targets.offsets, without.targets.offsets)
-        over = anchors_over(layout.regions(number, size=64), ANCHORS, CONFIG.matching)
+        over = anchors_over(layout.regions(size=64)[number], ANCHORS, CONFIG.matching)
         expected = (set(without.targets.ignored.tolist()) | set(over.tolist())) - set(view.targets.anchors.tolist())
         assert view.targets.ignored.tolist() == sorted(expected) == matches[number].ignored.tolist()
     assert len(record.views[0].targets.ignored) > len(plain.views[0].targets.ignored)
@@ -128,10 +127,10 @@ def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that
 def test_a_region_counts_where_anything_of_it_is_shown() -> None:
     """Unlike a box, whose centre must be shown."""
     layout = dataclasses.replace(LAYOUT, crowd=np.array([[0.0, 30, 40, 80]]))
-    regions = layout.regions(1, size=64)
+    regions = layout.regions(size=64)[1]
     np.testing.assert_allclose(regions.crowd, [[0, 0, 1, 0.25]])  # mirrored, and cut at the view's border
     assert regions.crowd.dtype == np.float64 and len(regions.difficult) == 0
-    assert layout.boxes(1, size=64)[1].tolist() == [2]
+    assert layout.truths(size=64)[1][1].tolist() == [2]
 
 
 def test_a_picture_of_a_collage_has_no_source_picture() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.views.placement import Rectangle, scaled_shape
 from pipeline.views.random_bits import RandomBits
-from pipeline.views.view import View, boxes_in_view, view_of_window
+from pipeline.views.view import View, boxes_in_view, boxes_in_views, view_of_window
 
 
 def test_the_whole_picture_fills_the_longer_side() -> None:
@@ -101,6 +101,30 @@ def test_places_lie_on_the_canvas_and_boxes_in_their_places() -> None:
         for ymin, xmin, ymax, xmax in boxes * 32:
             assert place.ymin - 1e-5 <= ymin < ymax <= place.ymin + place.height + 1e-5
             assert place.xmin - 1e-5 <= xmin < xmax <= place.xmin + place.width + 1e-5
+
+
+def test_every_view_has_the_boxes_that_it_would_have_alone() -> None:
+    bits = RandomBits(0, "together")
+    for by_center in (True, False):
+        for count in (0, 1, 2, 9):
+            edges = np.array([sorted((bits.below(50), bits.below(50))) for _ in range(2 * count)], np.float64)
+            corners = edges.reshape(count, 2, 2).swapaxes(1, 2).reshape(count, 4)
+            views = [
+                view_of_window(
+                    Rectangle(bits.between(-9, 20), bits.between(-9, 30), bits.between(10, 60), bits.between(10, 60)),
+                    (37, 50),
+                    size=32,
+                    mirrored=bits.below(2) == 1,
+                )
+                for _ in range(12)
+            ]
+            together = boxes_in_views(views, corners, size=32, by_center=by_center)
+            assert len(together) == len(views)
+            for view, (boxes, kept) in zip(views, together, strict=True):
+                alone, kept_alone = boxes_in_view(view, corners, size=32, by_center=by_center)
+                np.testing.assert_array_equal(boxes, alone, strict=True)
+                np.testing.assert_array_equal(kept, kept_alone, strict=True)
+    assert boxes_in_views([], np.zeros((3, 4)), size=32) == []
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
