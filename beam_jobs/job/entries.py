@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -61,8 +62,10 @@ def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tu
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries of a shard in the order of its records: by a hash of the key, equal keys by reference."""
-    return sorted(entries, key=lambda entry: (hash63(entry.key), entry.key, entry.reference))
+    """The entries of a shard in the order of its records: by a hash of the key, equal keys by all that they hold."""
+    every = list(entries)
+    count = Counter(entry.key for entry in every)
+    return sorted(every, key=lambda e: (hash63(e.key), e.key, e.reference, repr(e) if count[e.key] > 1 else ""))
 
 
 def plain(entry: Entry) -> tuple[Any, ...]:

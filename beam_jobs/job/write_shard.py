@@ -80,7 +80,9 @@ class WriteShard(beam.DoFn):
         for entry in entries:
             try:
                 if entry.key == last_key:
-                    raise BadPicture("its key is there already: duplicate source id")
+                    raise BadPicture(
+                        "its key is there already: give a picture once, with all of its boxes, or else an id each time"
+                    )
                 built = self._builder.build(entry)
                 framed = frame(encode_record(built.record))
                 if len(framed) - FRAME_BYTES > MAX_RECORD:

@@ -12,16 +12,15 @@ from beam_jobs.sources.listing import is_picture_name, list_files
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
+from beam_jobs.sources.split_folders import SPLIT_WORDS, split_folders
 from pipeline.errors import UserError
-
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
 class ClassFolders:
     """Folders of class folders, one for each split. What lies deeper in a class folder is of this class too.
 
-    A picture that lies in no class folder is an item that cannot be read.
+    A picture that lies in no class folder is an item that cannot be read, and so is a symbolic link to a folder.
     """
 
     splits: tuple[tuple[str, str], ...]  # split, folder
@@ -52,18 +51,26 @@ class ClassFolders:
                 yield Item(split, name, picture_reference(number, name), labels[class_name])
             else:
                 yield Item(split, name, fault_reference("must lie in the folder of a class, got none"), 0)
+        for name in _links(folder):
+            yield Item(split, name, fault_reference("must be a folder, got a symbolic link to one"), 0)
 
 
 def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
-    found = {split: f"{folder}/{name}" for name, split in SPLIT_FOLDERS.items() if os.path.isdir(f"{folder}/{name}")}
+    found = split_folders(folder)
     if not ("train" in found and _subfolders(found["train"])):
         return (("train", folder),)
-    if others := [name for name in _subfolders(folder) if name not in SPLIT_FOLDERS]:
+    if others := [name for name in _subfolders(folder) if name not in SPLIT_WORDS]:
         raise UserError(f"--data_dir must hold either class folders or splits, got train and {others[0]} in {folder!r}")
-    return tuple((split, found[split]) for split in ("train", "val", "test") if split in found)
+    return tuple(found.items())
 
 
 def _subfolders(folder: str) -> list[str]:
     """The names of its folders, in order; hidden ones and symbolic links are left out."""
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
+
+
+def _links(folder: str) -> list[str]:
+    """The names of symbolic links to folders in it, in order. `walk` does not follow them: they may go in circles."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_symlink() and e.is_dir() and not e.name.startswith("."))

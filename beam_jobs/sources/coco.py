@@ -17,10 +17,11 @@ from beam_jobs.sources.data_paths import DataPaths, Part
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item, SourceBox
-from pipeline.errors import UserError, shown
+from beam_jobs.sources.split_folders import split_folders
+from pipeline.config.field_types import MAX_COUNT
+from pipeline.errors import UserError, require, shown
 
 ROBOFLOW_FILE = "_annotations.coco.json"
-ROBOFLOW_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}  # and their splits
 
 
 class _Image(msgspec.Struct):
@@ -92,17 +93,13 @@ class Coco:
 
 def _roboflow_parts(folder: str) -> list[Part]:
     """The splits of a set as Roboflow exports it: train/, valid/, test/, each with annotations beside its pictures."""
-    parts = {
-        split: Part(split, f"{folder}/{name}/{ROBOFLOW_FILE}", f"{folder}/{name}")
-        for name, split in ROBOFLOW_FOLDERS.items()
-        if os.path.isfile(f"{folder}/{name}/{ROBOFLOW_FILE}")
-    }
-    if "train" not in parts:
+    folders = split_folders(folder, inside=ROBOFLOW_FILE)
+    if "train" not in folders:
         raise UserError(
             f"--data_dir must hold train/{ROBOFLOW_FILE}, got {folder!r} without it; "
             "give files by other names with --annotations and --images"
         )
-    return [parts[split] for split in ("train", "val", "test") if split in parts]
+    return [Part(split, f"{path}/{ROBOFLOW_FILE}", path) for split, path in folders.items()]
 
 
 def _categories(parts: tuple[Part, ...], files: list[_File]) -> dict[int, str]:
@@ -113,19 +110,25 @@ def _categories(parts: tuple[Part, ...], files: list[_File]) -> dict[int, str]:
         for category in file.categories:
             if not isinstance(category, _Category) or type(category.id) is not int:
                 raise UserError(f"{path}: categories must be objects with an integer `id`, got {shown(category)}")
-            if not isinstance(category.name, str) or names.get(category.id, category.name) != category.name:
+            name = " ".join(category.name.split()) if isinstance(category.name, str) else None
+            if name is None or names.get(category.id, name) != name:
                 wanted = shown(names[category.id]) if category.id in names else "a string"
                 raise UserError(
                     f"{path}: the name of category {category.id} must be {wanted}, got {shown(category.name)}"
                 )
-            names[category.id] = category.name
+            names[category.id] = name
     return names
 
 
 def _used(files: list[_File], names: dict[int, str]) -> dict[int, str]:
-    """Those categories that annotations have: exports often begin with one that only groups the others."""
+    """Those categories that annotations have: exports often begin with one that only groups the others.
+
+    Raises `UserError` if a manifest cannot hold their ids.
+    """
     every = (annotation for file in files for annotation in file.annotations if isinstance(annotation, _Annotation))
     used = {annotation.category_id for annotation in every if type(annotation.category_id) is int}
+    for number in used & names.keys():
+        require(0 <= number <= MAX_COUNT, "ids of categories", f"from 0 to {MAX_COUNT}", number)
     return {number: name for number, name in names.items() if number in used}
 
 
@@ -194,6 +197,6 @@ def _box(annotation: _Annotation, names: dict[int, str]) -> SourceBox:
         annotation.bbox,
         class_name="" if fault else names[category],
         fault=fault,
-        crowd=bool(annotation.iscrowd),
+        crowd=annotation.iscrowd,
         area=annotation.area,
     )

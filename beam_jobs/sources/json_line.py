@@ -10,9 +10,8 @@ from beam_jobs.sources.boxes_xywh import box_from_corner
 from beam_jobs.sources.class_names import is_class_name
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference, tidy_id
 from beam_jobs.sources.source import Item, SourceBox
+from beam_jobs.sources.split_folders import SPLIT_WORDS
 from pipeline.errors import shown
-
-SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 class _Line(msgspec.Struct):
@@ -59,7 +58,7 @@ def scan_line(line: bytes, *, split: str) -> tuple[str, set[str]]:
     if isinstance(found, str):
         return split, set()
     names = {name for box in found.boxes if type(box) is dict and type(name := box.get("class")) is str}
-    return _split(found, split), {name for name in names if is_class_name(name)}
+    return _split(found, split), {tidy for name in names if is_class_name(tidy := _tidy(name))}
 
 
 def _decoded(line: bytes) -> _Line | str:
@@ -68,7 +67,7 @@ def _decoded(line: bytes) -> _Line | str:
         found = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return f"must be an object in JSON, got an error: {error}"
-    if found.split is not None and (type(found.split) is not str or found.split not in SPLITS):
+    if found.split is not None and (type(found.split) is not str or found.split not in SPLIT_WORDS):
         return f"must have `split` train, val or test, got {shown(found.split)}"
     if type(found.image) is not str or not found.image:
         return f"must have the name of a picture as `image`, got {shown(found.image)}"
@@ -80,18 +79,24 @@ def _decoded(line: bytes) -> _Line | str:
 
 
 def _split(found: _Line, default: str) -> str:
-    return default if found.split is None else SPLITS[found.split]
+    return default if found.split is None else SPLIT_WORDS[found.split]
 
 
 def _box(box: object) -> SourceBox:
     if not isinstance(box, dict):
         return box_from_corner(None, class_name="", fault=f"must be an object, got {shown(box)}")
     name = box.get("class")
+    class_name = _tidy(name) if isinstance(name, str) else ""
     return box_from_corner(
         box.get("bbox"),
-        class_name=name if isinstance(name, str) else "",
-        fault=None if is_class_name(name) else f"must have a printable name as `class`, got {shown(name)}",
-        crowd=bool(box.get("iscrowd")),
-        difficult=bool(box.get("difficult")),
+        class_name=class_name,
+        fault=None if is_class_name(class_name) else f"must have a printable name as `class`, got {shown(name)}",
+        crowd=box.get("iscrowd"),
+        difficult=box.get("difficult"),
         area=box.get("area"),
     )
+
+
+def _tidy(name: str) -> str:
+    """A class's name without needless blanks."""
+    return " ".join(name.split())

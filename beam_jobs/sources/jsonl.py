@@ -11,14 +11,14 @@ from beam_jobs.sources.class_names import check_class_names
 from beam_jobs.sources.data_paths import DataPaths, Part
 from beam_jobs.sources.folder_digest import folder_digest
 from beam_jobs.sources.json_line import parse_line, scan_line
-from beam_jobs.sources.listing import MISSING, sizes_of
 from beam_jobs.sources.open_file import open_file
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
-from beam_jobs.sources.picture_reference import is_fault, picture_path, split_reference
+from beam_jobs.sources.picture_reference import picture_path
+from beam_jobs.sources.pictures_there import check_that_pictures_are_there
 from beam_jobs.sources.pieces import Piece
 from beam_jobs.sources.source import Check, Item
 from beam_jobs.sources.test_split import fraction_for_test, split_item
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
@@ -75,7 +75,7 @@ class JsonLines:
         if not splits:
             raise UserError(f"{parts[0].annotations} must have a picture a line, got none")
         check_class_names("jsonl", classes)
-        _check_that_pictures_are_there(first, parts)
+        check_that_pictures_are_there(first, tuple(part.images for part in parts))
         fraction = fraction_for_test("test" in splits, paths.test_fraction)
         classes_in_order = tuple(sorted(classes))
         return JsonLines(parts, classes_in_order, "val" in splits, fraction, digest.hexdigest(), tuple(pieces))
@@ -152,14 +152,3 @@ def lines_of(path: str, piece: Piece | None = None) -> Iterator[tuple[int, bytes
 def _named(part: Part, number: int) -> str:
     """Where a line is, for messages."""
     return f"{os.path.basename(part.annotations)} line {number}"
-
-
-def _check_that_pictures_are_there(items: list[Item], parts: tuple[Part, ...]) -> None:
-    """Raises `UserError` if none of these items' pictures is there: then it is the folder that is wrong."""
-    named = [item for item in items if not is_fault(item.reference)]
-    for item in named:
-        folder, name = split_reference(item.reference)
-        if sizes_of(parts[folder].images, [name]) != [MISSING]:
-            return
-    if named:
-        raise UserError(f"none of the first {len(named)} pictures is there, such as {printable(named[0].source_id)}")

@@ -9,7 +9,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.sources.open_file import is_local
 from pipeline.errors import UserError
-from pipeline.records.picture_file import SUFFIXES
+from pipeline.records.picture_file import OTHER_SUFFIXES, SUFFIXES
 
 MISSING = -1  # the size of a file that is not there
 
@@ -54,8 +54,8 @@ def sizes_of(folder: str, names: list[str]) -> list[int]:
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file's name ends as a picture's, in any case."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    """Whether a file's name ends as a picture's, in any case. Not all of these formats can be read."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES | OTHER_SUFFIXES
 
 
 def stem(name: str) -> str:

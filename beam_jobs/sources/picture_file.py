@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from beam_jobs.sources.open_file import open_file
+from beam_jobs.sources.open_file import is_local, open_file
 from beam_jobs.sources.source import BadPicture
-from pipeline.errors import printable
+from pipeline.errors import UserError, printable
 from pipeline.records.picture_file import decode_picture, picture_shape
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
+# Local errors that say that there is no picture. None: `open_regular` found a folder, a FIFO or a device.
+_NO_FILE = (None, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
 
 def read_picture_file(path: str) -> Picture:
-    """Decodes a picture file, [h, w, 3] uint8 RGB, upright. Raises `BadPicture` if it is missing or broken."""
+    """Decodes a picture file, [h, w, 3] uint8 RGB, upright.
+
+    Raises `BadPicture` if it is missing or broken, and `UserError` if it may be whole but cannot be read now.
+    """
     with _opened(path) as file:
         return decode_picture(file)
 
 
 def picture_file_shape(path: str) -> Shape:
-    """Height and width of the upright picture in pixels, from the file's header. Raises `BadPicture`."""
+    """Height and width of the upright picture in pixels, from the file's header. Raises like `read_picture_file`."""
     with _opened(path) as file:
         return picture_shape(file)
 
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
+    """Opens a picture. An error that may pass, such as one of the network, ends the job: a rejection would stay."""
     try:
         with open_file(path) as file:
             yield file
@@ -36,5 +44,9 @@ def _opened(path: str) -> Iterator[BinaryIO]:
     except ValueError as error:  # of the decoder; or a name that no file can have
         raise BadPicture(printable(f"{path} {error}")) from None
     except Exception as error:  # Beam's file systems raise errors of their own
-        reason = f"must be a file that can be read, got {type(error).__name__}: {error}"
-        raise BadPicture(printable(f"{path} {reason}")) from None
+        reason = f"{type(error).__name__}: {error}"
+        if is_local(path) and isinstance(error, OSError) and error.errno in _NO_FILE:
+            raise BadPicture(printable(f"{path} must be a file that can be read, got {reason}")) from None
+        raise UserError(
+            printable(f"cannot read {path}: {reason}; once it can be read, run the same command again")
+        ) from None

@@ -13,11 +13,12 @@ from beam_jobs.sources.class_names import check_class_names
 from beam_jobs.sources.folder_digest import content_digest
 from beam_jobs.sources.listing import MISSING, sizes_of
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
-from beam_jobs.sources.picture_reference import is_fault, path_inside, picture_path, split_reference
+from beam_jobs.sources.picture_reference import is_fault, picture_path, split_reference
+from beam_jobs.sources.pictures_there import check_that_pictures_are_there
 from beam_jobs.sources.source import BadPicture, Check, Item
 from beam_jobs.sources.source_ids import with_unique_ids
 from beam_jobs.sources.test_split import fraction_for_test, split_item
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
@@ -71,7 +72,7 @@ class PictureSet:
         if not annotated.items:
             raise UserError(f"source {name} must have pictures, got none in {', '.join(annotations.folders)}")
         check_class_names(name, annotated.class_names)
-        _check_that_pictures_are_there(annotated.items, annotations.folders)
+        check_that_pictures_are_there(annotated.items, annotations.folders)
         source = PictureSet(
             name=name,
             annotations=annotations,
@@ -148,16 +149,3 @@ def without_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _check_that_pictures_are_there(items: list[Item], folders: tuple[str, ...]) -> None:
-    """Raises `UserError` if no picture at all is there: then it is the folder that is wrong."""
-    missing = []
-    for reference in (item.reference for item in items if not is_fault(item.reference)):
-        folder, name = split_reference(reference)
-        with contextlib.suppress(BadPicture):
-            missing.append(path_inside(folders[folder], name))
-            if sizes_of(folders[folder], [name]) != [MISSING]:
-                return
-    if missing:
-        raise UserError(f"none of the {len(missing)} pictures is there, such as {printable(missing[0])}")

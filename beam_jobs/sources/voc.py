@@ -12,10 +12,10 @@ from beam_jobs.sources.class_names import is_class_name
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
+from beam_jobs.sources.split_folders import split_folders
 from beam_jobs.sources.voc_folders import VocFolders
 from pipeline.errors import UserError
 
-SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 XML_FOLDERS = ("Annotations", "annotations")
 PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
 _LISTS = "ImageSets/Main"
@@ -75,12 +75,12 @@ def _parts_of(folder: str) -> list[VocPart]:
     if os.path.isdir(f"{folder}/{_LISTS}"):
         annotations, images = _pair(folder)
         return [VocPart(split, annotations, images, listed) for split, listed in _lists(f"{folder}/{_LISTS}").items()]
-    folders = {split: f"{folder}/{name}" for name, split in SPLIT_FOLDERS.items() if os.path.isdir(f"{folder}/{name}")}
+    folders = split_folders(folder)
     if not folders:
         return [VocPart("train", *_pair(folder))]
     if "train" not in folders:
         raise UserError(f"--data_dir must hold a folder train beside {', '.join(folders)}, got {folder!r} without it")
-    return [VocPart(split, *_pair(folders[split])) for split in ("train", "val", "test") if split in folders]
+    return [VocPart(split, *_pair(path)) for split, path in folders.items()]
 
 
 def _pair(folder: str) -> tuple[str, str]:
@@ -93,13 +93,21 @@ def _pair(folder: str) -> tuple[str, str]:
 
 
 def _lists(folder: str) -> dict[str, str]:
-    """The lists of names by split, train first. trainval is train and val together, and is used if train is missing."""
+    """The lists of names by split, train first. trainval is train and val together, and is used if train is missing.
+
+    Raises `UserError` if names of trainval would be left out.
+    """
     paths = {name: f"{folder}/{name}.txt" for name in ("train", "trainval", "val", "test")}
     there = {name: path for name, path in paths.items() if os.path.isfile(path)}
     if "train" not in there and "trainval" not in there:
-        raise UserError(f"{folder} must hold train.txt or trainval.txt, got neither")
+        raise UserError(
+            f"{folder} must hold train.txt or trainval.txt, got neither; with --annotations and --images every XML "
+            "file of a folder is taken"
+        )
     both = there.pop("trainval", "")
     if "train" in there:
+        if both and "val" not in there:
+            raise UserError(f"{folder} must hold val.txt beside train.txt and trainval.txt, got only these two")
         return there
     there.pop("val", None)
     return {"train": both, **there}

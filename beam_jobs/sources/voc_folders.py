@@ -38,7 +38,8 @@ class VocFolders:
         """
         taken = set()
         for name in sorted(self._xml) if names is None else names:
-            known = stem(name) if name not in self._xml and is_picture_name(name) else name
+            has_ending = is_picture_name(name) or name.lower().endswith(".xml")
+            known = stem(name) if name not in self._xml and has_ending else name
             if known not in self._xml:
                 yield self._without_xml(split, known)
                 continue

@@ -11,11 +11,12 @@ from typing import Any
 from beam_jobs.sources.annotation_file import read_annotations
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.listing import is_picture_name, list_files, stem
-from beam_jobs.sources.picture_reference import fault_reference, leads_out, picture_reference
+from beam_jobs.sources.picture_reference import fault_reference, is_fault, leads_out, picture_reference, split_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.yolo_label import parse_yolo
 from beam_jobs.sources.yolo_layout import YoloLayout, YoloPart, yolo_layout
+from pipeline.errors import UserError, printable
 
 MAX_LABEL_BYTES = 1 << 24
 NO_LABELS = ("classes", "train", "val", "valid", "test")  # text files that may lie among the labels
@@ -26,7 +27,8 @@ class Yolo:
     """Pictures and their label files.
 
     The label file of `images/…/a.jpg` is `labels/…/a.txt`; that of a picture that is in no folder `images` lies beside
-    it. A picture without a label file shows no objects. A label file without a picture is an item that cannot be read.
+    it. A picture without a label file shows no objects, but a split must have some label files. A label file without
+    a picture is an item that cannot be read.
     """
 
     layout: YoloLayout
@@ -43,11 +45,13 @@ class Yolo:
         return tuple(part.images for part in self.layout.parts)
 
     def read(self) -> Annotated:
-        """Reads every label file. Raises `UserError` if a folder or a list is missing."""
+        """Reads every label file. Raises `UserError` if a folder, a list, or all labels of a split are missing."""
         digest = hashlib.sha256()
         items: list[Item] = []
         for number, part in enumerate(self.layout.parts):
             items.extend(self._items(number, part, digest))
+        for split in dict.fromkeys(part.split for part in self.layout.parts):
+            self._check_labels([item for item in items if item.split == split])
         names = self.layout.names
         if names is None:
             numbers = {int(box.class_name) for item in items for box in item.boxes or () if box.fault is None}
@@ -65,7 +69,7 @@ class Yolo:
             if os.path.exists(label) and not leads_out(name):
                 data = read_annotations(label, limit=MAX_LABEL_BYTES)
                 digest.update(f"{part.split}\0{name}\0{len(data)}\0".encode("utf-8", "backslashreplace") + data)
-                boxes = parse_yolo(data, names)
+                boxes = parse_yolo(data, names, pose=self.layout.pose)
             yield Item(part.split, name, picture_reference(folder, name), boxes=boxes)
         if part.listed is None:
             labels = os.path.dirname(self._label_path(f"{part.images}/x.jpg"))
@@ -74,6 +78,21 @@ class Yolo:
                 if is_label and f"{labels}/{name}" not in used:
                     reason = f"{name} must be the label file of a picture, got none of that name"
                     yield Item(part.split, name, fault_reference(reason), boxes=())
+
+    def _check_labels(self, items: list[Item]) -> None:
+        """Raises `UserError` if no picture of a split has a label file: then they are somewhere else."""
+        labels = []
+        for item in items:
+            if not is_fault(item.reference):
+                folder, name = split_reference(item.reference)
+                labels.append(self._label_path(f"{self.layout.parts[folder].images}/{name}"))
+                if item.boxes or os.path.exists(labels[-1]):
+                    return
+        if labels:
+            raise UserError(
+                f"some of the {len(labels):,} pictures of {items[0].split} must have a label file, got none, such as "
+                f"{printable(labels[0])}; an empty file stands for no objects"
+            )
 
     def _label_path(self, picture: str) -> str:
         """The label file of a picture, both whole paths."""

@@ -9,22 +9,23 @@ from beam_jobs.sources.source import SourceBox
 from pipeline.errors import shown
 
 
-def parse_yolo(data: bytes, names: Mapping[int, str] | None) -> tuple[SourceBox, ...]:
+def parse_yolo(data: bytes, names: Mapping[int, str] | None, *, pose: bool = False) -> tuple[SourceBox, ...]:
     """Parses a label file. A line that cannot be used becomes a box with a fault.
 
     Args:
         data: lines of a class number and either `cx cy w h`, the middle and size of a box, or the corners `x y` of a
             polygon, at least three, whose bounding box is taken. All are shares of the picture's width or height.
         names: of the classes by number; None: a class is named by its number.
+        pose: whether key points follow the box. They are not read.
 
     Returns:
         Boxes relative to the picture's size.
     """
     lines = data.decode("utf-8", "backslashreplace").splitlines()
-    return tuple(_box(line, names) for line in lines if not line.isspace() and line)
+    return tuple(_box(line, names, pose) for line in lines if not line.isspace() and line)
 
 
-def _box(line: str, names: Mapping[int, str] | None) -> SourceBox:
+def _box(line: str, names: Mapping[int, str] | None, pose: bool) -> SourceBox:
     try:
         number, *values = [float(text) for text in line.split()]
     except ValueError:
@@ -36,8 +37,8 @@ def _box(line: str, names: Mapping[int, str] | None) -> SourceBox:
     if name is None:
         fault = f"must be of a known class, got class {int(number)}"
         return SourceBox(math.nan, math.nan, math.nan, math.nan, "", relative=True, fault=fault)
-    if len(values) == 4:
-        x, y, width, height = values
+    if len(values) == 4 or (pose and len(values) > 4):
+        x, y, width, height = values[:4]
         return SourceBox(y - height / 2, x - width / 2, y + height / 2, x + width / 2, name, relative=True)
     if len(values) >= 6 and len(values) % 2 == 0:
         xs, ys = values[::2], values[1::2]

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from beam_jobs.sources.annotation_file import read_annotations
+from beam_jobs.sources.split_folders import words_of
+from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, shown
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 MAX_YAML_BYTES = 1 << 22
-SPLITS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}  # and how files and folders call them
 CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
@@ -34,6 +35,7 @@ class YoloLayout:
     root: str
     parts: tuple[YoloPart, ...]
     names: tuple[tuple[int, str], ...] | None  # number and name of each class, by number; None: unknown
+    pose: bool = False  # whether key points follow the box in a line
 
 
 def yolo_layout(root: str) -> YoloLayout:
@@ -42,8 +44,8 @@ def yolo_layout(root: str) -> YoloLayout:
         if os.path.isfile(f"{root}/{name}"):
             return _from_yaml(root, f"{root}/{name}")
     parts = []
-    for split, words in SPLITS.items():
-        places = [place for word in words for place in (f"{root}/images/{word}", f"{root}/{word}/images")]
+    for split in SPLITS:
+        places = [place for word in words_of(split) for place in (f"{root}/images/{word}", f"{root}/{word}/images")]
         parts += [YoloPart(split, place) for place in places if os.path.isdir(place)]
     if not parts and os.path.isdir(f"{root}/images"):
         parts = [YoloPart("train", f"{root}/images")]
@@ -58,8 +60,8 @@ def _from_yaml(root: str, path: str) -> YoloLayout:
     if isinstance(said := content.get("path"), str) and said and os.path.isdir(os.path.join(root, said)):
         base = os.path.normpath(os.path.join(root, said))
     parts = []
-    for split, words in SPLITS.items():
-        said = next((content[word] for word in words if content.get(word) not in _NOTHING), [])
+    for split in SPLITS:
+        said = next((content[word] for word in words_of(split) if content.get(word) not in _NOTHING), [])
         for place in said if isinstance(said, list) else [said]:
             if not isinstance(place, str):
                 raise UserError(
@@ -68,7 +70,7 @@ def _from_yaml(root: str, path: str) -> YoloLayout:
             parts.append(_part(split, place, [base, root], path))
     if not any(part.split == "train" for part in parts):
         raise UserError(f"{path} must say where `train` is, got no such line")
-    return YoloLayout(base, tuple(parts), _names(content.get("names"), path))
+    return YoloLayout(base, tuple(parts), _names(content.get("names"), path), pose="kpt_shape" in content)
 
 
 def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:

@@ -17,7 +17,9 @@ from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the file's name
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp"))  # of files that a folder is searched for, lower case
+# Of the files that a folder is searched for, lower case. Those of other formats are listed too, and then rejected.
+SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"))
+OTHER_SUFFIXES = frozenset((".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2"))
 _ORIENTATION = 0x0112  # tag of EXIF 2.32, table 4
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
 
@@ -59,7 +61,7 @@ def _opened(file: BinaryIO) -> Iterator[Image.Image]:
                 if not 0 < image.width * image.height <= MAX_PIXELS:
                     raise ValueError(f"must have at most {MAX_PIXELS} pixels, got {image.height} x {image.width}")
                 yield image
-    except ValueError:
+    except (ValueError, MemoryError):  # its size was checked, so it is not the picture that takes the memory
         raise
     except Image.UnidentifiedImageError:
         raise ValueError(f"must be a picture ({', '.join(FORMATS)}), got something else") from None

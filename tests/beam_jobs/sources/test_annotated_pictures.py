@@ -109,7 +109,7 @@ def test_bad_boxes_lose_the_box_and_bad_pictures_the_picture(tmp_path: Path) -> 
     assert {key for key, _ in found} == {
         f"test/{name}/0" for name in ("00001", "00002", "00003", "00004", "00005", "neither")
     }
-    assert "duplicate" in found["test/00005/0", "picture"]
+    assert "is there already" in found["test/00005/0", "picture"]
     boxes = [r["reason"] for r in rejected(tmp_path / "records") if r["what"] == "box"]
     assert [reason.split(",")[0] for reason in sorted(boxes)] == [
         "box 2 must have an area",

@@ -61,6 +61,19 @@ def test_pictures_in_no_class_are_rejected_by_name(tmp_path: Path) -> None:
     assert reasons_of(source) == {"a.jpg": "must lie in the folder of a class, got none"}
 
 
+def test_what_is_not_taken_is_rejected_by_name(tmp_path: Path) -> None:
+    source = prepared(tmp_path / "set", "cat/a.jpg", "cat/b.jfif")
+    (tmp_path / "set/cat/c.tif").write_bytes(b"II*\0")
+    (tmp_path / "dogs").mkdir()
+    (tmp_path / "set/dog").symlink_to(tmp_path / "dogs")
+    source = prepared(tmp_path / "set")
+    assert [item.source_id for item in source.items()] == ["cat/a.jpg", "cat/b.jfif", "cat/c.tif", "dog"]
+    reasons = reasons_of(source)
+    assert reasons["dog"] == "must be a folder, got a symbolic link to one"
+    assert "must be a picture (JPEG, PNG, BMP, WEBP), got something else" in reasons["cat/c.tif"]
+    assert set(reasons) == {"dog", "cat/c.tif"}
+
+
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     source = prepared(tmp_path, "cat/a.jpg", fraction=0.0)
     os.rename(os.fsencode(tmp_path / "cat/a.jpg"), os.fsencode(tmp_path / "cat") + b"/\xff.jpg")

@@ -67,6 +67,59 @@ def test_categories_keep_their_ids_and_unused_ones_are_left_out(tmp_path: Path) 
     assert source.category_ids == (0, 3, 7, 90)
 
 
+def test_blanks_around_a_name_do_not_make_another_class(tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    content["categories"][0]["name"] = "big  dog "
+    content["annotations"][0] = dict(content["annotations"][0], category_id=content["categories"][0]["id"])
+    assert "big dog" in prepared(tmp_path, content).class_names
+
+
+@pytest.mark.parametrize("number", [-1, 2**60])
+def test_an_id_that_no_manifest_can_hold_is_refused_before_the_job(number: int, tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    content["categories"].append({"id": number, "name": "far"})
+    assert "far" not in prepared(tmp_path, content).class_names  # no box has it
+    content["annotations"][0]["category_id"] = number
+    with pytest.raises(UserError, match=rf"^ids of categories must be from 0 to \d+, got {number}$"):
+        prepared(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("value", "crowd"),
+    [(0, False), (1, True), (True, True), ("0", False), ("1", True), (None, False), ("true", True), (1.0, True)],
+)
+def test_crowds_said_in_other_ways(value: object, crowd: bool, tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    content["annotations"][0]["iscrowd"] = value
+    box = boxes_of(prepared(tmp_path, content).items()[0])[0]
+    assert (box.crowd, box.fault) == (crowd, None)
+
+
+@pytest.mark.parametrize("value", [2, "maybe", [], 0.5])
+def test_a_crowd_that_says_neither_yes_nor_no_is_a_fault(value: object, tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    content["annotations"][0]["iscrowd"] = value
+    box = boxes_of(prepared(tmp_path, content).items()[0])[0]
+    assert box.fault == f"must have 0 or 1 as `iscrowd`, got {value!r}"
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path: Path) -> None:
+    """One of them would have been left out."""
+    for name in ("train", "val", "valid"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "_annotations.coco.json").write_text(json.dumps(coco_content(MADE)))
+    with pytest.raises(UserError, match="must hold one folder for val, got val and valid in"):
+        Coco.prepare(DataPaths(data_dir=str(tmp_path)))
+
+
+def test_a_set_whose_names_all_lead_out_is_refused_before_the_job(tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    for image in content["images"]:
+        image["file_name"] = f"/elsewhere/{image['file_name']}"
+    with pytest.raises(UserError, match=r"^none of the first 4 pictures can be used, such as .*leads out of it$"):
+        prepared(tmp_path, content)
+
+
 def test_a_class_of_the_test_split_alone_is_one_of_the_set(tmp_path: Path) -> None:
     content = coco_content(MADE)
     content["images"] = [dict(content["images"][0], file_name="train_1.jpg")]
@@ -189,7 +242,7 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
             "the name of category 1 must be 'a', got 'b'",
         ),
         (
-            b'{"images": [{"id": 1, "file_name": "train_0.jpg"}], "categories": [{"id": 1, "name": "a\\n"}],'
+            b'{"images": [{"id": 1, "file_name": "train_0.jpg"}], "categories": [{"id": 1, "name": "a\\u0007b"}],'
             b' "annotations": [{"image_id": 1, "category_id": 1}]}',
             "names of classes must be printable",
         ),

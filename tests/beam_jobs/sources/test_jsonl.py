@@ -47,6 +47,10 @@ def test_a_line_is_an_item() -> None:
         SourceBox(5, 10, 25, 40, "cat", crowd=True, area=3.5),
         SourceBox(5, 10, 25, 40, "cat", difficult=True),
     )
+    as_text = item_of(boxes=[BOX | {"iscrowd": "0", "difficult": "0"}, BOX | {"difficult": "1"}])
+    assert as_text.boxes == (SourceBox(5, 10, 25, 40, "cat"), SourceBox(5, 10, 25, 40, "cat", difficult=True))
+    assert item_of(boxes=[BOX | {"class": " big  cat"}]).boxes == (SourceBox(5, 10, 25, 40, "big cat"),)
+    assert item_of(split="validation").split == "val"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +89,8 @@ def test_what_is_no_object(line: bytes) -> None:
         ({"bbox": [1, 2, 3, 4], "class": ["a"]}, "must have a printable name as `class`, got ['a']"),
         ({"bbox": "1 2 3 4", "class": "cat"}, "must have four numbers as `bbox`, got '1 2 3 4'"),
         ({"class": "cat"}, "must have four numbers as `bbox`, got None"),
+        (BOX | {"iscrowd": "some"}, "must have 0 or 1 as `iscrowd`, got 'some'"),
+        (BOX | {"difficult": 2}, "must have 0 or 1 as `difficult`, got 2"),
     ],
 )
 def test_a_broken_box_has_its_reason(box: object, fault: str) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
+from apache_beam.io.filesystem import BeamIOError
 from PIL import Image
 
+from beam_jobs.sources import picture_file
 from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
 from beam_jobs.sources.source import BadPicture
+from pipeline.errors import UserError
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -47,3 +52,47 @@ def test_no_picture(make: Callable[[Path], None], reason: str, tmp_path: Path) -
     for read in (read_picture_file, picture_file_shape):
         with pytest.raises(BadPicture, match=f"^{path} {reason}"):
             read(str(path))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied"),
+        OSError(errno.EIO, "Input/output error"),
+        OSError(errno.EMFILE, "Too many open files"),
+        MemoryError(),
+    ],
+)
+def test_an_error_that_may_pass_ends_the_job_and_rejects_nothing(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rejection would stay in the shard's receipt, even after the picture can be read again."""
+
+    def fail(path: str) -> BinaryIO:
+        raise error
+
+    monkeypatch.setattr(picture_file, "open_file", fail)
+    for read in (read_picture_file, picture_file_shape):
+        with pytest.raises(UserError, match=f"^cannot read {tmp_path}/a.png: {type(error).__name__}.*run the same"):
+            read(f"{tmp_path}/a.png")
+
+
+def test_memory_that_runs_out_while_a_picture_is_decoded_is_not_its_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(image: Image.Image, mode: str) -> Image.Image:
+        raise MemoryError
+
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(UserError, match=r"^cannot read .*MemoryError"):
+        read_picture_file(f"{tmp_path}/a.png")
+
+
+def test_errors_of_an_object_store_are_not_taken_for_a_missing_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> BinaryIO:
+        raise BeamIOError("the store is busy")
+
+    monkeypatch.setattr(picture_file, "open_file", fail)
+    with pytest.raises(UserError, match=r"^cannot read gs://a/b\.jpg: BeamIOError: the store is busy"):
+        read_picture_file("gs://a/b.jpg")

@@ -149,8 +149,12 @@ def test_two_folders_without_lists(xml: str, pictures: str, tmp_path: Path) -> N
 def test_lists_choose_and_may_name_trainval_alone(tmp_path: Path) -> None:
     write_voc(tmp_path, made_set())
     lists = tmp_path / "ImageSets/Main"
-    (lists / "trainval.txt").write_text("train_0\nval_0.jpg\n\n gone \n../../etc/passwd\n")
+    (lists / "trainval.txt").write_text("train_0.xml\nval_0.jpg\n\n gone \n../../etc/passwd\n")
     assert len(Voc.prepare(DataPaths(data_dir=str(tmp_path))).items()) == 8
+    (lists / "val.txt").rename(lists / "val")  # names of trainval would be left out
+    with pytest.raises(UserError, match=r"must hold val\.txt beside train\.txt and trainval\.txt"):
+        Voc.prepare(DataPaths(data_dir=str(tmp_path)))
+    (lists / "val").rename(lists / "val.txt")
     (lists / "train.txt").unlink()
     source = Voc.prepare(DataPaths(data_dir=str(tmp_path)))
     names = ["train_0.jpg", "val_0.jpg", "gone", "../../etc/passwd", "test_0.jpg", "test_1.jpg"]

@@ -151,6 +151,40 @@ def test_labels_beside_pictures_and_above_a_folder_called_images(tmp_path: Path)
     assert [len(item.boxes or ()) for item in prepared(root).items()] == [1]
 
 
+def test_labels_in_the_wrong_place_are_not_taken_for_pictures_without_objects(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        *("train/img/a.jpg", "train/img/b.jpg"),
+        labels={"train/labels/a.txt": LABEL},
+        yaml="train: train/img\nnames: [cat, dog]",
+    )
+    with pytest.raises(UserError, match=r"^some of the 2 pictures of train must have a label file.*train/img/a\.txt;"):
+        prepared(tmp_path)
+
+
+def test_a_folder_of_background_beside_one_with_labels(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        *("images/a.jpg", "background/b.jpg"),
+        labels={"labels/a.txt": LABEL},
+        yaml="train: [images, background]\nnames: [cat, dog]",
+    )
+    assert items_of(prepared(tmp_path)) == [("train", "a.jpg", 1), ("train", "b.jpg", 0)]
+
+
+def test_key_points_are_no_corners_of_a_polygon(tmp_path: Path) -> None:
+    line = LABEL.strip() + " .3 .1 2 .4 .1 2\n"
+    write(
+        tmp_path,
+        "images/a.jpg",
+        labels={"labels/a.txt": line},
+        yaml="train: images\nnames: [cat, dog]\nkpt_shape: [2, 3]",
+    )
+    (item,) = prepared(tmp_path).items()
+    assert item.boxes == (BOX,)
+    assert parse_yolo(b"1 .5 .25", NAMES, pose=True)[0].fault
+
+
 def test_labels_without_pictures_are_rejected_by_name(tmp_path: Path) -> None:
     write(tmp_path, "images/a.jpg", labels={"labels/a.txt": LABEL, "labels/b.txt": LABEL})
     assert reasons_of(prepared(tmp_path)) == {
@@ -182,7 +216,7 @@ def test_labels_without_pictures_are_rejected_by_name(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_yaml_is_one_line(yaml: str, message: str, tmp_path: Path) -> None:
-    write(tmp_path, "images/a.jpg", yaml=yaml)
+    write(tmp_path, "images/a.jpg", labels={"labels/a.txt": ""}, yaml=yaml)
     with pytest.raises(UserError) as error:
         prepared(tmp_path)
     assert message in str(error.value) and "\n" not in str(error.value)

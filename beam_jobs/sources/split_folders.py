@@ -1,0 +1,35 @@
+"""How people's sets call their splits."""
+
+from __future__ import annotations
+
+import os
+
+from pipeline.errors import UserError
+
+SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # and the splits
+
+
+def words_of(split: str) -> tuple[str, ...]:
+    """The words that stand for a split."""
+    return tuple(word for word, its_split in SPLIT_WORDS.items() if its_split == split)
+
+
+def split_folders(folder: str, inside: str = "") -> dict[str, str]:
+    """The paths of the folders for each split, train first.
+
+    Args:
+        folder: where they are looked for.
+        inside: a file that each must hold to count as one.
+
+    Raises `UserError` if there are two for one split: none may be left out silently.
+    """
+    found: dict[str, str] = {}
+    for word, split in SPLIT_WORDS.items():
+        path = f"{folder}/{word}"
+        if not (os.path.isfile(f"{path}/{inside}") if inside else os.path.isdir(path)):
+            continue
+        if split in found:
+            both = f"{os.path.basename(found[split])} and {word}"
+            raise UserError(f"--data_dir must hold one folder for {split}, got {both} in {folder!r}")
+        found[split] = path
+    return found
