@@ -8,7 +8,7 @@ from pathlib import Path
 
 from beam_jobs.job.finish import count_rejected
 from beam_jobs.job.receipt import Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
-from beam_jobs.job.record_folder import RECEIPTS
+from beam_jobs.job.record_folder import RECEIPTS, of_another_set
 from beam_jobs.job.shard_statistics import add_up
 from pipeline.config.plain import JSON_BYTES
 from pipeline.config.records_config import SPLITS
@@ -20,29 +20,44 @@ from pipeline.records.statistics import Statistics, check_statistics
 RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected pictures
 
 
-def check_files(folder: str) -> tuple[Manifest, list[str]]:
+def check_files(folder: str) -> tuple[Manifest, list[str], int]:
     """Reads the manifest and compares the folder's files with it.
 
     Returns:
-        The manifest, and what is wrong with the folder's files; shards and receipts have checks of their own.
+        The manifest; what is wrong with the folder's files, though shards and receipts have checks of their own; how
+        many files an unfinished job for another set has left there, where the same job would go on.
 
     Raises `UserError` if the manifest is missing or cannot be trusted, because then nothing else can be checked.
     """
-    path = Path(folder) / MANIFEST
+    manifest_path = Path(folder) / MANIFEST
     try:
-        text = read_regular(path, limit=JSON_BYTES)
+        text = read_regular(manifest_path, limit=JSON_BYTES)
     except OSError as error:
         way_out = f"make a record set with `make records CONFIG=... RECORDS={folder}`"
-        raise UserError(f"{path} cannot be read: {error.strerror or error}; {way_out}") from None
+        raise UserError(f"{manifest_path} cannot be read: {error.strerror or error}; {way_out}") from None
     manifest = parse_manifest(text, folder=folder)
     findings = []
     if (json.dumps(json.loads(text), indent=1) + "\n").encode() != text:
         findings.append(f"{MANIFEST}: must be written as the job writes it, got other bytes of the same meaning")
     findings += _check_rejected(manifest)
     shards = {shard.name for of in manifest.shards.values() for shard in of}
-    findings += _unknown(Path(folder), {*shards, MANIFEST, REJECTED}, {RECEIPTS})
-    findings += _unknown(Path(folder) / RECEIPTS, {receipt_name(name) for name in shards}, set())
-    return manifest, findings
+    unfinished = 0
+    for path, files, folders in (
+        (Path(folder), {*shards, MANIFEST, REJECTED}, {RECEIPTS}),
+        (Path(folder) / RECEIPTS, {receipt_name(name) for name in shards}, set()),
+    ):
+        if not path.is_dir():
+            findings.append(f"{path.name}: must be a folder, got none")
+            continue
+        unknown = [p for p in path.iterdir() if p.name not in files and not (p.is_dir() and p.name in folders)]
+        others = {p for p in unknown if p.is_file() and of_another_set(p.name, manifest.fingerprint)}
+        unfinished += len(others)
+        findings += [
+            f"{p.name}: must not be there, because the manifest does not name it; delete it, or {WAY_OUT}"
+            for p in sorted(unknown)
+            if p not in others
+        ]
+    return manifest, findings, unfinished
 
 
 def check_receipts(manifest: Manifest) -> list[str]:
@@ -116,13 +131,3 @@ def _check_rejected(manifest: Manifest) -> list[str]:
     if digest != manifest.rejected["sha256"]:
         return [f"{REJECTED}: must have the SHA-256 {manifest.rejected['sha256']}, got another"]
     return []
-
-
-def _unknown(folder: Path, files: set[str], folders: set[str]) -> list[str]:
-    if not folder.is_dir():
-        return [f"{folder.name}: must be a folder, got none"]
-    return [
-        f"{path.name}: must not be there, because the manifest does not name it; delete it, or {WAY_OUT}"
-        for path in sorted(folder.iterdir())
-        if path.name not in files and not (path.is_dir() and path.name in folders)
-    ]

@@ -19,7 +19,9 @@ from pipeline.records.manifest import MANIFEST, REJECTED, Manifest
 
 RECEIPTS = "receipts"
 LOCK = ".lock"
-_OURS = re.compile(r"(train|val|test)-[0-9a-f]{16}-\d{5}-of-\d{5}\.(tfrecord|json)|rejected-[0-9a-f]{16}\.jsonl")
+_OURS = re.compile(
+    r"(train|val|test)-(?P<shard>[0-9a-f]{16})-\d{5}-of-\d{5}\.(tfrecord|json)|rejected-(?P<list>[0-9a-f]{16})\.jsonl"
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,12 @@ class RecordFolder:
                     old = storage.join(folder, name)
                     if storage.size(old) is not None:  # a folder of that name is not ours
                         storage.delete(old)
+
+
+def of_another_set(name: str, fingerprint: str) -> bool:
+    """Whether a file's name is one that a job gives to the files of a set with another fingerprint."""
+    found = _OURS.fullmatch(name)
+    return found is not None and (found["shard"] or found["list"]) != fingerprint
 
 
 @contextlib.contextmanager

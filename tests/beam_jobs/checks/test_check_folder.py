@@ -34,6 +34,22 @@ def test_files_that_no_one_named(records: Path) -> None:
     assert len(findings(records)) == 1
 
 
+def test_what_an_unfinished_job_for_another_set_has_left_is_no_fault(records: Path) -> None:
+    """A job that stops leaves an older complete set as it was, and its own finished shards beside it."""
+    ours = load_manifest(str(records)).fingerprint
+    left = [
+        *("train-{}-00000-of-00009.tfrecord", "receipts/train-{}-00000-of-00009.json", "rejected-{}.jsonl"),
+    ]
+    for name in left:
+        (records / name.format("0" * 16)).write_bytes(b"")
+    assert findings(records) == []
+    done = run_module("beam_jobs.verify", f"--records={records}")
+    assert done.returncode == 0 and "3 files of a job for another set, which has not finished" in done.stdout
+    for name in left:
+        (records / name.format(ours)).write_bytes(b"")
+    assert len(findings(records)) == 3
+
+
 def test_receipts_that_say_other_things_than_the_manifest(records: Path) -> None:
     path = sorted(records.glob("receipts/*.json"))[0]
     receipt = parse_receipt(path.read_bytes())
