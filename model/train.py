@@ -19,6 +19,7 @@ from model.detection.evaluator import Evaluator
 from model.distribution.strategies import (
     STRATEGIES,
     check_batch,
+    check_same_run,
     check_same_step,
     device_names,
     distribute,
@@ -110,8 +111,9 @@ def main() -> None:
     check_arithmetic(config, replicas=replicas)
     if not manifest.examples("train"):
         raise UserError(f"{manifest.folder} has no training records, so there is nothing to train on")
-    pass_steps = steps_per_pass(manifest, training.batch, rank.count)
-    epoch_steps = training.epoch_steps or pass_steps
+    steps_per_pass(manifest, training.batch, rank.count)  # raises if there are too few records or shards
+    # Not the pass of this many ranks: with another number of them, the run goes on in the same epoch.
+    epoch_steps = training.epoch_steps or steps_per_pass(manifest, training.batch)
     if FLAGS.check == "checksums":
         for split in ("train", "val"):
             check_shards(manifest, split)
@@ -120,6 +122,7 @@ def main() -> None:
     if rank.is_chief:
         lock = folder.hold()  # the kernel drops it when this process ends
         folder.begin(run, command=" ".join(sys.argv))
+    check_same_run(strategy, run.identity(), str(folder.config))
 
     set_arithmetic(config)
     # An accelerator gets batches as they are stored, and unpacks them. On a CPU the reader's threads do it faster.
@@ -167,7 +170,7 @@ def main() -> None:
         + f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters"
     )
     if other:
-        print(f"the records' own {', '.join(other)} take the place of the configuration's")
+        print(f"taken from the records instead of the configuration: {', '.join(other)}")
     print(
         f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
         f"global batch {training.batch} ({training.batch // replicas} a replica)"
@@ -197,7 +200,7 @@ def main() -> None:
     )
     show = history = pictures = None
     if rank.is_chief:
-        show = ShowProgress(progress, epoch_steps=epoch_steps)
+        show = ShowProgress(progress, epochs=training.epochs, epoch_steps=epoch_steps)
         history = WriteHistory(folder, progress, training, finished=first_epoch)
         pictures = DrawPictures(folder, manifest, evaluation, history)
     # Each relies on those before it. What is worth most is saved first, and pictures come last.
@@ -243,9 +246,9 @@ def main() -> None:
     if not rank.is_chief:
         return
     seconds = time.monotonic() - started
-    best = (
-        f"best AP on val {progress.best_ap:.4f}" if progress.best_ap >= 0 else "val is empty, the last weights are kept"
-    )
+    best = f"best AP on val {progress.best_ap:.4f}"
+    if progress.best_ap < 0:
+        best = "val shows no objects, so the last weights are kept"
     print(f"trained {training.epochs} epochs, {seconds:.0f} s of them now; {best}")
     print(printable(f"run: {folder.path} ({', '.join(folder.contents())})"))
     where = f"{make_variable('RUN', folder.path)} {make_variable('RECORDS', manifest.folder)}"

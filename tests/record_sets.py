@@ -16,6 +16,7 @@ from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.matching import Matches
+from pipeline.geometry.targets import Targets
 from pipeline.records.keys import record_key, shard_name
 from pipeline.records.make_record import Layout
 from pipeline.records.make_record import make_record as record_parts
@@ -75,6 +76,16 @@ def record_of(
     )
     layout = Layout(composed.corners, composed.labels, views)
     return record_parts(composed.pixels, layout, key=key, source_id=f"{split}-{number}", config=config, anchors=anchors)
+
+
+def without_objects(record: Record) -> Record:
+    """A record whose views show nothing."""
+    nothing = Targets(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    views = tuple(
+        replace(view, boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, np.int64), targets=nothing)
+        for view in record.views
+    )
+    return replace(record, views=views)
 
 
 def collage_of(config: RecordsConfig) -> Collage:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from model.distribution.workers import Rank, rank_from_environment
 from pipeline.errors import UserError
 from pipeline.reader.dataset import ONLY_READER, Reader
+from pipeline.records.keys import hash63
 
 MULTIWORKER = "multiworker"
 STRATEGIES = ("default", "mirrored", MULTIWORKER)
@@ -74,26 +77,47 @@ def distribute(
     if not _is_multiworker(strategy):
         return make_batches(ONLY_READER)
     share = batch // strategy.num_replicas_in_sync
+    # Of batches that might end, TensorFlow would ask all processes at every step whether each of them has one.
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
 
     def of_this_process(context: tf.distribute.InputContext) -> tf.data.Dataset:
         reader = Reader(context.input_pipeline_id, context.num_input_pipelines)
-        return make_batches(reader).rebatch(share, drop_remainder=True)
+        return make_batches(reader).rebatch(share, drop_remainder=True).apply(endless)
 
     return strategy.distribute_datasets_from_function(of_this_process)
 
 
+def check_same_run(strategy: tf.distribute.Strategy, identity: dict[str, Any], config: str) -> None:
+    """Raises `UserError`, in all processes that train together, unless all of them were started for the same run.
+
+    Args:
+        strategy: whose processes are compared.
+        identity: what decides the run.
+        config: the file that rank 0 keeps it in, for the message.
+    """
+    # Few enough bits that a sum over thousands of replicas fits.
+    if not _all_have(strategy, hash63(json.dumps(identity, sort_keys=True)) >> 15):
+        raise UserError(
+            "all ranks must be started with the same configuration, flags and records, and another rank was started "
+            f"with different ones; those of rank 0 are in {config}"
+        )
+
+
 def check_same_step(strategy: tf.distribute.Strategy, step: int, folder: str) -> None:
     """Raises `UserError` if the processes that train together would start from different steps."""
-    if not _is_multiworker(strategy):
-        return
-    total = strategy.reduce(
-        tf.distribute.ReduceOp.SUM, strategy.run(tf.function(lambda: tf.constant(step, tf.int64))), axis=None
-    )
-    if int(total) != step * strategy.num_replicas_in_sync:
+    if not _all_have(strategy, step):
         raise UserError(
             f"--run must be one folder that all ranks share, got {folder}, where this rank finds step {step} and "
             "another rank finds a different one"
         )
+
+
+def _all_have(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Whether all processes have the same number, as far as this one can tell from their sum."""
+    if not _is_multiworker(strategy):
+        return True
+    mine = strategy.run(tf.function(lambda: tf.constant(number, tf.int64)))
+    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)) == number * strategy.num_replicas_in_sync
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 import numpy as np
 import tensorflow as tf
 
@@ -53,9 +51,7 @@ class StopOnBrokenLoss(tf.keras.callbacks.Callback):
         training, folder = self.training, self.manifest.folder
         values = ", ".join(f"{name} {value:.4g}" for name, value in zip(LOSS_PARTS, losses, strict=False))
         keys = keys_of_step(self.manifest, batch=training.batch, seed=training.seed, step=step, readers=self.rank.count)
-        look = (
-            f"make pictures {make_variable('RECORDS', folder)} {make_variable('ARGS', shlex.quote(f'--key={keys[0]}'))}"
-        )
+        look = f"make pictures {make_variable('RECORDS', folder)} {make_variable('KEY', keys[0])}"
         raise UserError(
             f"the loss must be finite, got {values} at step {step + 1}, learning rate {losses[-1]:.3g}, on the records "
             f"{', '.join(keys)} of {folder}; lower schedule.base in the configuration and train it in another --run, "

@@ -62,10 +62,10 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         evaluator.set_weights(weights)
         if averaged:
             evaluator.fit_statistics(self.manifest, batch=training.batch, seed=training.seed)
-        if not examples:  # with no scores to compare, the latest weights are the best known
+        metrics = self._on_val(keep=PICTURES) if examples else {}
+        if not metrics:  # with no scores to compare, the latest weights are the best known
             self.best.save(number)
             return
-        metrics = self._on_val(keep=PICTURES)
         logs.update(metrics)
         best = metrics["AP"] > self.progress.best_ap
         if best:
@@ -77,6 +77,7 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         print(f"{line}{', the best so far' if best else ''}", flush=True)
 
     def _on_val(self, *, keep: int = 0) -> dict[str, float]:
+        """AP and AP50; nothing if val shows no object that counts, because COCO's figures are -1 then."""
         results = self.evaluator.evaluate(
             self.manifest,
             "val",
@@ -86,4 +87,4 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         )
         self.pictures = results.pictures
         metrics = results.metrics()
-        return {name: metrics[name] for name in ("AP", "AP50")}
+        return {name: metrics[name] for name in ("AP", "AP50")} if metrics["AP"] >= 0 else {}

@@ -18,9 +18,9 @@ class ShowProgress(tf.keras.callbacks.Callback):
     Keras's own bar shows the loss of every step, and waits for every step to read it.
     """
 
-    def __init__(self, progress: Progress, *, epoch_steps: int) -> None:
+    def __init__(self, progress: Progress, *, epochs: int, epoch_steps: int) -> None:
         super().__init__()
-        self.progress, self.epoch_steps = progress, epoch_steps
+        self.progress, self.epochs, self.epoch_steps = progress, epochs, epoch_steps
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Opens the bar."""
@@ -43,4 +43,4 @@ class ShowProgress(tf.keras.callbacks.Callback):
         """Prints the epoch's mean losses."""
         self.bar.close()
         losses = ", ".join(f"{name} {logs[name]:.4f}" for name in LOSS_PARTS)
-        print(f"epoch {epoch + 1} of {self.params['epochs']}: {losses}, {self.seconds:.1f} s", flush=True)
+        print(f"epoch {epoch + 1} of {self.epochs}: {losses}, {self.seconds:.1f} s", flush=True)

@@ -20,7 +20,7 @@ from pipeline.config.presets import BASELINE_ANCHORS
 from pipeline.reader.dataset import keys_of_step
 from pipeline.records.manifest import MANIFEST, load_manifest
 from tests.model.tiny import refusal, run_command, run_several
-from tests.record_sets import TINY, write_record_set
+from tests.record_sets import TINY, make_records, without_objects, write_record_set
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +94,29 @@ def test_without_val_the_last_weights_are_kept(tmp_path: Path) -> None:
     records, run = tmp_path / "records", tmp_path / "run"
     write_record_set(records, val=0)
     printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=1")
-    assert "val is empty, the last weights are kept" in printed and "val_detections.png" not in printed
+    assert "val shows no objects, so the last weights are kept" in printed and "val_detections.png" not in printed
     (row,) = history(run)
     assert row.AP is None and row.raw_AP is None
     assert f"evaluating {run / 'checkpoints' / 'best' / 'epoch-1'}" in run_command("model.evaluate", f"--run={run}")
+
+
+@pytest.mark.long
+def test_where_val_shows_no_object_the_last_weights_are_kept_and_the_run_can_go_on(tmp_path: Path) -> None:
+    """COCO's figures are -1 then: no weights were kept as the best, and history.csv could not be read again."""
+    records, run = tmp_path / "records", tmp_path / "run"
+    splits = {split: make_records(TINY, split, 12) for split in ("train", "val", "test")}
+    splits["val"] = [without_objects(record) for record in splits["val"]]
+    write_record_set(records, records=splits)
+    flags = (f"--records={records}", f"--run={run}")
+    run_command("model.train", "--config=tiny", *flags, "--epochs=2", "--backup_steps=1")
+    assert [row.AP for row in history(run)] == [None, None]
+    last = run / "checkpoints/last"
+    for path in last.glob("step-6.*"):  # as if it had been killed before the end
+        path.unlink()
+    printed = run_command("model.train", "--config=tiny", *flags, "--epochs=2", "--backup_steps=1")
+    assert "resumed from" in printed and "val shows no objects, so the last weights are kept" in printed
+    assert "epoch 2 of 2: loss" in printed
+    assert f"evaluating {run / 'checkpoints' / 'best' / 'epoch-2'}" in run_command("model.evaluate", f"--run={run}")
 
 
 @pytest.mark.long

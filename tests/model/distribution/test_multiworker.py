@@ -53,7 +53,7 @@ def flags(records: Path, run: Path) -> list[str]:
     return ["--config=tiny_calm", f"--records={records}", f"--run={run}", "--sync_batch_norm", "--backup_steps=1"]
 
 
-def start_workers(records: Path, run: Path) -> list[subprocess.Popen[str]]:
+def start_workers(records: Path, run: Path, *, of_second: tuple[str, ...] = ()) -> list[subprocess.Popen[str]]:
     ports = []
     for _ in range(2):
         with socket.socket() as s:
@@ -65,6 +65,7 @@ def start_workers(records: Path, run: Path) -> list[subprocess.Popen[str]]:
             "model.train",
             *flags(records, run),
             "--strategy=multiworker",
+            *(of_second if index else ()),
             env={"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})},
         )
         for index in range(2)
@@ -118,6 +119,19 @@ def test_two_workers_one_of_them_killed_and_both_started_again_train_as_one_proc
     assert f"run: {together}" in chief and "run:" not in other
     assert_close(together, alone)
     assert not list(together.rglob(".unfinished*"))
+
+
+@pytest.mark.long
+def test_ranks_with_other_flags_are_refused_before_the_first_step(tmp_path: Path) -> None:
+    records, run = tmp_path / "records", tmp_path / "run"
+    write_record_set(records, train=96)
+    workers = start_workers(records, run, of_second=("--batch=8",))
+    printed = [worker.communicate(timeout=LONG)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [1, 1], "\n".join(printed)
+    for text in printed:
+        assert "error: all ranks must be started with the same configuration, flags and records" in text
+        assert f"those of rank 0 are in {run}/config.json" in text and "Traceback" not in text
+    assert not (run / "history.csv").exists()
 
 
 @pytest.mark.long
