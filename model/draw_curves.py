@@ -34,7 +34,7 @@ def main() -> None:
         rows = [row for row in read_history(folder.history) if row.AP is not None]
         if not rows:
             raise UserError(
-                f"{folder.history} must hold an evaluated epoch, got none: none is finished yet, or val is without objects"
+                f"{folder.history} must hold an evaluated epoch, got none: none is finished yet, or val has no objects"
             )
         curves[names[path]] = (config.training.batch, rows)
         scores = [row.AP for row in rows if row.AP is not None]

@@ -56,6 +56,8 @@ from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, t
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import check_shards, load_manifest
 
+FEW = 8  # pictures a replica: with fewer, the statistics of its batch norm are noisy
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("records", None, "Folder of the record set; default: records/<config>.")
@@ -76,6 +78,8 @@ flags.DEFINE_string(
     f"Weights to begin with: {IMAGENET}, a file of Keras Applications' MobileNetV2, or the folder of a run.",
 )
 flags.DEFINE_integer("freeze", None, "Keep the borrowed weights of the stem and of the first n blocks.")
+flags.DEFINE_integer("evaluate_every", None, "Evaluate every n-th epoch, and the last, instead of the configuration's.")
+flags.DEFINE_integer("evaluate_examples", None, "Evaluate the first n pictures of val, instead of the configuration's.")
 flags.DEFINE_integer(
     "backup_steps", 500, "Save everything every n steps too, not only after each epoch.", lower_bound=1
 )
@@ -93,6 +97,8 @@ def main() -> None:
         precision=FLAGS.precision,
         xla=FLAGS.xla,
         deterministic=FLAGS.deterministic,
+        evaluate_every=FLAGS.evaluate_every,
+        evaluate_examples=FLAGS.evaluate_examples,
         init=FLAGS.init,
         freeze=FLAGS.freeze,
         optimizer=FLAGS.optimizer,
@@ -175,6 +181,8 @@ def main() -> None:
         f"strategy {FLAGS.strategy}, replicas {replicas} on {', '.join(device_names(strategy))}, "
         f"global batch {training.batch} ({training.batch // replicas} a replica)"
     )
+    if replicas > 1 and training.batch // replicas < FEW and not config.model.synchronized_batch_norm:
+        print("a replica's batch norm sees few pictures: raise BATCH, or add ARGS=--sync_batch_norm")
     if taken:
         print(printable(taken))
     if config.loss.mining == "batch":
@@ -188,6 +196,8 @@ def main() -> None:
         print(printable(done))
     else:
         resumed = f", resumed from {restored}, step {progress.step:,}" if restored else ""
+        passes = training.epochs * epoch_steps * training.batch / manifest.examples("train")
+        print(f"{training.epochs * epoch_steps:,} steps are {passes:,.1f} passes over the records")
         print(printable(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps{resumed}"), flush=True)
 
     evaluation = EvaluateOnVal(

@@ -33,7 +33,7 @@ class BorrowedWeights:
     unfit: Mapping[str, str] = field(default_factory=dict)  # by part, as `parts_of_network` names it
 
     def give_to(self, network: tf.keras.Model, *, freeze: int) -> str:
-        """Puts them into a new network. -> a line that tells what was taken and what begins anew.
+        """Puts them into a new network. -> a line that tells what was loaded and what is newly initialised.
 
         A part of the network takes all of its weights or none.
 
@@ -53,8 +53,8 @@ class BorrowedWeights:
         reason = f" ({self.unfit['heads']})" if "heads" in self.unfit else ""
         kept = f"; {_listed(frozen)} frozen" if frozen else ""
         return (
-            f"weights of {self.source}: taken {_listed(taken)}{kept}; "
-            f"{f'anew {_listed(anew)}{reason}' if anew else 'nothing begins anew'}"
+            f"weights of {self.source}: loaded {_listed(taken)}{kept}; "
+            f"{f'newly initialised {_listed(anew)}{reason}' if anew else 'nothing newly initialised'}"
         )
 
 

@@ -23,14 +23,14 @@ from pipeline.geometry.propose_anchors import propose_anchors
 
 @dataclass(frozen=True)
 class Proposal:
-    """Proposed anchors, how they and the present ones fit the boxes, and what any anchors could reach."""
+    """Proposed anchors, how they and the current ones fit the boxes, and what any anchors could reach."""
 
     canvas_size: int  # pixels
     anchors: AnchorConfig
     fit: AnchorFit
-    present_fit: AnchorFit
+    current_fit: AnchorFit
     coverable_by_size: tuple[int, ...]  # boxes that some anchor on the proposal's maps could cover, by `SIZES`
-    added_strides: tuple[int, ...]  # of maps finer than the present ones
+    added_strides: tuple[int, ...]  # of maps finer than the current ones
 
     def lines(self) -> list[str]:
         """What the commands print."""
@@ -38,9 +38,9 @@ class Proposal:
             f"how anchors fit {self.fit.boxes:,} boxes on a canvas of {self.canvas_size} pixels:",
             f"the share with a best IoU of at least {GOOD_IOU}, by the square root of a box's area; `possible` is what "
             "anchors of any shape could reach on these maps",
-            f"  {'pixels':10} {'boxes':>9} {'present':>9} {'proposed':>9} {'possible':>9}",
+            f"  {'pixels':10} {'boxes':>9} {'current':>9} {'proposed':>9} {'possible':>9}",
             *self._table(),
-            f"present: {self.present_fit.summary()}",
+            f"current: {self.current_fit.summary()}",
             f"proposed: {self.fit.summary()}",
             *(f"  a map of stride {stride} is added, for the small boxes" for stride in self.added_strides),
             *_shapes(self.anchors, self.canvas_size),
@@ -51,7 +51,7 @@ class Proposal:
         """A row for each group that has boxes, and one for all."""
         columns = (
             self.fit.boxes_by_size,
-            self.present_fit.covered_by_size,
+            self.current_fit.covered_by_size,
             self.fit.covered_by_size,
             self.coverable_by_size,
         )
@@ -74,13 +74,13 @@ class Proposal:
 
 
 def make_proposal(
-    boxes: NDArray[np.floating], present: AnchorConfig, *, strides: Sequence[int], canvas_size: int, positive_iou: float
+    boxes: NDArray[np.floating], current: AnchorConfig, *, strides: Sequence[int], canvas_size: int, positive_iou: float
 ) -> Proposal:
-    """Proposes anchors for boxes, [G, 4] corners in [0, 1] of the canvas, and compares them with the present ones.
+    """Proposes anchors for boxes, [G, 4] corners in [0, 1] of the canvas, and compares them with the current ones.
 
     Args:
         boxes: ground truth of a sample of training pictures; thousands are enough.
-        present: the configuration's own anchors.
+        current: the configuration's own anchors.
         strides: of the feature maps, pixels. Finer ones are added where many boxes are too small for these.
         canvas_size: pixels.
         positive_iou: from which an anchor is an object.
@@ -90,13 +90,13 @@ def make_proposal(
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     chosen = with_finer_maps(boxes, canvas_size=canvas_size, strides=strides)
     proposed = propose_anchors(boxes, canvas_size=canvas_size, strides=chosen)
-    fit, present_fit = (
+    fit, current_fit = (
         fit_of(boxes, make_anchors(config, canvas_size), canvas_size=canvas_size, positive_iou=positive_iou)
-        for config in (proposed, present)
+        for config in (proposed, current)
     )
     coverable = coverable_by_size(boxes, canvas_size=canvas_size, strides=chosen)
     added = tuple(stride for stride in chosen if stride < min(strides))
-    return Proposal(canvas_size, proposed, fit, present_fit, coverable, added)
+    return Proposal(canvas_size, proposed, fit, current_fit, coverable, added)
 
 
 def _shapes(config: AnchorConfig, canvas_size: int) -> list[str]:

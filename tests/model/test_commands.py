@@ -152,7 +152,7 @@ def test_settings_of_the_step(flag: str, records: Path, tmp_path: Path) -> None:
     setting, value = {
         "--precision=bfloat16": (described["training"]["precision"], "bfloat16"),
         "--xla": (described["training"]["xla"], True),
-        "--box_loss=giou": (described["loss"]["offsets"], "giou"),
+        "--box_loss=giou": ((described["loss"]["offsets"], described["loss"]["offsets_weight"]), ("giou", 2.0)),
         "--optimizer=adamw": (described["training"]["optimizer"], "adamw"),
     }[flag]
     assert setting == value

@@ -61,7 +61,8 @@ def test_a_file_gives_the_backbone(file: Path, run: Run) -> None:
     network = build_network(run.config.model, run.shape)
     told = borrowed_weights(str(file), run).give_to(network, freeze=4)
     assert told == (
-        f"weights of {file}: taken stem, blocks 0 to 9; stem, blocks 0 to 3 frozen; anew extra layers 0 to 3, heads"
+        f"weights of {file}: loaded stem, blocks 0 to 9; stem, blocks 0 to 3 frozen; "
+        "newly initialised extra layers 0 to 3, heads"
     )
     found, expected = weights_of_network(network), weights_of_file(file)
     np.testing.assert_array_equal(found["block_9_project/kernel"], expected["block_9_project/kernel"])
@@ -74,7 +75,8 @@ def test_a_file_that_lacks_blocks_gives_the_others(file: Path, run: Run, tmp_pat
     network = build_network(run.config.model, run.shape)
     told = borrowed.give_to(network, freeze=0)
     assert told == (
-        f"weights of {part}: taken stem, blocks 0 to 4, 6 to 7; anew blocks 5, 8 to 9, extra layers 0 to 3, heads"
+        f"weights of {part}: loaded stem, blocks 0 to 4, 6 to 7; "
+        "newly initialised blocks 5, 8 to 9, extra layers 0 to 3, heads"
     )
     borrowed.give_to(network, freeze=5)
     with pytest.raises(UserError, match=r"--freeze=6 must name blocks that .*part.h5 holds, got one without blocks 5$"):
@@ -85,7 +87,7 @@ def test_a_run_of_the_same_classes_and_anchors_gives_everything(run: Run, tmp_pa
     lender = lend(run, tmp_path / "run")
     network = build_network(run.config.model, run.shape)
     told = borrowed_weights(str(tmp_path / "run"), run).give_to(network, freeze=0)
-    assert told.endswith("taken stem, blocks 0 to 9, extra layers 0 to 3, heads; nothing begins anew")
+    assert told.endswith("loaded stem, blocks 0 to 9, extra layers 0 to 3, heads; nothing newly initialised")
     for a, b in zip(network.get_weights(), lender.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -97,7 +99,7 @@ def test_heads_of_other_classes_begin_anew(run: Run, tmp_path: Path) -> None:
     network = build_network(run.config.model, run.shape)
     before = weights_of_network(network)
     told = borrowed_weights(str(tmp_path / "run"), renamed).give_to(network, freeze=0)
-    assert told.endswith("taken stem, blocks 0 to 9, extra layers 0 to 3; anew heads (other classes)")
+    assert told.endswith("loaded stem, blocks 0 to 9, extra layers 0 to 3; newly initialised heads (other classes)")
     np.testing.assert_array_equal(weights_of_network(network)["scores_0/kernel"], before["scores_0/kernel"])
 
 
@@ -109,10 +111,10 @@ def test_other_top_down_layers_and_heads_on_them_begin_anew(run: Run, tmp_path: 
         taker = changed(run, top_down_channels=channels)
         network = build_network(taker.config.model, taker.shape)
         told[channels] = borrowed_weights(str(tmp_path / "run"), taker).give_to(network, freeze=0)
-    backbone = "taken stem, blocks 0 to 9, extra layers 0 to 3"
-    assert told[0].endswith(f"{backbone}; anew heads (other top-down layers)")
-    assert told[8].endswith(f"{backbone}, top-down layers, heads; nothing begins anew")
-    assert told[16].endswith(f"{backbone}; anew top-down layers, heads (other top-down layers)")
+    backbone = "loaded stem, blocks 0 to 9, extra layers 0 to 3"
+    assert told[0].endswith(f"{backbone}; newly initialised heads (other top-down layers)")
+    assert told[8].endswith(f"{backbone}, top-down layers, heads; nothing newly initialised")
+    assert told[16].endswith(f"{backbone}; newly initialised top-down layers, heads (other top-down layers)")
 
 
 @pytest.mark.long
@@ -188,7 +190,10 @@ def test_a_run_begun_from_a_file_goes_on_to_the_bit_without_it(file: Path, tmp_p
 
     borrowing = (f"--init={init}", "--freeze=3")
     printed = run_command(*train(whole, *borrowing))
-    assert "taken stem, blocks 0 to 9; stem, blocks 0 to 2 frozen; anew extra layers 0 to 3, heads\n" in printed
+    assert (
+        "loaded stem, blocks 0 to 9; stem, blocks 0 to 2 frozen; newly initialised extra layers 0 to 3, heads\n"
+        in printed
+    )
     kill_after_backup(2, train(killed, *borrowing), killed)
     init.unlink()
     printed = run_command(*train(killed, *borrowing))

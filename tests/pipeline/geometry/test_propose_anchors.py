@@ -82,9 +82,9 @@ def test_real_boxes_of_at_least_12_pixels_are_covered(
     read: Callable[[], Array], least: float, added: tuple[int, ...]
 ) -> None:
     proposal = make_proposal(read(), IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
-    assert proposal.fit.covered_from(12) >= least > proposal.present_fit.covered_from(12)
+    assert proposal.fit.covered_from(12) >= least > proposal.current_fit.covered_from(12)
     assert proposal.added_strides == added
-    assert proposal.fit.anchors <= (5 if added else 2) * proposal.present_fit.anchors
+    assert proposal.fit.anchors <= (5 if added else 2) * proposal.current_fit.anchors
 
 
 def test_anchors_for_some_boxes_fit_others_of_their_kind() -> None:
@@ -159,12 +159,12 @@ def test_the_lines_of_a_proposal() -> None:
     lines = proposal.lines()
     assert lines[0] == "how anchors fit 3 boxes on a canvas of 320 pixels:"
     assert [line.split() for line in lines[2:6]] == [
-        ["pixels", "boxes", "present", "proposed", "possible"],
+        ["pixels", "boxes", "current", "proposed", "possible"],
         ["below", "8", "2", "0.0%", *lines[3].split()[4:]],
         ["from", "96", "1", "100.0%", "100.0%", "100.0%"],
         ["all", "3", "33.3%", *lines[5].split()[3:]],
     ]
-    assert lines[6].startswith("present: 9,602 anchors, ") and lines[7].startswith("proposed: ")
+    assert lines[6].startswith("current: 9,602 anchors, ") and lines[7].startswith("proposed: ")
     assert lines[8] == "  a map of stride 4 is added, for the small boxes"
     assert sum(line.startswith("  stride 8: ") for line in lines) in (1, 2)
 
