@@ -113,7 +113,9 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
     print(f"{records:,} records, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
     print(printable(f"records: {manifest.folder}/{MANIFEST}"))
-    print(printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored RECORDS={shlex.quote(manifest.folder)}"))
+    run = shlex.quote(f"runs/{os.path.basename(manifest.folder.rstrip('/'))}")
+    where = f"RECORDS={shlex.quote(manifest.folder)} RUN={run}"
+    print(printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored {where}"))
 
 
 if __name__ == "__main__":
