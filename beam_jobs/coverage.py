@@ -12,7 +12,7 @@ from pipeline.errors import printable, run_command
 
 
 def main() -> None:
-    """From a source's boxes to the fit of its anchors."""
+    """Prints how well the configured and the proposed anchors fit a source's boxes."""
     config = records_config()
     source = make_source(config.source, data_paths())
     check_composition(config, source)

@@ -53,7 +53,7 @@ flags.DEFINE_float("min_coverage", 0.0, "Share of boxes that anchors must fit wi
 
 def main() -> None:
     """The job, from flags to manifest."""
-    # Beam's log. An error in a local worker comes back as an exception, and is printed once.
+    # Quiets Beam's log: an error in a local worker comes back as an exception, and is printed once.
     logging.set_verbosity(logging.FATAL if FLAGS.runner == LOCAL else logging.ERROR)
     if not 0 <= FLAGS.max_rejected <= 1:
         raise UserError(f"--max_rejected must be in [0, 1], got {FLAGS.max_rejected}")
@@ -122,7 +122,7 @@ if __name__ == "__main__":
     try:
         run_command(main)
     except SystemExit as end:
-        if end.code:  # the threads of a failed job may wait for workers, which wait for them
+        if end.code:  # a failed job's threads and its workers may wait for each other
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(1)

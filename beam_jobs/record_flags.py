@@ -33,7 +33,7 @@ flags.DEFINE_integer("limit", None, "Only the first n pictures of each split of 
 
 
 def records_config() -> RecordsConfig:
-    """The configuration's records, with what flags change."""
+    """The records part of the configuration, with the flags' changes."""
     config = load_config(FLAGS.config).records
     if FLAGS.image_size is not None:
         config = with_canvas_size(config, FLAGS.image_size)
@@ -42,12 +42,12 @@ def records_config() -> RecordsConfig:
 
 
 def data_paths() -> DataPaths:
-    """Where the user says that the data are."""
+    """Where the data are, according to the flags."""
     return DataPaths(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(DataPaths)})
 
 
 def check_composition(config: RecordsConfig, source: Source) -> None:
-    """Raises `UserError` unless pictures with boxes meet a letterbox, and pictures of single objects a collage."""
+    """Raises `UserError` unless pictures with boxes go with a letterbox, and single objects with a collage."""
     has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
     if has_boxes and config.letterbox is None:
         needed = "a letterbox for pictures with boxes, such as detection"

@@ -24,8 +24,8 @@ def check_files(folder: str) -> tuple[Manifest, list[str], int]:
     """Reads the manifest and compares the folder's files with it.
 
     Returns:
-        The manifest; what is wrong with the folder's files, though shards and receipts have checks of their own; how
-        many files an unfinished job for another set has left there, where the same job would go on.
+        The manifest; what is wrong with the folder's files (shards and receipts are checked elsewhere); the number of
+        files that an unfinished job for another set left there, from which that job could go on.
 
     Raises `UserError` if the manifest is missing or cannot be trusted, because then nothing else can be checked.
     """

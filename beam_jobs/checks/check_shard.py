@@ -22,8 +22,8 @@ from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
 
 _SHOWN = 200  # characters of a key
-MAX_FINDINGS = 1000  # of a shard: one more is never news
-MAX_PAIRS = 20_000_000  # of a box and an anchor in one record: each takes about 50 bytes while it is matched
+MAX_FINDINGS = 1000  # per shard; nobody needs more
+MAX_PAIRS = 20_000_000  # pairs of a box and an anchor in one record; matching takes about 50 bytes for each
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class _Records:
         self._counted = ShardStatistics(manifest.background, manifest.anchors, manifest.matching.positive_iou)
 
     def add(self, finding: str) -> None:
-        """Remembers what is wrong with the shard."""
+        """Adds a finding, unless there are `MAX_FINDINGS` already."""
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(f"{self._check.shard.name}: {finding}")
 
@@ -135,9 +135,9 @@ class _Records:
             self.add(f"statistics in its receipt must be {expected} by its records, got {got}")
 
     def _made_again(self, record: Record, *, whole: bool) -> Iterator[str]:
-        """Where a record differs from one that is laid out and matched again.
+        """How a record differs from one laid out and matched from scratch.
 
-        One with other faults is only matched, if its boxes allow that.
+        A record with other faults is only matched again, and only if its boxes allow it.
         """
         manifest = self._check.manifest
         if any(fault for view in record.views for fault in box_faults(view, manifest.background)):

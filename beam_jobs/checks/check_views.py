@@ -20,7 +20,7 @@ _SHOWN = 200  # characters of a list
 def layout_again(record: Record, config: RecordsConfig) -> Layout:
     """The layout of a record that has no other faults.
 
-    A letterboxed picture is laid out from its ground truth. Of a collage, the first view tells where the objects are.
+    A letterboxed picture is laid out from its ground truth. In a collage, the first view says where the objects are.
     """
     count, bits_of = config.views_of(split_of(record.key)), bits_of_views(config.seed, record.key)
     if config.collage is None:

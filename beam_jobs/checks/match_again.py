@@ -1,4 +1,4 @@
-"""Matches the views of a record again, and compares the targets with those that it holds."""
+"""Matches the views of a record again, and compares the targets with the stored ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def matched_again(manifest: Manifest, record: Record, layout: Layout | None) -> 
 
     Args:
         manifest: of the set.
-        record: whose boxes can be matched.
-        layout: of the record, which knows where anchors are ignored because of crowds and difficult objects.
+        record: one whose boxes can be matched.
+        layout: of the record; it says where anchors are ignored because of crowds and difficult objects.
     """
     regions = layout.regions(size=manifest.canvas_size) if layout is not None and layout.has_regions else None
     return encode_views(

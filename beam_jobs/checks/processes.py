@@ -22,8 +22,8 @@ def in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], proc
 
     Args:
         function: importable; it and the tasks are pickled.
-        tasks: what to do.
-        processes: at most so many work at a time.
+        tasks: one argument per call.
+        processes: at most this many run at a time.
 
     Raises `UserError` if a process dies.
     """

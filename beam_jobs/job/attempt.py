@@ -29,8 +29,8 @@ def make_attempt(path: str, fingerprint: str) -> None:
 def delete_attempt(path: str) -> None:
     """Deletes an attempt's folder, if it is there.
 
-    A local folder is first renamed, so that whoever still writes by its old name fails at once. Its owner file goes
-    last, so that what a killed deletion leaves can still be told from other people's folders.
+    A local folder is renamed first, so that anything still writing under its old name fails at once. Its owner file is
+    deleted last: if the deletion is killed, the rest of the folder can still be recognised as ours.
     """
     if not storage.is_local(path):
         storage.delete(path)
@@ -48,12 +48,12 @@ def sweep_attempts(folder: str) -> None:
     for name in storage.names(folder):
         path = storage.join(folder, name)
         if _NAME.fullmatch(name) and _is_attempt(path):
-            # The name while it is being deleted may be there already.
+            # A longer name means that its deletion had already begun.
             delete_attempt(path) if len(name) == len(PREFIX) + 12 else storage.delete(path)
 
 
 def _is_attempt(path: str) -> bool:
-    """Whether a folder says that it is a job's, or a job was killed before it could say so."""
+    """Whether a folder's owner file says that it is a job's, or the job was killed before it could write that."""
     if os.path.islink(path) or not os.path.isdir(path):
         return False
     names = storage.names(path)

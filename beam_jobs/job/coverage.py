@@ -50,7 +50,7 @@ def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
 def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = None) -> NDArray[np.float32]:
     """The boxes of up to `SAMPLE` items, chosen by hash of their ids, in every view: corners in [0, 1], [G, 4].
 
-    Stops after `SAMPLE_BOXES`. `split`: of the records, None for all.
+    Stops after `SAMPLE_BOXES` boxes. With `split`, only items of that split of the records.
     """
     builder = RecordBuilder(config, source)
     items = (
@@ -80,7 +80,7 @@ def propose(config: RecordsConfig, source: Source) -> Proposal:
 
 
 def check_coverage(coverage: Coverage, least: float) -> None:
-    """Raises `UserError`, naming the kinds of boxes that the anchors miss, if they fit less than this share."""
+    """Raises `UserError`, naming the kinds of missed boxes, if the anchors fit less than the share `least`."""
     if coverage.fit.covered < least:
         raise UserError(
             f"anchors must fit {least:.1%} of the boxes (--min_coverage) with a best IoU of at least {GOOD_IOU}, "

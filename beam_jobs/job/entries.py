@@ -14,7 +14,7 @@ ShardId = tuple[str, int]  # split, number
 
 
 class Entry(NamedTuple):
-    """One record to build. It goes through the shuffle as a plain tuple, short enough that thousands weigh little."""
+    """One record to build. It goes through the shuffle as a plain tuple: thousands of them take little memory."""
 
     key: str
     reference: str
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 def record_split(config: RecordsConfig, source: Source, item: Item) -> str:
     """The split of an item's records.
 
-    Where the source has no val, that is a part of its training split, chosen by hash of the source id.
+    If the source has no val split, part of its training split becomes val, chosen by hash of the source id.
     """
     if item.split == "train" and not source.has_val and chosen(item.source_id, config.val_fraction, "val"):
         return "val"
@@ -62,7 +62,7 @@ def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tu
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries of a shard in the order of its records: by a hash of the key, equal keys by all that they hold."""
+    """The entries of a shard in record order: by the hash of the key, and for equal keys by all their fields."""
     every = list(entries)
     count = Counter(entry.key for entry in every)
     return sorted(every, key=lambda e: (hash63(e.key), e.key, e.reference, repr(e) if count[e.key] > 1 else ""))

@@ -25,12 +25,12 @@ from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manife
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide bytes: pixels and logarithms."""
+    """Versions of the libraries that affect the records' bytes, through pixels and logarithms."""
     return {"numpy": np.__version__, "opencv": str(cv2.__version__), "pillow": PIL.__version__}
 
 
 def set_fingerprint(config: RecordsConfig, source: Source, *, check: Check = "sizes") -> str:
-    """16 hex digits that change with the configuration, the source, and libraries that decide bytes.
+    """16 hex digits that change with the configuration, the source, and the libraries that affect the records' bytes.
 
     `check`: how closely to look at the source's pictures, see `Source.fingerprint`.
     """
@@ -62,8 +62,8 @@ def finish(
 ) -> Manifest:
     """Writes rejected.jsonl and the manifest.
 
-    Raises `UserError`, after rejected.jsonl but without a manifest, if more than the share `max_rejected` of the
-    pictures or of the boxes was rejected.
+    Raises `UserError` if more than the share `max_rejected` of the pictures or of the boxes was rejected. The list of
+    rejections is written even then; the manifest is not.
     """
     summaries = {split: add_up([r.statistics for r in receipts[split]]) for split in SPLITS}
     lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
@@ -88,7 +88,7 @@ def finish(
 
 
 def count_rejected(lines: list[str], summaries: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """How many pictures and boxes were rejected, of how many.
+    """How many pictures and boxes were rejected, and out of how many.
 
     Args:
         lines: of rejected.jsonl.

@@ -66,8 +66,8 @@ def build_job(
     """Adds the job to a pipeline.
 
     Args:
-        pipeline: of any Beam runner.
-        folder: taken by this job.
+        pipeline: on any Beam runner.
+        folder: owned by this job.
         config: of the records.
         source: ready to be read, from every worker.
 

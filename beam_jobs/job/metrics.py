@@ -17,9 +17,9 @@ BYTES = "bytes"
 REJECTED_PICTURES = "rejected_pictures"
 REJECTED_BOXES = "rejected_boxes"
 SHARDS_KEPT = "shards_kept"
-READING = "reading_ms"  # pictures, by shard
-MATCHING = "matching_ms"  # placing, matching and encoding, by shard
-WRITING = "writing_ms"  # records, by shard
+READING = "reading_ms"  # reading pictures, per shard
+MATCHING = "matching_ms"  # placing, matching and encoding, per shard
+WRITING = "writing_ms"  # writing records, per shard
 
 
 def counter(name: str) -> Counter:

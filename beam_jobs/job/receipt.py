@@ -1,4 +1,4 @@
-"""A shard's receipt. It is written after the shard, and only with a receipt does a rerun keep a shard."""
+"""A shard's receipt, written after the shard. A rerun keeps only the shards that have one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the record of an entry: reads the picture, lays it on the canvas, matches. The same wherever it is built."""
+"""Builds an entry's record: reads the picture, lays it on the canvas, matches. Every worker builds the same record."""
 
 from __future__ import annotations
 

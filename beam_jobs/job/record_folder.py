@@ -45,7 +45,7 @@ class RecordFolder:
         return storage.join(self.path, self.attempt, f"{name}.{uuid.uuid4().hex}")
 
     def is_current(self) -> bool:
-        """Whether the job still owns the folder: an attempt that outlives its job must write no more."""
+        """Whether the job still owns the folder. An attempt that outlives its job must stop writing."""
         return storage.size(storage.join(self.path, self.attempt, attempt.OWNER)) is not None
 
     def commit(self, temporary: str, name: str) -> None:
@@ -91,7 +91,7 @@ class RecordFolder:
         return path
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Makes the set exist, then deletes shards and receipts that the manifest does not name."""
+        """Writes the manifest, which completes the set, then deletes shards and receipts that it does not name."""
         path = storage.join(self.path, MANIFEST)
         storage.write_whole(path, manifest.to_json().encode(), self.temporary(MANIFEST))
         named = {s.name for shards in manifest.shards.values() for s in shards}
@@ -112,7 +112,7 @@ def of_another_set(name: str, fingerprint: str) -> bool:
 
 @contextlib.contextmanager
 def own_folder(path: str, fingerprint: str) -> Iterator[RecordFolder]:
-    """Takes a record folder for one job, deletes what dead jobs left in it, and gives it back at the end.
+    """Claims a record folder for one job, deletes what dead jobs left in it, and releases it at the end.
 
     Raises `UserError` if another job is at work on it, or if it cannot be written.
     """

@@ -74,7 +74,7 @@ class ShardStatistics:
 
 
 def add_up(summaries: list[dict[str, Any]]) -> dict[str, Any]:
-    """At least one summary, number by number: the sum, the least of what begins with `least_`, the most of `most_`."""
+    """Combines one or more summaries: the minimum of `least_…` fields, the maximum of `most_…`, the sum of others."""
     first, *rest = summaries
     total = {k: list(v) if isinstance(v, list) else v for k, v in first.items()}
     for summary in rest:

@@ -70,7 +70,7 @@ class WriteShard(beam.DoFn):
         self._report(receipt, reading, matching, writing + perf_counter_ns() - appended)
 
     def _append_all(self, file: BinaryIO, name: str, entries: list[Entry]) -> tuple[Receipt, int]:
-        """Appends the records of all entries; -> the shard's receipt, and the nanoseconds of writing alone."""
+        """Appends the records of all entries. Returns the shard's receipt and the nanoseconds spent on writing."""
         statistics = ShardStatistics(
             len(self._builder.class_names), self._builder.anchors, self._config.matching.positive_iou
         )

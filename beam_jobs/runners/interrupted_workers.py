@@ -21,9 +21,10 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 class HeldSignals:
-    """Remembers the signals that come, from now until `let_go`, which passes them on.
+    """Holds back signals from now until `let_go`, which passes them on.
 
-    Blocking them would not do: any thread may take a signal, and Python runs its handler in the main thread even so.
+    Blocking them is not enough: another thread may still receive one, and Python then runs the handler in the main
+    thread.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class HeldSignals:
         self._handlers = {s: signal.signal(s, self._remember) for s in SIGNALS} if here else {}
 
     def let_go(self) -> None:
-        """Sets the handlers again that were there before, and calls them for the signals that came."""
+        """Restores the previous handlers, and calls them for the signals that arrived."""
         for name, handler in self._handlers.items():
             signal.signal(name, handler)
         for number, frame in self._came:
@@ -50,7 +51,7 @@ class Workers:
     """The worker processes that Beam starts. Once they are ended, no more are started."""
 
     def __init__(self) -> None:
-        # Held only for moments. A signal's handler may come while the same thread holds it, and takes it again.
+        # Held only briefly. Reentrant, because a signal handler may interrupt the thread that holds it.
         self._lock = threading.RLock()
         self._started: list[subprocess.Popen[Any]] = []
         self.ended = False

@@ -25,6 +25,6 @@ if __name__ == "__main__":
 
     data_plane.SizeBasedBufferingClosableOutputStream = ShortBuffer  # type: ignore[misc]
 
-    # From here on exceptions reach the job. What is left is what C libraries print when a job is abandoned.
+    # From here on exceptions reach the job. All that is lost is what C libraries print when a job is abandoned.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sdk_worker_main.main(sys.argv)

@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 def run(pipeline: Pipeline) -> JobMetrics:
     """Runs a pipeline to its end.
 
-    Returns what the job counted. A `UserError` in a worker is raised as one here; other failures keep their traceback.
+    Returns the job's metrics. A `UserError` in a worker is raised again here; other failures keep their traceback.
     """
     try:
         with workers_end_when_interrupted() as workers, dead_workers_end_the_job(workers):
@@ -29,7 +29,7 @@ def run(pipeline: Pipeline) -> JobMetrics:
     except Exception as error:
         if str(error).startswith("KeyboardInterrupt"):  # pressed while Beam ran our code in this process
             raise KeyboardInterrupt from None
-        # Beam adds to the text. Of an exception in another process nothing but its text comes back.
+        # Beam adds to the message. An exception in another process comes back as text only.
         text = f"UserError: {error}" if isinstance(error, UserError) else str(error)
         if found := re.search(r"UserError: (.+?)(?: \[while running|\\n|\n|$)", text):
             raise UserError(found.group(1)) from None

@@ -42,7 +42,7 @@ _REFUSED = {
 
 @contextlib.contextmanager
 def pipeline_on(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Iterator[Pipeline]:
-    """Like `make_pipeline`; in the end deletes the temporary folder that Beam leaves if the job does not end well.
+    """Like `make_pipeline`, but also deletes the temporary folder that Beam leaves behind if the job fails.
 
     Raises `UserError` too if no temporary folder can be written.
     """
@@ -147,8 +147,8 @@ def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
         command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m beam_jobs.runners.local_worker"
         environment = SubprocessSDKEnvironment.from_command_string(command)
     options = PipelineOptions([f"--direct_num_workers={count}", _QUIET, *beam_args])
-    # FnApiRunner alone would start its workers without the pipeline's options. Numbers go as text, because a
-    # struct would make floats of them.
+    # On its own, FnApiRunner would start its workers without the pipeline's options. Numbers are sent as text,
+    # because a struct would turn them into floats.
     told = {k: str(v) if type(v) in (int, float) else v for k, v in options.get_all_options(drop_default=True).items()}
     provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=dict_to_struct(told))
     return Pipeline(runner=FnApiRunner(environment, provision_info=ExtendedProvisionInfo(provision)), options=options)

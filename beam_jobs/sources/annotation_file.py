@@ -1,4 +1,4 @@
-"""Reads annotation files whole; one that cannot be read is an error of the user's, in one line."""
+"""Reads whole annotation files. One that cannot be read is a `UserError`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 def read_annotations(path: str, *, limit: int | None = None) -> bytes:
     """The bytes of an annotation file, without a byte order mark of UTF-8.
 
-    Raises `UserError` if it is missing, no regular file, or longer than `limit`.
+    Raises `UserError` if it is missing, not a regular file, or longer than `limit` bytes.
     """
     try:
         if is_local(path):
@@ -35,7 +35,7 @@ def read_annotations(path: str, *, limit: int | None = None) -> bytes:
 
 
 def decode_json(data: bytes, kind: type[T], name: str) -> T:
-    """JSON of a known shape. Raises `UserError` with the name of what was read."""
+    """Decodes JSON into a known type. Raises `UserError` with `name` in it if that fails."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

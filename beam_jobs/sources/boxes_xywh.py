@@ -1,4 +1,4 @@
-"""Boxes as COCO writes them, [x, y, width, height] of the top left corner, from values that may be anything."""
+"""Boxes as COCO writes them, [x, y, width, height] from the top left corner, read from unchecked values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from beam_jobs.sources.source import SourceBox
 from pipeline.errors import shown
 
-_NUMBERS = (int, float)  # exactly: a truth value is an integer, too
+_NUMBERS = (int, float)  # compared exactly, because a bool is an int too
 _ANSWERS = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True, "": False}
 
 

@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Folders of class folders, one for each split. What lies deeper in a class folder is of this class too.
+    """Folders of class folders, one for each split. Pictures in a class folder's subfolders belong to the class too.
 
     A picture that lies in no class folder is an item that cannot be read, and so is a symbolic link to a folder.
     """
@@ -37,7 +37,7 @@ class ClassFolders:
         return tuple(folder for _, folder in self.splits)
 
     def read(self) -> Annotated:
-        """Lists the pictures. A class that has no picture is one all the same."""
+        """Lists the pictures. A class without pictures is still a class."""
         classes = sorted({name for folder in self.folders for name in _subfolders(folder)})
         items = [item for number in range(len(self.splits)) for item in self._items(number, classes)]
         return Annotated(items, tuple(classes), None, hashlib.sha256(repr(classes).encode()).hexdigest())

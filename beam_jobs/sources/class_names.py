@@ -13,7 +13,7 @@ LONGEST_CLASS_NAME = 200  # characters
 
 
 def is_class_name(name: object) -> bool:
-    """Whether it can be the name of a class: printable text of some length, without blanks around it."""
+    """Whether it can be a class name: printable text, neither empty nor too long, without blanks around it."""
     return isinstance(name, str) and _is_good(name)
 
 
@@ -23,7 +23,7 @@ def _is_good(name: str) -> bool:
 
 
 def check_class_names(source: str, names: Collection[str]) -> None:
-    """Raises `UserError` unless there are classes, with printable names of their own."""
+    """Raises `UserError` unless there are classes, not too many, with printable and distinct names."""
     if not names:
         raise UserError(f"source {source} must have objects of at least one class, got none in its annotations")
     if len(names) > MAX_CLASSES:

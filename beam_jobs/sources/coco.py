@@ -42,7 +42,7 @@ class _Category(msgspec.Struct):
     name: Any = None
 
 
-_Else = list[Any] | str | float | int | bool | None  # what stands where an object should
+_Else = list[Any] | str | float | int | bool | None  # values found where a JSON object should be
 
 
 class _File(msgspec.Struct):
@@ -78,7 +78,7 @@ class Coco:
         return tuple(part.images for part in self.parts)
 
     def read(self) -> Annotated:
-        """Reads the files. Raises `UserError` if one is missing or not such JSON."""
+        """Reads the files. Raises `UserError` if one is missing or is not COCO JSON."""
         contents = [read_annotations(part.annotations) for part in self.parts]
         files = [decode_json(data, _File, part.annotations) for part, data in zip(self.parts, contents, strict=True)]
         digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in contents)).hexdigest()
@@ -121,7 +121,7 @@ def _categories(parts: tuple[Part, ...], files: list[_File]) -> dict[int, str]:
 
 
 def _used(files: list[_File], names: dict[int, str]) -> dict[int, str]:
-    """Those categories that annotations have: exports often begin with one that only groups the others.
+    """The categories that annotations use. Exports often begin with a category that only groups the others.
 
     Raises `UserError` if a manifest cannot hold their ids.
     """
@@ -139,7 +139,7 @@ def _told_apart(names: dict[int, str]) -> dict[int, str]:
 
 
 def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Iterator[Item]:
-    """The items of one file: its images, then one for every picture that only annotations know."""
+    """The items of one file: its images, then one for each unlisted picture and each annotation without a picture."""
     where = os.path.basename(part.annotations)
     boxes, lost = _boxes_by_image(file, names)
     listed: set[int | str] = set()

@@ -55,7 +55,7 @@ class DataPaths:
     def parts(self, source: str) -> list[Part]:
         """The splits that the user named, train first.
 
-        One picture folder serves all of them unless they have their own. Without any, pictures lie beside their
+        One picture folder serves all splits that have none of their own. If none is given, pictures are next to their
         annotations.
 
         Raises `UserError` if flags are missing or do not go together.

@@ -12,7 +12,7 @@ _BLOCK = 1 << 20
 
 
 def folder_digest(folder: str, *, check: Check) -> bytes:
-    """The sum, modulo 2^256, of the SHA-256s of each picture's name and size, or also its bytes.
+    """The sum, modulo 2^256, of the SHA-256s of each picture's name and size, and with "content" also its bytes.
 
     A sum does not depend on the order in which a file system lists a folder. Files that are not named as pictures are
     left out. Raises `UserError` if there is no such folder.

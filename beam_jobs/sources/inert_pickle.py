@@ -1,4 +1,4 @@
-"""Reads pickles of byte arrays, such as CIFAR-10's batch files, so that nothing in them can run or grow.
+"""Reads pickles of byte arrays, such as CIFAR-10's batch files, so that nothing in them can run or fill the memory.
 
 A pickle runs code by naming callables. Only the names that a NumPy array of bytes needs are known here, and all of them
 stand for inert objects of ours: the file never calls NumPy. Every length that a pickle claims is checked against the
@@ -59,7 +59,7 @@ _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): InertArray,
     ("numpy", "dtype"): InertDtype,
 }
-# What no array of bytes, list of numbers or dictionary needs. Some of these ask for memory before they read.
+# Opcodes that no array of bytes, list of numbers or dictionary needs. Some allocate memory before they read.
 _REFUSED = (
     *("LONG4", "NEXT_BUFFER", "READONLY_BUFFER", "EMPTY_SET", "ADDITEMS", "FROZENSET"),
     *("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4"),
@@ -130,7 +130,7 @@ class _InertUnpickler(pickle._Unpickler):
     dispatch[pickle.FRAME[0]] = _frame
 
     def _bytearray8(self) -> None:
-        """As bytes, which are read only after their length was checked."""
+        """Loads a bytearray as bytes, which are read only after their length is checked."""
         self.append(self.bytes.read(struct.unpack("<Q", self.bytes.read(8))[0]))  # type: ignore[attr-defined]
 
     dispatch[pickle.BYTEARRAY8[0]] = _bytearray8

@@ -1,4 +1,4 @@
-"""Parses XML from strangers: no entities, which can make a short file fill the memory, and nothing from elsewhere."""
+"""Parses untrusted XML: no entities, which can make a short file fill the memory, and no external content."""
 
 from __future__ import annotations
 

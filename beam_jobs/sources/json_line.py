@@ -32,17 +32,17 @@ def parse_line(line: bytes, where: str, *, split: str, folder: int) -> Item:
         {"image": "a.jpg", "boxes": [{"bbox": [x, y, width, height], "class": "cat"}]}
 
     where `bbox` is as in COCO, in pixels of the upright picture. A box may have COCO's `iscrowd` and `area`, and VOC's
-    `difficult`. A line may have a `split` ("train", "val" or "test"), and an `id`, which must be given where the list
-    has a picture several times. Whatever else is there is not read.
+    `difficult`. A line may have a `split` ("train", "val" or "test"), and an `id`, which must be given if the list
+    has a picture several times. Other fields are not read.
 
     Args:
         line: its bytes, in UTF-8, with or without the line feed.
         where: the list's name and the line's number or place in it, for messages.
-        split: of a line that does not say.
+        split: the split of a line that does not name one.
         folder: the number of the picture folder in the source's list.
 
     Returns:
-        The item. That of a line that cannot be used has no picture: reading it tells the reason.
+        The item. An unusable line gives an item without a picture: reading it raises `BadPicture` with the reason.
     """
     found = _decoded(line)
     if isinstance(found, str):

@@ -1,4 +1,4 @@
-"""Sets annotated in JSON lines, one picture a line: for lists that no process can hold."""
+"""Sets annotated in JSON lines, one picture per line, for lists too long for one process to hold."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class JsonLines:
         return self.list_pieces
 
     def items_of(self, piece: Piece) -> Iterator[Item]:
-        """The items of a piece. A line that is no item becomes one that cannot be read; see `parse_line`."""
+        """The items of a piece. A broken line becomes an item that cannot be read; see `parse_line`."""
         part = self.parts[piece.part]
         for number, line, _ in lines_of(part.annotations, piece):
             item = parse_line(line, _named(part, number), split=part.split, folder=piece.part)
@@ -96,10 +96,10 @@ class JsonLines:
         return [item for piece in self.list_pieces for item in self.items_of(piece)]
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
-        """SHA-256 of the lists, and of the name and size of every picture file in the folders; or also its bytes.
+        """SHA-256 of the lists and of the folders' picture files: name and size, and with "content" also the bytes.
 
-        Only files that are named as pictures count, whether or not a list has them: it is the folders that are listed,
-        because a list may name a picture again and again.
+        Only files with a picture's extension count, whether or not a list has them. The folders decide, because a
+        list may name a picture many times.
         """
         digest = hashlib.sha256(repr((self.digest, self.class_names, self.test_fraction)).encode())
         for folder in dict.fromkeys(part.images for part in self.parts):
@@ -122,7 +122,7 @@ class JsonLines:
 def lines_of(path: str, piece: Piece | None = None) -> Iterator[tuple[int, bytes, int]]:
     """The lines of a list, or of a piece of it, that are not blank. Raises `UserError` if there is no such file.
 
-    Of a line longer than `MAX_LINE_BYTES` only the beginning comes, which is no JSON any more.
+    A line longer than `MAX_LINE_BYTES` is cut off there, so it is no longer valid JSON.
 
     Yields:
         The line's number, counted from 1; the line; the byte after it.

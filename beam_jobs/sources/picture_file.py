@@ -1,4 +1,4 @@
-"""Reads picture files from any of Beam's file systems; one that cannot be used is a bad picture with a reason."""
+"""Reads picture files from any of Beam's file systems. One that cannot be used raises `BadPicture` with the reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def picture_file_shape(path: str) -> Shape:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """Opens a picture. An error that may pass, such as one of the network, ends the job: a rejection would stay."""
+    """Opens a picture. A temporary error, such as a network failure, ends the job: a rejection would be permanent."""
     try:
         with open_file(path) as file:
             yield file

@@ -1,4 +1,4 @@
-"""References to picture files: which picture of which folder, or why there is none. None leads out of its folder."""
+"""References to picture files: which picture in which folder, or why there is none. No path leads out of its folder."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def path_inside(folder: str, name: str) -> str:
 
 
 def leads_out(name: str) -> bool:
-    """Whether a file name leads out of any folder by its letters alone."""
+    """Whether a file name leads out of its folder, judging by the text alone: an absolute path, a URL or `..`."""
     return os.path.isabs(name) or not is_local(name) or ".." in name.split("/")
 
 

@@ -40,7 +40,7 @@ class Annotations(Protocol):
         """The picture folders, which references name by their number."""
 
     def read(self) -> Annotated:
-        """Reads them all. Raises `UserError` if they cannot be read; a fault of a picture or box is in its item."""
+        """Reads all annotations. Raises `UserError` if it cannot; a fault in a picture or box goes into its item."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class PictureSet:
         return list(self._annotated().items)
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
-        """SHA-256 of the annotations, the classes, and each picture's split, id, name and size; or also its bytes."""
+        """SHA-256 of annotations, classes, and each picture's split, id, name and size; with "content" also bytes."""
         annotated = self._annotated()
         digest = hashlib.sha256(annotated.digest.encode())
         digest.update(repr((self.class_names, self.category_ids, self.test_fraction)).encode())
@@ -141,7 +141,7 @@ class PictureSet:
 
 @contextlib.contextmanager
 def without_collection() -> Iterator[None]:
-    """Python's garbage collector would search millions of new tuples, all in use, again and again."""
+    """Pauses the garbage collector, which would scan millions of new tuples, all in use, again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -11,7 +11,7 @@ from pipeline.errors import UserError, printable
 
 
 def check_that_pictures_are_there(items: Iterable[Item], folders: tuple[str, ...]) -> None:
-    """Raises `UserError` if none of at least one item has a picture. Looks no further than the first that has.
+    """Raises `UserError` if there are items, but none has a picture. Stops at the first item that has one.
 
     Args:
         items: of a source.

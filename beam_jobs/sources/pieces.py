@@ -29,12 +29,12 @@ class InPieces(Protocol):
 
 
 def pieces_of(source: Source) -> tuple[Piece | None, ...]:
-    """What workers can list apart; None is the whole list of a source that has no pieces."""
+    """The pieces that workers can list separately; None is the whole list of a source without pieces."""
     return source.pieces() if isinstance(source, InPieces) else (None,)
 
 
 def items_of(source: Source, piece: Piece | None) -> Iterator[Item]:
-    """The items of what `pieces_of` gives."""
+    """The items of one of the pieces that `pieces_of` returns."""
     if piece is None:
         yield from source.items()
     elif isinstance(source, InPieces):
@@ -42,6 +42,6 @@ def items_of(source: Source, piece: Piece | None) -> Iterator[Item]:
 
 
 def all_items(source: Source) -> Iterator[Item]:
-    """All items one after the other, in the source's own order, without holding them at once if that can be."""
+    """All items in the source's own order. If the source has pieces, they are not all held at once."""
     for piece in pieces_of(source):
         yield from items_of(source, piece)

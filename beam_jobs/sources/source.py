@@ -22,7 +22,7 @@ class SourceBox(NamedTuple):
     difficult: bool = False  # VOC's word for an object that detectors need not find
     area: float | None = None  # of the object in pixels, COCO's `area`; None: the box's own
     relative: bool = False  # whether the sides are shares of the picture's height and width, not pixels
-    fault: str | None = None  # what is wrong with the annotation, where its sides cannot tell
+    fault: str | None = None  # what is wrong with the annotation, if its sides do not show it
 
 
 class Item(NamedTuple):

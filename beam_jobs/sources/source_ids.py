@@ -11,7 +11,7 @@ from beam_jobs.sources.source import Item
 
 
 def with_unique_ids(items: list[Item], folders: tuple[str, ...]) -> list[Item]:
-    """Puts the split, and if need be the folder too, before ids that several pictures share.
+    """Prefixes ids that several pictures share with the split, and with the folder too if needed.
 
     Ids that are still equal belong to one and the same picture, listed twice: the job rejects the second.
     """

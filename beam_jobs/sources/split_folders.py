@@ -1,4 +1,4 @@
-"""How people's sets call their splits."""
+"""What data sets call their splits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def split_folders(folder: str, inside: str = "") -> dict[str, str]:
     """The paths of the folders for each split, train first.
 
     Args:
-        folder: where they are looked for.
-        inside: a file that each must hold to count as one.
+        folder: where to look for them.
+        inside: a file that a split's folder must hold to count.
 
     Raises `UserError` if there are two for one split: none may be left out silently.
     """

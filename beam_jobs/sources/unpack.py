@@ -20,7 +20,7 @@ _BLOCK = 1 << 20
 
 
 def unpack(archive: Path, folder: Path, *, members: dict[str, str], max_member: int, max_total: int) -> Path:
-    """Writes the named members of a tar archive to `folder`, under names of our own, and nothing else of it.
+    """Writes the given members of a tar archive, and nothing else, to `folder` under names of our own.
 
     Args:
         archive: a .tar or .tar.gz.
@@ -38,7 +38,7 @@ def unpack(archive: Path, folder: Path, *, members: dict[str, str], max_member: 
         with _decompressed(archive) as data:
             stream = _Limited(data, archive, max_total)
             with tarfile.open(fileobj=stream, mode="r:") as tar:  # type: ignore[call-overload]
-                for number, member in enumerate(tar):  # which remembers all of them
+                for number, member in enumerate(tar):  # tarfile keeps all of them in memory
                     if number >= MAX_MEMBERS or member.size < 0:
                         raise tarfile.ReadError(f"more than {MAX_MEMBERS} members, or one of negative size")
                     stream.check(stream.tell() + member.size)

@@ -27,7 +27,7 @@ class VocPart(NamedTuple):
     split: str
     annotations: str  # a folder
     images: str  # a folder
-    listed: str | None = None  # a file with a name a line; None: all
+    listed: str | None = None  # a file with one name per line; None: all
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _parts_of(folder: str) -> list[VocPart]:
 
 
 def _pair(folder: str) -> tuple[str, str]:
-    """The folder of XML files and that of pictures in a folder; the folder itself if they lie in it side by side."""
+    """The XML folder and the picture folder in a folder; the folder itself, twice, if it holds both kinds of files."""
     annotations, images = (
         next((path for name in names if os.path.isdir(path := f"{folder}/{name}")), folder)
         for names in (XML_FOLDERS, PICTURE_FOLDERS)

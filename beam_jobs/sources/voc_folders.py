@@ -34,7 +34,7 @@ class VocFolders:
             split: of the items.
             folder: the number of the picture folder in references.
             names: of XML files or pictures, with or without extension; None: all, and every picture without XML too.
-            digest: of hashlib, updated with the name and the bytes of each XML file.
+            digest: a hashlib object, updated with the name and the bytes of each XML file.
         """
         taken = set()
         for name in sorted(self._xml) if names is None else names:
@@ -73,7 +73,7 @@ class VocFolders:
         return Item(split, named, fault_reference(f"must have an annotation {name}.xml, got none"), boxes=())
 
     def _picture_of(self, xml: str, file_name: str) -> str:
-        """The picture that has the name of an XML file, else the one that it names, else ""."""
+        """The picture with the XML file's own name, else the one that the XML file names, else ""."""
         same = self._pictures.get(xml, [])
         if same:
             return file_name if file_name in same else same[0]

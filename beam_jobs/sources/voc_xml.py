@@ -24,9 +24,9 @@ class VocPicture(NamedTuple):
 def parse_voc(data: bytes) -> VocPicture:
     """Parses the annotation of a picture.
 
-    VOC counts pixels from 1, and the last one belongs to the box: in edges of pixels, `xmin - 1` to `xmax`, and y
-    alike. A box that begins and ends at the same pixel is a slip of the mouse, not an object: it has a fault, as have
-    boxes whose sides are no numbers. Parts of objects are left out.
+    VOC counts pixels from 1, and a box includes its last pixel, so its edges are `xmin - 1` and `xmax`; likewise in y.
+    A box that begins and ends at the same pixel is a slip of the mouse, not an object: it gets a fault, and so do
+    boxes whose sides are not numbers. Parts of objects are left out.
 
     Raises `ValueError` unless it is XML with the root element `annotation`.
     """

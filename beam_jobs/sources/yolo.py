@@ -26,9 +26,9 @@ NO_LABELS = ("classes", "train", "val", "valid", "test")  # text files that may 
 class Yolo:
     """Pictures and their label files.
 
-    The label file of `images/…/a.jpg` is `labels/…/a.txt`; that of a picture that is in no folder `images` lies beside
-    it. A picture without a label file shows no objects, but a split must have some label files. A label file without
-    a picture is an item that cannot be read.
+    The label file of `images/…/a.jpg` is `labels/…/a.txt`; for a picture in no folder `images`, it is next to the
+    picture. A picture without a label file shows no objects, but a split must have some label files. A label file
+    without a picture is an item that cannot be read.
     """
 
     layout: YoloLayout
@@ -59,7 +59,7 @@ class Yolo:
         return Annotated(items, tuple(n for _, n in names), tuple(number for number, _ in names), digest.hexdigest())
 
     def _items(self, folder: int, part: YoloPart, digest: Any) -> Iterator[Item]:
-        """The items of a part: its pictures, then the label files of none of them."""
+        """The items of a part: its pictures, then the label files without a picture."""
         names = None if self.layout.names is None else dict(self.layout.names)
         used = set()
         for name in _pictures_of(part):
@@ -113,7 +113,7 @@ def _pictures_of(part: YoloPart) -> list[str]:
 
 
 def _name_in(folder: str, name: str, beside: str) -> str:
-    """A line of a list as a name in the folder: `./` is where the list lies."""
+    """A line of a list as a name relative to the folder. `./` stands for the list's own folder."""
     if name.startswith("./"):
         name = f"{beside}/{name[2:]}"
     return name.removeprefix(f"{folder}/")

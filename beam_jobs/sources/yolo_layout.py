@@ -25,7 +25,7 @@ class YoloPart(NamedTuple):
 
     split: str
     images: str  # a folder
-    listed: str | None = None  # a text file with a picture a line, relative to `images`; None: all in the folder
+    listed: str | None = None  # a text file with one picture per line, relative to `images`; None: all in the folder
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class YoloLayout:
 
 
 def yolo_layout(root: str) -> YoloLayout:
-    """The layout of a data folder. Raises `UserError` if its data.yaml is broken, or if it is no YOLO set."""
+    """The layout of a data folder. Raises `UserError` if its data.yaml is broken, or if it is not a YOLO set."""
     for name in YAML_FILES:
         if os.path.isfile(f"{root}/{name}"):
             return _from_yaml(root, f"{root}/{name}")
@@ -74,7 +74,7 @@ def _from_yaml(root: str, path: str) -> YoloLayout:
 
 
 def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
-    # Roboflow writes ../train/images beside the folder train.
+    # Roboflow writes ../train/images although the folder train is next to its data.yaml.
     for said in (place, place.removeprefix("../")):
         for base in bases:
             found = os.path.normpath(os.path.join(base, said)) if "\0" not in said else ""
@@ -86,7 +86,7 @@ def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
 
 
 def _yaml(path: str) -> dict[str, Any]:
-    """The mapping in a YAML file, every scalar a string: a class called `no` is no truth value."""
+    """The mapping in a YAML file, with every scalar as a string: a class called `no` must not become False."""
     try:
         content = yaml.load(read_annotations(path, limit=MAX_YAML_BYTES), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:  # TypeError: a mapping as a key
@@ -113,7 +113,7 @@ def _names(names: object, path: str) -> tuple[tuple[int, str], ...]:
 
 
 def _class_file(root: str) -> tuple[tuple[int, str], ...] | None:
-    """The classes of a file with a name a line, where there is one."""
+    """The classes from a file with one name per line, if there is one."""
     for name in CLASS_FILES:
         if os.path.isfile(f"{root}/{name}"):
             text = read_annotations(f"{root}/{name}").decode("utf-8", "backslashreplace")
