@@ -39,7 +39,7 @@ def require(condition: bool, name: str, must_be: str, got: object) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as messages show it: its `repr`, with whatever is long cut short."""
+    """A value as messages show it: its `repr`, with long parts cut short."""
     return _REPR.repr(value)
 
 

@@ -16,7 +16,7 @@ _BLOCK = 1 << 20
 def write_whole(path: Path, data: bytes, *, part: Path | None = None) -> None:
     """Writes a file so that, whenever the machine stops, it is there whole or not at all.
 
-    The bytes go to a temporary file, reach the disk, and then take the name.
+    The bytes go to a temporary file, which is flushed to the disk and then renamed.
 
     Args:
         path: the file. An existing one is replaced.

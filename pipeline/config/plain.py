@@ -14,7 +14,7 @@ from pipeline.errors import UserError, shown
 
 T = TypeVar("T")
 
-# Metadata of a field that files of earlier versions lack. Its default must be what was done before the field existed.
+# Metadata of a field that files of earlier versions lack. Its default must give the behaviour from before it existed.
 LATER = {"later": True}
 
 JSON_BYTES = 1 << 27  # of a JSON file, at most: a manifest of 300,000 shards has 60 MB
@@ -32,7 +32,7 @@ _TYPES = {
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A dataclass as plain JSON values. Equal ones give the same values: a float that was set to 0 is 0.0."""
+    """A dataclass as plain JSON values. Equal dataclasses give equal values: a float field set to 0 becomes 0.0."""
 
     def plain(values: Any) -> Any:
         # asdict sees defaults that msgspec left to the class, which its encoder does not.
@@ -42,7 +42,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[T], values: Any, *, where: str, text: bool = False) -> T:
-    """The dataclass that plain values describe: the inverse of `to_dict`, for values that anybody may have written.
+    """The dataclass that plain values describe: the inverse of `to_dict`, for untrusted values.
 
     Args:
         kind: a dataclass. Its types are checked strictly (a bool is no int, but an int is a float), within the limits

@@ -61,8 +61,8 @@ class AnchorConfig:
 class MatchingConfig:
     """The IoU thresholds of matching."""
 
-    positive_iou: float  # from here on an anchor is an object
-    ignore_iou: float | None  # from here on an unmatched anchor is not background either; None: no anchor is ignored
+    positive_iou: float  # at or above this IoU, an anchor is an object
+    ignore_iou: float | None  # at or above this IoU, an unmatched anchor is not background but ignored; None: never
 
     def __post_init__(self) -> None:
         require(0 < self.positive_iou <= 1, "matching.positive_iou", "in (0, 1]", self.positive_iou)
@@ -96,9 +96,9 @@ class Collage:
 class Crop:
     """How a training picture is zoomed out and cropped (SSD, arXiv 1512.02325, section 2.2). Ranges: (least, most)."""
 
-    zoom_out: tuple[float, float] = (1.0, 4.0)  # sides of the frame around the picture, with probability one half
-    min_ious: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)  # of some box with the crop
-    sides: tuple[float, float] = (0.3, 1.0)  # of a crop, in the frame's
+    zoom_out: tuple[float, float] = (1.0, 4.0)  # frame side / picture side; framed with probability one half
+    min_ious: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)  # the least IoU of some box with the crop
+    sides: tuple[float, float] = (0.3, 1.0)  # sides of a crop, as shares of the frame's sides
     aspect_ratios: tuple[float, float] = (0.5, 2.0)  # of a crop, width over height
 
     def __post_init__(self) -> None:
@@ -121,7 +121,7 @@ class Letterbox:
     """Pictures with boxes of their own, scaled to fit a black square, aspect ratio kept."""
 
     size: int  # of the canvas, pixels
-    picture_side: int | None = None  # a stored picture's longer side, at most, pixels; None: as the source has it
+    picture_side: int | None = None  # the most pixels of a stored picture's longer side; None: as the source has it
     crop: Crop | None = Crop()  # how views after the first are cropped; None: each shows the whole picture
     flip: bool = True  # mirror views after the first left to right with probability one half
 
@@ -159,7 +159,7 @@ class RecordsConfig:
     collage: Collage | None = None  # how a picture becomes a canvas: either this
     letterbox: Letterbox | None = None  # or this
     views: int = 1  # of each training record; val and test have one
-    copies: int = 1  # records of each training picture, each composed anew; val and test have one
+    copies: int = 1  # records of each training picture, each with its own composition; val and test have one
     seed: int = 0
     val_fraction: float = 0.1  # of the source's training split, chosen by the hash of the source id
     picture_format: str = "raw"

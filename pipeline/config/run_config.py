@@ -117,7 +117,7 @@ class TrainingConfig:
     precision: str = "float32"  # of the network's arithmetic; weights and losses stay float32
     xla: bool = False  # compile the step with XLA
     deterministic: bool = False  # the same bits in every run on the same devices; slower
-    init: PathText | None = field(default=None, metadata=LATER)  # whose weights it begins with: see borrowed_weights.py
+    init: PathText | None = field(default=None, metadata=LATER)  # source of the first weights: see borrowed_weights.py
 
     def __post_init__(self) -> None:
         known = self.precision in PRECISIONS
@@ -164,7 +164,7 @@ class Config:
     augment: AugmentConfig = field(default=AugmentConfig(), metadata=LATER)
 
     def __post_init__(self) -> None:
-        """First random weights are not worth keeping."""
+        """Refuses `freeze` without `init`: random weights are not worth keeping."""
         freeze, init = self.model.freeze, self.training.init
         require(not freeze or init is not None, "freeze", "0 unless init says whose weights to keep", freeze)
 

@@ -15,7 +15,7 @@ from pipeline.geometry.boxes import Array, areas, corners_to_centroids, iou
 from pipeline.geometry.matching import IOU_DECIMALS
 
 GOOD_IOU = 0.5
-SIZES = (0, 8, 12, 16, 32, 96)  # pixels of the canvas, where each group of boxes begins; a size is the root of an area
+SIZES = (0, 8, 12, 16, 32, 96)  # canvas pixels where each group begins; a box's size is the square root of its area
 GROUP_NAMES = (
     f"below {SIZES[1]}",
     *(f"{least} to {most}" for least, most in pairwise(SIZES[1:])),
@@ -24,8 +24,8 @@ GROUP_NAMES = (
 POSITIVES_SAMPLE = 1_000
 
 _FINEST_STRIDE = 4  # of the maps that a proposal may add, pixels
-_WORTH_A_MAP = 0.05  # share of the boxes
-_ROOM = 4  # anchors on a cell, within `MAX_ANCHORS` in all
+_WORTH_A_MAP = 0.05  # share of the boxes that a new map must bring into reach
+_ROOM = 4  # anchors per cell that must fit into `MAX_ANCHORS` in all
 _CHUNK = 16  # boxes at a time: their IoU with thousands of anchors stays in the CPU's cache
 
 
@@ -107,8 +107,8 @@ def size_groups(boxes: Array, canvas_size: int) -> NDArray[np.int64]:
 def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
     """How many boxes of each group of `SIZES` could be covered at most, if each had an anchor shape made for it.
 
-    Anchors stand in the middle of cells. A box that is small beside a cell may lie so far from every centre that no
-    anchor has an IoU of `GOOD_IOU` with it, whatever its shape.
+    Anchors sit at the centres of cells. A box much smaller than a cell may lie so far from every centre that no
+    anchor of any shape has an IoU of `GOOD_IOU` with it.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     best = np.zeros(len(boxes))
@@ -118,7 +118,7 @@ def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int])
 
 
 def with_finer_maps(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
-    """The strides, ascending, and before them those of finer maps where many boxes are too small for these.
+    """The strides, ascending, preceded by those of finer maps if many boxes are too small for the given maps.
 
     Halves the finest stride, down to `_FINEST_STRIDE`, as long as the new map brings at least `_WORTH_A_MAP` of the
     boxes into reach (see `coverable_by_size`) and every cell of all maps can still have `_ROOM` anchors.

@@ -1,4 +1,4 @@
-"""The grid of every shape of anchor: how large its anchors are, where they stand, and their indices."""
+"""The grid of each anchor shape: the size of its anchors, their positions and their indices."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.geometry.boxes import Array
 class AnchorGrids:
     """The grids of S shapes; a *shape* is one box of one feature map, and has an anchor in every cell of that map.
 
-    The two numbers of the first axis stand for rows and columns: a row has a place on y, a column one on x.
+    The first axis, where it has length 2, holds the values for rows (along y), then for columns (along x).
     """
 
     cells: Array  # [2, 1, S] rows and columns of the shape's map
     sizes: Array  # [2, 1, S] heights and widths
-    areas: Array  # [S]; of anchors that reach outside the canvas too
+    areas: Array  # [S]; including any part outside the canvas
     first: NDArray[np.int64]  # [S] the index of the anchor in row 0 and column 0
     steps: NDArray[np.int64]  # [2, S] from an anchor's index to that in the next row, and in the next column
 

@@ -21,8 +21,8 @@ _SCALE_STEPS = (0.8, 0.9, 0.95, 0.975, 1.025, 1.05, 1.1, 1.25)
 _LEAST_GROWTH = 1.02  # from a scale to the next
 _MEAN_IOU_WEIGHT = 0.1
 _LEAST_GAIN = 1e-5  # of a change of scales or ratios
-_LEAST_GAIN_OF_A_BOX = 2e-4  # of one more box a cell
-_PRICE = 8e-4  # of one more box a cell on the finest map; on another, as many times less as it has fewer cells
+_LEAST_GAIN_OF_A_BOX = 2e-4  # of one more box per cell
+_PRICE = 8e-4  # of one more box per cell on the finest map; on others, in proportion to their number of cells
 _ROUNDS = 12  # of changes; few are needed
 
 
@@ -93,7 +93,7 @@ class AnchorSearch:
         return self.value(choice) - sum(n * self._price(k) for k, n in enumerate(boxes))
 
     def least_scale(self, number: int) -> float:
-        """The least scale of a map: half a cell on the finest, which has to take whatever is small, else a cell."""
+        """The least scale of a map: half a cell on the finest, which has to take all small boxes; else one cell."""
         return 0.5 / self.cells[0] if number == 0 else min(1.0 / self.cells[number], 0.5)
 
     def _moved(self, choice: Choice) -> Choice:
@@ -171,7 +171,7 @@ class AnchorSearch:
         return reduce(np.maximum, [self._fit_of_shape(number, *shape) for shape in (*shapes, (side, side))])
 
     def _uncached_fit_of_shape(self, number: int, height: float, width: float) -> Array:
-        """The best IoU of every sample with an anchor of a map and a shape: that in the nearest cell, [M]."""
+        """The IoU of every sample with a map's nearest anchor of this shape, which is the best one, [M]."""
         return iou_at_distance(self._sizes, self._distances[number], np.array((height, width)))
 
 

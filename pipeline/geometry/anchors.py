@@ -74,7 +74,7 @@ class Anchors:
 
     @cached_property
     def grids(self) -> AnchorGrids:
-        """The sides of all anchors, by row and by column of their maps."""
+        """The grid of each anchor shape."""
         return make_grids([(m.size, m.boxes) for m in self.feature_maps])
 
     @cached_property
@@ -87,10 +87,10 @@ class Anchors:
 
     @cached_property
     def mirrored(self) -> NDArray[np.int64]:
-        """The index of each anchor's mirror image, left to right, [N]; taken twice, it is the anchor itself again.
+        """The index of each anchor's mirror image, left to right, [N]; applied twice, it gives the anchor itself.
 
-        The image is in the same map and row, in the column as far from the other side, with the same box. So a
-        mirrored view has the targets of the view in this order, with the sign of the cx offsets changed.
+        The image has the same map, row and box, and its column is as far from the other side. So a mirrored view has
+        the targets of the view in this order, with the sign of the cx offsets flipped.
         """
         parts = []
         for start, feature_map in zip(self.map_starts, self.feature_maps, strict=False):

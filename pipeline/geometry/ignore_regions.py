@@ -1,4 +1,4 @@
-"""Anchors over objects that are no targets: regions of a crowd, and objects that are marked as difficult."""
+"""Anchors over objects that are not targets: crowd regions, and objects marked as difficult."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import IOU_DECIMALS, lowest_threshold
 
-CROWD_SHARE = 0.5  # of an anchor's area inside of a crowd, from which on it is ignored
+CROWD_SHARE = 0.5  # an anchor is ignored if at least this share of its area is inside a crowd
 
 
 def no_boxes() -> Array:
-    """[0, 4]."""
+    """An empty array of boxes, [0, 4] float64."""
     return np.zeros((0, 4))
 
 
@@ -34,8 +34,8 @@ class IgnoreRegions:
 def anchors_over(regions: IgnoreRegions, anchors: Anchors, config: MatchingConfig) -> NDArray[np.int64]:
     """The anchors to ignore, ascending, [m].
 
-    Those with at least `CROWD_SHARE` of their area inside of a crowd, as COCO's evaluation looks at detections there;
-    and those whose IoU with a difficult object reaches the lowest threshold of matching.
+    These are anchors with at least `CROWD_SHARE` of their area inside a crowd, the way COCO's evaluation treats
+    detections there, and anchors whose IoU with a difficult object reaches the lowest threshold of matching.
     """
     over = np.zeros(len(anchors), bool)
     corners, areas = anchors.corners, anchors.areas

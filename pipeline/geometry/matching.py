@@ -1,4 +1,4 @@
-"""The rules of matching: greedy bipartite first, then every anchor that overlaps enough. From the table of every IoU.
+"""The rules of matching, on a full IoU table: greedy bipartite first, then every anchor that overlaps enough.
 
 IoU is rounded to 9 decimals before every comparison, so that the last bits of a division decide nothing. Ties go
 to the lower ground truth, then to the lower anchor. An IoU of 0 never matches. `near_matching.py` follows the same
@@ -60,7 +60,7 @@ def match_bipartite(iou: Array) -> NDArray[np.int64]:
 
 
 def match(iou: Array, config: MatchingConfig) -> Matches:
-    """Matches anchors to ground truths: bipartite first, then every other one of at least `positive_iou`.
+    """Matches anchors to ground truths: bipartite first, then every other anchor with an IoU of `positive_iou` or more.
 
     The second pass gives an anchor to the ground truth that it overlaps most. An anchor that is still unmatched is
     ignored if its IoU with any ground truth is at least `ignore_iou`, if that is set.
@@ -90,7 +90,7 @@ def match(iou: Array, config: MatchingConfig) -> Matches:
 
 
 def _match_one(rounded: Array, config: MatchingConfig) -> Matches:
-    """`match` for one ground truth alone, in less time: it competes with no other. [N] rounded IoU."""
+    """`match` for a single ground truth, which is faster because there is no competition. [N] rounded IoU."""
     candidates = (rounded >= lowest_threshold(config)).nonzero()[0]
     matched = rounded[candidates] >= config.positive_iou
     anchors, ignored = candidates[matched], candidates[~matched]

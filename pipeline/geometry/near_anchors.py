@@ -18,7 +18,7 @@ _SHARE_OF_BEST = 0.75
 _MARGIN = 1e-8
 # IoU below this rounds to 0, which never matches.
 _LEAST_IOU = 1e-10
-# Stands for no overlap where it is divided by.
+# Replaces an overlap of 0 in divisions.
 _TINY = 1e-100
 
 
@@ -45,7 +45,7 @@ class _Rectangles:
 def near_pairs(boxes: Array, anchors: Anchors, *, least_iou: float) -> NearPairs:
     """Finds the anchors near each box: all whose rounded IoU is at least `least_iou`, and the best ones in any case.
 
-    A few more are listed too, since a rectangle of cells has corners.
+    A few others are listed too: those in the corners of rectangles of cells.
 
     Args:
         boxes: finite corners, [G, 4] float64, in the anchors' unit; at least one.
@@ -76,10 +76,10 @@ def near_pairs(boxes: Array, anchors: Anchors, *, least_iou: float) -> NearPairs
 def _near_rectangles(boxes: Array, box_areas: Array, grids: AnchorGrids, least_iou: float) -> tuple[_Rectangles, Array]:
     """The rectangles of cells near each box, and from which IoU on they are complete, [G].
 
-    A box overlaps an anchor by (overlap on y) × (overlap on x). Either is greatest in the row or the column nearest to
-    the box's centre, and falls linearly with distance from it as soon as neither lies within the other. IoU is at
-    least t exactly where the overlap is at least t / (1 + t) × (sum of both areas). So a row is near if it reaches this
-    together with the best column, and a column if it does with the best row.
+    A box overlaps an anchor by (overlap on y) × (overlap on x). Each factor is greatest in the row or column nearest to
+    the box's centre, and falls linearly with distance from it once neither side contains the other. IoU is at least t
+    exactly where the overlap is at least t / (1 + t) × (sum of both areas). So a row is near if it reaches this in the
+    best column, and a column if it reaches this in the best row.
     """
     count, shapes = len(boxes), len(grids.areas)
     low, high = boxes.T.reshape(2, 2, count, 1)
@@ -118,9 +118,9 @@ def _near_rectangles(boxes: Array, box_areas: Array, grids: AnchorGrids, least_i
 
 
 def _runs(first: Integers, counts: Integers, steps: Integers) -> tuple[Integers, Integers]:
-    """Arithmetic progressions, one after the other: all their numbers, and of each the progression that it is from.
+    """Concatenates arithmetic progressions. Returns their numbers, and the progression that each number is from.
 
-    [n] first number, count and step -> twice [sum of counts].
+    First numbers, counts and steps, each [n] -> two arrays [sum of counts].
     """
     run = np.arange(len(counts)).repeat(counts)
     start = first - (counts.cumsum() - counts) * steps

@@ -78,7 +78,7 @@ def _settle(rivals: Integers, wanted: Integers, billionths: Integers, choices: _
 
 
 class _Choices:
-    """What a box may choose from: its near anchors, or all anchors once those do not do."""
+    """What a box may choose from: its near anchors, or all anchors once no near one accepts it."""
 
     def __init__(self, boxes: Array, pairs: NearPairs, anchors: Anchors) -> None:
         self.anchor_count = len(anchors)

@@ -36,10 +36,10 @@ def precedence(billionths: Integers, indices: Integers | int) -> Integers:
 
 
 def billionths_of(precedences: Integers) -> Integers:
-    """The IoU in them."""
+    """The IoU in each precedence, in billionths."""
     return precedences >> _INDEX_BITS
 
 
 def index_of(precedences: Integers) -> Integers:
-    """The index in them."""
+    """The index in each precedence."""
     return _LAST_INDEX - (precedences & _LAST_INDEX)

@@ -1,4 +1,4 @@
-"""A proposal of anchors beside those that a record set would have had: both fits, and the lines that tell of them."""
+"""Proposed anchors compared with the configuration's own: how well both fit, and the lines that report it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def make_proposal(
         current: the configuration's own anchors.
         strides: of the feature maps, pixels. Finer ones are added where many boxes are too small for these.
         canvas_size: pixels.
-        positive_iou: from which an anchor is an object.
+        positive_iou: the least IoU of an anchor that is an object.
 
     Raises `UserError` if no box has an area.
     """

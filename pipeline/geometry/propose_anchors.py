@@ -16,9 +16,9 @@ from pipeline.geometry.boxes import Array, corners_to_centroids
 
 MOST_BOXES = 8  # of a cell; with the strides of the `improved` preset that is less than twice its anchors
 
-_HALF_BELOW = 8  # the stride, pixels: finer maps have many cells, and half as many boxes on each
+_HALF_BELOW = 8  # stride, pixels: maps with a finer one have many cells, and get half as many boxes per cell
 _MOST_SAMPLES = 2_000  # boxes that are looked at
-_PLACES = 4_000  # of all of these together
+_PLACES = 4_000  # where all sampled boxes together are tried
 _MOST_COPIES = 16  # places of one box
 _SMALL_WEIGHT = 0.1  # of a box below 1.5 cells of the finest map: often no anchor can fit it
 _MOST_DOUBLED = 2  # maps that may have two scales
@@ -43,8 +43,8 @@ def propose_anchors(
         boxes: ground truth, finite corners in [0, 1] of the canvas, [G, 4]. At most 2,000 of all sizes are looked at.
         canvas_size: pixels.
         strides: of the network's feature maps, pixels. Each is used once or twice.
-        most_boxes: of a cell, at least 2; half as many where cells are finer than 8 pixels, but at least 2. A map is
-            listed twice only if there may be 4.
+        most_boxes: the most boxes per cell, at least 2; half as many where cells are finer than 8 pixels, but at least
+            2. A map is listed twice only if 4 are allowed.
 
     Raises:
         UserError: if no box has an area.
@@ -81,7 +81,7 @@ def _limit(stride: int, most_boxes: int) -> int:
 
 
 def _sampled(centroids: Array) -> Array:
-    """Boxes with an area, sorted by it; of many, some of every size."""
+    """Boxes with an area, sorted by area. If there are many, only some of every size."""
     centroids = centroids[(centroids[:, 2:] > 0).all(axis=1)]
     centroids = centroids[np.lexsort((*centroids.T, centroids[:, 2] * centroids[:, 3]))]
     if len(centroids) <= _MOST_SAMPLES:

@@ -41,7 +41,7 @@ SHUFFLE_BYTES = 128 << 20  # of records in the shuffle buffer, at most
 
 @dataclass(frozen=True)
 class Reader:
-    """What one of the ranks that train together reads: every `count`-th shard, from the one of its index on."""
+    """What one rank of a training run reads: every `count`-th shard, starting at its index."""
 
     index: int = 0
     count: int = 1

@@ -21,8 +21,8 @@ class Feed:
     anchors: Anchors
     background: int  # class of anchors without an object
     height: int  # h of sparse pictures, pixels
-    width: int  # w of them
-    same_size: bool  # whether every picture fills all of it
+    width: int  # w of sparse pictures, pixels
+    same_size: bool  # whether every picture fills all of [h, w]
     mirrors: bool  # whether a view may be mirrored
     positives: int  # of a view, at most
     ignored: int

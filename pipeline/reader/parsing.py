@@ -1,4 +1,4 @@
-"""Serialized records to sparse batches: the chosen view of each record is taken before anything of it is decoded."""
+"""Parses serialized records into sparse batches. The view of each record is chosen before anything is decoded."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _words(packed: tf.Tensor, feed: Feed) -> tf.Tensor:
     most = tf.constant([feed.positives, feed.ignored, feed.boxes])
     whole = tf.reduce_all((counts >= 0) & (counts <= most))
     total = layout.HEADER + layout.POSITIVE_WORDS * positives + ignored + layout.BOX_WORDS * boxes
-    # Each is a part of a row of words, told by where it starts and ends; the others are checked with the ground truth.
+    # A mask for each part of a row of words, from its start and end. Labels and boxes are checked as ground truth.
     starts = layout.HEADER + tf.stack([0 * positives, positives, 2 * positives, 6 * positives], axis=1)
     ends = tf.concat([starts[:, 1:], (starts[:, 3] + ignored)[:, None]], axis=1)
     at = tf.range(feed.words)

@@ -1,4 +1,4 @@
-"""Encoded pictures to what a view shows of them, at the size of its place on the canvas."""
+"""Decodes pictures and takes the part that a view shows, at the size of its place on the canvas."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def shown_pictures(features: dict[str, Any], words: tf.Tensor, manifest: Manifes
 
 
 def scaled(picture: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """A picture, uint8 [h, w, 3], at another size, int32 [2]: bilinear, each pixel weighed when it shrinks (antialias).
+    """A picture, uint8 [h, w, 3], at another size, int32 [2]: bilinear, with antialiasing when it shrinks.
 
     A picture that has that size already keeps its pixels.
     """

@@ -1,4 +1,4 @@
-"""A sparse batch to canvases and dense targets, with static shapes: on the replica's own device, or on the host."""
+"""Turns a sparse batch into canvases and dense targets of static shape, on the replica's own device or the host."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def unpack(
         batch: as `feed.py` describes it.
         feed: its sizes.
         flips: bool [B], which canvases to mirror left to right, with their targets.
-        by_matrices: whether to lay pictures on canvases by two matrices each. XLA and accelerators want that; a CPU is
-            faster without. The result is the same: pixels are moved, none is computed.
+        by_matrices: whether to lay each picture on its canvas by two matrix products. That suits XLA and accelerators;
+            a CPU is faster without. The result is the same: pixels are moved, not computed.
 
     Returns:
         uint8 [B, H, W, 3]; `classes` int32 [B, N], where background is the index after the last class and ignored
@@ -47,7 +47,7 @@ def unpack(
 def dense_targets(words: tf.Tensor, feed: Feed, flips: tf.Tensor | None = None) -> Batch:
     """Scatters the targets of a batch at once: `classes` and `offsets` as `unpack` returns them.
 
-    A place behind the last anchor takes what is only padding.
+    Padding goes to an extra place after the last anchor, which is cut off at the end.
     """
     total = len(feed.anchors)
     count, ignored_count = words[:, layout.POSITIVES, None], words[:, layout.IGNORED, None]

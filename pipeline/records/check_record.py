@@ -64,7 +64,7 @@ def _is_key(record: Record, split: str, copies: int) -> bool:
 
 
 def _size_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]:
-    """Whether the stored picture is of a size that the manifest's statistics allow, and fits that of the source."""
+    """Whether the stored picture's size is within the manifest's statistics, and fits the size of the source's."""
     statistics, letterbox = manifest.statistics[split], manifest.config.letterbox
     for name, side, got in ((features.HEIGHT, "height", record.height), (features.WIDTH, "width", record.width)):
         least, most = statistics[f"least_{side}"], statistics[f"most_{side}"]
@@ -83,7 +83,7 @@ def _size_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str
 
 
 def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
-    """Whether a record says as much of the source's picture as its composition needs."""
+    """Whether a record says about the source's picture what its composition requires."""
     truth, classes = record.truth, manifest.background
     if manifest.config.letterbox is None:
         for name, value in ((features.TRUTH, truth), (features.IMAGE_ID, record.image_id)):
@@ -134,7 +134,7 @@ def _inside(rectangle: Rectangle, height: int, width: int) -> bool:
 
 
 def _count_faults(view: RecordView, statistics: dict[str, Any]) -> Iterator[str]:
-    """Whether a view holds no more than the manifest's statistics allow: readers make room for so many."""
+    """Whether a view holds no more than the manifest's statistics allow, because readers make room for that many."""
     for name, values, most in (
         ("anchors", view.targets.anchors, statistics["most_positives"]),
         ("ignored", view.targets.ignored, statistics["most_ignored"]),
@@ -145,7 +145,7 @@ def _count_faults(view: RecordView, statistics: dict[str, Any]) -> Iterator[str]
 
 
 def box_faults(view: RecordView, classes: int) -> Iterator[str]:
-    """What is wrong with a view's boxes and labels; of one without such faults, the boxes can be matched."""
+    """What is wrong with a view's boxes and labels. If nothing is, the boxes can be matched."""
     boxes, labels = view.boxes, view.labels
     if not (np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all()):
         yield f"boxes must lie in [0, 1], got {_short(boxes)}"

@@ -17,7 +17,7 @@ _ROW_BYTES = 8 * ROW
 
 
 class BrokenGroundTruth(ValueError):
-    """A string that is no ground truth."""
+    """A byte string that is not valid ground truth."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class GroundTruth:
 
 
 def pack_ground_truth(truth: GroundTruth) -> bytes:
-    """The string of a record."""
+    """Packs ground truth into the byte string that a record stores."""
     columns = [
         truth.corners,
         *(np.reshape(c, (-1, 1)) for c in (truth.labels, truth.crowd, truth.difficult, truth.area)),
@@ -49,7 +49,7 @@ def pack_ground_truth(truth: GroundTruth) -> bytes:
 
 
 def unpack_ground_truth(packed: bytes) -> GroundTruth:
-    """The inverse of `pack_ground_truth`. Raises `BrokenGroundTruth` if it is not whole, or holds what none can."""
+    """The inverse of `pack_ground_truth`. Raises `BrokenGroundTruth` if it is cut off, or a value is impossible."""
     if len(packed) % _ROW_BYTES:
         raise BrokenGroundTruth(f"ground truth must have a multiple of {_ROW_BYTES} bytes, got {len(packed)}")
     rows = np.frombuffer(packed, "<f8").astype(np.float64).reshape(-1, ROW)

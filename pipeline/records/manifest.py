@@ -145,7 +145,7 @@ class StoredManifest:
     checksum: Sha256
 
     def __post_init__(self) -> None:
-        """What is said twice must agree: a reader may use either."""
+        """Values that are stored twice must agree, because a reader may use either."""
         config, maps = self.config, self.anchors.feature_maps
         own = make_anchors(config.anchors, config.canvas_size).feature_maps
         require(maps == own, "anchors.feature_maps", "those of config.anchors", f"{len(maps)} others")
@@ -174,7 +174,7 @@ class StoredManifest:
 
 
 def _check_sizes(statistics: Statistics, config: RecordsConfig, where: str) -> None:
-    """Whether the stored pictures are as large as the composition allows."""
+    """Checks that the stored pictures are no larger than the composition allows."""
     most = config.collage.size if config.collage else (config.letterbox and config.letterbox.picture_side)
     if most:
         for field in ("most_height", "most_width"):

@@ -29,8 +29,8 @@ def encode_picture(pixels: NDArray[np.uint8], picture_format: str) -> bytes:
 def decode_picture(encoded: bytes, picture_format: str, height: int, width: int) -> NDArray[np.uint8]:
     """The inverse of `encode_picture`. -> [height, width, 3] uint8 RGB.
 
-    Raises `ValueError` if it is not such a picture. The size that its header states is compared before anything is
-    decoded, so no file can ask for more memory than the picture takes.
+    Raises `ValueError` if it is not a picture of this format and size. The size in its header is compared before
+    anything is decoded, so no file can ask for more memory than the picture takes.
     """
     if picture_format == "raw":
         pixels = np.frombuffer(encoded, np.uint8)

@@ -1,4 +1,4 @@
-"""Decodes picture files: whatever is inside becomes upright 8-bit RGB, and a broken file is an error."""
+"""Decodes picture files of any pixel format to upright 8-bit RGB. A broken file is an error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the file's name
-# Of the files that a folder is searched for, lower case. Those of other formats are listed too, and then rejected.
+# Extensions of picture files, in lower case. Files of the other formats are listed too, and then rejected.
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"))
 OTHER_SUFFIXES = frozenset((".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2"))
 _ORIENTATION = 0x0112  # tag of EXIF 2.32, table 4
@@ -88,7 +88,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels as they are stored, [h, w, 3]."""
+    """The stored pixels as RGB, not yet turned upright, [h, w, 3]."""
     if image.mode.startswith("I"):  # 16-bit gray, which Pillow's own conversion would clip at 255
         gray = (np.asarray(image).clip(0, 65_535) >> 8).astype(np.uint8)
         return np.repeat(gray[:, :, None], 3, axis=2)

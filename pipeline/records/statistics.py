@@ -16,7 +16,7 @@ NO_SIZE = MAX_PICTURE  # the least size of no picture at all
 class Statistics:
     """What a shard or a split holds. Boxes, positives and ignored anchors are counted in every view.
 
-    Statistics of several shards are added up; of `least_…` the least counts, of `most_…` the most.
+    Statistics of several shards are added up, except that `least_…` takes the minimum and `most_…` the maximum.
     """
 
     examples: Count

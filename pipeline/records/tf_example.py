@@ -27,7 +27,7 @@ def encode_example(features: dict[str, Value]) -> bytes:
 
 
 def decode_example(serialized: bytes) -> dict[str, Value]:
-    """Parses a serialized Example, with packed or unpacked numbers. Raises `ValueError` if the bytes are none."""
+    """Parses a serialized Example, with packed or unpacked numbers. Raises `ValueError` if it is not one."""
     try:
         features: dict[str, Value] = {}
         for _, body in _fields(serialized, {1: 2}):

@@ -96,7 +96,7 @@ def compose(
 
 
 def window_of(rectangles: Sequence[Rectangle]) -> Rectangle:
-    """The smallest rectangle that holds all of at least one."""
+    """The smallest rectangle that holds all the given ones. There must be at least one."""
     ymin, xmin = min(r.ymin for r in rectangles), min(r.xmin for r in rectangles)
     ymax, xmax = max(r.ymin + r.height for r in rectangles), max(r.xmin + r.width for r in rectangles)
     return Rectangle(ymin, xmin, ymax - ymin, xmax - xmin)

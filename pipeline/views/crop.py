@@ -12,15 +12,15 @@ from pipeline.views.random_bits import RandomBits
 
 TRIES = 50  # crops that are drawn for one choice before another choice is made
 CHOICES = 10  # choices that are tried before the frame is shown whole
-_STEPS = 1 << 16  # a factor is drawn as one of so many
+_STEPS = 1 << 16  # steps between the ends of a range that a factor is drawn from
 
 
 def draw_window(config: Crop, shape: Shape, corners: Array, bits: RandomBits) -> Rectangle:
     """Draws the window of a picture that a view shows.
 
-    With probability one half the picture first gets a larger frame, somewhere inside of it. Then one choice is made,
-    all equally likely: the whole frame; a crop that overlaps some box with at least one of `min_ious`; any crop. A
-    crop that holds no box's centre is drawn again, and so is one beyond the limits.
+    With probability one half the picture is first put somewhere inside a larger frame. Then one choice is made, all
+    equally likely: the whole frame; any crop; or, for each of `min_ious`, a crop with at least that IoU with some box.
+    A crop that holds no box's centre is drawn again, and so is one beyond the limits.
 
     Args:
         config: ranges.

@@ -9,10 +9,10 @@ from pipeline.views.view import View
 
 
 def paint_view(picture: Picture, view: View, *, size: int) -> Picture:
-    """The canvas that a view makes of a picture, for people to look at. -> [size, size, 3] uint8.
+    """The canvas of a view of a picture, for people to look at. -> [size, size, 3] uint8.
 
-    What is not scaled has the very pixels that training shows. What is scaled may differ from those by a few levels:
-    training scales as reader/pictures.py has it.
+    An unscaled part has exactly the pixels that training shows. A scaled one may differ by a few levels, because
+    training scales in reader/pictures.py.
     """
     shown, place = view.shown, view.place
     part = picture[shown.ymin : shown.ymin + shown.height, shown.xmin : shown.xmin + shown.width]

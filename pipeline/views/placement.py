@@ -85,7 +85,7 @@ def place_objects(
         config: sizes and ranges.
         draw: the shape of object number n, counted from 0, and the object itself; may draw from the bits.
         bits: the record's own random bits.
-        evaluation: whether the canvas belongs to val or test. Settings of training do not change such a canvas.
+        evaluation: whether the canvas belongs to val or test. Training settings do not affect these canvases.
 
     Returns:
         The objects in painting order. Objects that find no place are left out, but the first always finds one. For

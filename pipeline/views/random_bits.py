@@ -1,6 +1,6 @@
 """The random choices of one record: raw bits of a counter-based generator, keyed by the record alone.
 
-NumPy may change the streams of its `Generator` methods from one version to the next; Philox's raw bits stay.
+NumPy may change the streams of its `Generator` methods from one version to the next; Philox's raw bits stay the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A view: which part of a picture is shown, where that part lies on the canvas, and where its boxes lie then."""
+"""A view: which part of a picture is shown, where that part lies on the canvas, and where that puts the boxes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool
     ymax, xmax = min(window.ymin + window.height, shape[0]), min(window.xmin + window.width, shape[1])
     if ymax <= ymin or xmax <= xmin:
         raise ValueError(f"window must hold a pixel of a picture of {shape[0]} x {shape[1]}, got {window}")
-    # Mirrored, what lies right of the picture lies left of it.
+    # When mirrored, the margin right of the picture moves to its left.
     left = window.xmin + window.width - xmax if mirrored else xmin - window.xmin
     top = ymin - window.ymin
     longer = max(window.height, window.width)
@@ -65,23 +65,23 @@ def boxes_in_views(
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """The boxes of a picture as they lie on the canvas in each of its views.
 
-    A box is kept if its centre is shown and something of it is left (SSD, arXiv 1512.02325, section 2.2, data
-    augmentation). It is cut where the shown part ends.
+    A box is kept if its centre is shown and some of its area is left (SSD, arXiv 1512.02325, section 2.2, data
+    augmentation). It is clipped to the shown part.
 
     Args:
         views: of the picture.
         corners: boxes in pixels of the picture, [G, 4].
         size: of the square canvas, pixels.
-        by_center: whether a box must have its centre in the shown part. Otherwise anything of it that is shown is kept.
+        by_center: whether a box must have its centre in the shown part. Otherwise any overlap is enough.
 
     Returns:
-        For each view: corners in [0, 1] of the canvas, [K, 4] float32, as a record stores them; which boxes they are,
-        [K] ascending.
+        For each view: corners in [0, 1] of the canvas, [K, 4] float32, as a record stores them; the indices of these
+        boxes, [K] ascending.
     """
     ends = np.asarray(corners, np.float64).reshape(-1, 2, 2)  # [G, low or high, y or x]
     geometry = np.array([_geometry(view) for view in views], np.float64).reshape(-1, 5, 1, 1, 2)
     low, high, sides, place_sides, origin = geometry.swapaxes(0, 1)  # each [V, 1, 1, y or x]
-    # Multiplied before it is divided: what ends where the shown part ends, ends exactly where the place ends.
+    # Multiply before dividing: a box that ends where the shown part ends then ends exactly where the place ends.
     placed = (np.minimum(np.maximum(ends, low), high) - low) * place_sides / sides  # [V, G, low or high, y or x]
     mirrored = [number for number, view in enumerate(views) if view.mirrored]
     if mirrored:
@@ -113,8 +113,8 @@ def boxes_in_picture(view: View, corners: NDArray[np.floating], *, size: int) ->
         size: of the canvas, pixels.
 
     Returns:
-        Corners in pixels of the picture, cut where the shown part ends, [K, 4]; which boxes have an area left, [K]
-        ascending.
+        Corners in pixels of the picture, clipped to the shown part, [K, 4]; the indices of these boxes, which have an
+        area left, [K] ascending.
     """
     shown, place = view.shown, view.place
     on_canvas = np.asarray(corners, np.float64).reshape(-1, 2, 2) * size - (place.ymin, place.xmin)
