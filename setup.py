@@ -28,7 +28,7 @@ setup(
         "google-crc32c",
         "msgspec>=0.20",
         "numpy>=1.26,<3",
-        # The pixels of a record set are this library's: one release for every stack and every worker.
+        # OpenCV decides the pixels of a record set, so every stack and every worker needs the same release.
         "opencv-python-headless==4.11.0.86",
         "pillow",
         "pyyaml",

@@ -1,1 +1,1 @@
-"""Measurements beside alternatives, each made in one run."""
+"""Measurements against alternatives, each comparison made in one run."""

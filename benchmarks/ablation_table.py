@@ -1,4 +1,4 @@
-"""Which configurations an ablation trains, and the table of what they reach."""
+"""Which configurations an ablation trains, and the table of their scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFERENCE = "reference"  # the configuration there that the others are compared 
 
 
 def chosen(only: Collection[str]) -> list[str]:
-    """The names of the ablations in `only`, all if it is empty, after the reference.
+    """The reference's name, then those of the ablations in `only`, or of all if it is empty.
 
     Raises `UserError` if there is no such ablation.
     """
@@ -27,8 +27,8 @@ def table(reached: dict[str, EpochRow]) -> list[str]:
     """The last line of each run's history, as a table in Markdown.
 
     Args:
-        reached: by name of the change, the last line of its history, as `read_history` gives it. The first is the
-            reference.
+        reached: the last line of each run's history, as `read_history` returns it, by the name of the change. The
+            first is the reference.
     """
     first = next(iter(reached.values()))
     lines = ["| changed | AP on val | AP50 | beside the reference | AP of raw weights |", "|---|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Runs the project's commands, each in a process of its own: to look at, or to measure."""
+"""Runs the project's commands, each in its own process, either with visible output or measured."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Measured:
 
 
 def run_python(*arguments: str) -> None:
-    """Runs `python *arguments` in view of the user. If it fails, ends this process with the same status."""
+    """Runs `python *arguments` and shows its output. If it fails, ends this process with the same status."""
     status = subprocess.run([sys.executable, *arguments], check=False).returncode
     if status:
         sys.exit(status)
 
 
 def measure_python(*arguments: str, memory: bool = False) -> Measured:
-    """Runs `python *arguments` out of sight. With `memory`, looks at its memory five times a second.
+    """Runs `python *arguments` without showing its output. With `memory`, samples its memory five times a second.
 
     Raises `UserError` with its last lines if it fails.
     """

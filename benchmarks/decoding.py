@@ -1,9 +1,9 @@
-"""Decoding with one NMS for all classes beside an NMS for each class, in one run.
+"""Compares decoding with one NMS for all classes and with an NMS for each class, in one run.
 
     python -m benchmarks.decoding
 
-Every round times both ways in turn on the same predictions, on as many cores as there are. The table shows the medians;
-ratios are taken within a round. Ends with status 1 if a goal is missed, or if both ways do not find the same.
+Every round times both ways in turn on the same predictions, on all cores. The table shows the medians; ratios are taken
+within a round. Ends with status 1 if a goal is missed, or if the two ways find different detections.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ Decode = Callable[[Predictions], Detections]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of predictions, and how many times as fast as an NMS for each class decoding must be."""
+    """A kind of predictions. `goal` is the speed that decoding must reach, relative to an NMS for each class."""
 
     name: str
     classes: int
     spread: float  # standard deviation of the logits
-    background: float  # what the background's logit has on top
+    background: float  # added to the background's logit
     goal: float | None
 
 
@@ -68,7 +68,7 @@ class Result:
 
 
 def decode_by_class(predictions: Predictions, anchors: Anchors, config: DecodeConfig) -> Detections:
-    """What `decode` finds, with an NMS for each class of each picture."""
+    """Finds the same detections as `decode`, with an NMS for each class of each picture."""
     scores = tf.nn.softmax(predictions["logits"])[..., :-1]
     boxes = predicted_corners(predictions["offsets"], anchors)
     count, classes = len(anchors), scores.shape[2]
@@ -122,7 +122,7 @@ def measure(kind: Kind, anchors: Anchors, config: DecodeConfig, *, rounds: int) 
 
 
 def goals(results: Sequence[Result]) -> list[Goal]:
-    """The goals of the kinds that have one, with what was reached."""
+    """The goals of the kinds that have one, with the measured ratios."""
     return [
         Goal(f"{result.kind.name}, times as fast as by class", result.ratio, result.kind.goal, digits=1)
         for result in results
@@ -139,7 +139,7 @@ def table_of(results: Sequence[Result]) -> str:
 
 
 def _require_same_scores(kind: Kind, expected: Detections, found: Detections) -> None:
-    """But for their last bits: a softmax over the whole batch rounds otherwise than one over a picture."""
+    """Except for the last bits: a softmax over the whole batch rounds differently from one over a picture."""
     for name in ("counts", "scores"):
         if not np.allclose(getattr(expected, name), getattr(found, name), rtol=1e-6, atol=0.0):
             raise UserError(f"{kind.name}: both ways must find the same {name}, got different ones")

@@ -16,7 +16,7 @@ class Goal:
     measured: float
     bound: float
     at_least: bool = True
-    digits: int = 0  # after the point
+    digits: int = 0  # decimal places
 
     @property
     def met(self) -> bool:

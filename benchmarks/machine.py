@@ -1,4 +1,4 @@
-"""The machine and its load, which belong beside every figure."""
+"""The machine and its load, which belong next to every figure."""
 
 from __future__ import annotations
 

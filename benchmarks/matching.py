@@ -1,4 +1,4 @@
-"""Matching near objects beside matching from the table of every IoU, on one core, in one run.
+"""Compares matching near objects with matching from the table of every IoU, on one core, in one run.
 
     python -m benchmarks.matching
 
@@ -38,7 +38,7 @@ Picture = Sequence[Array]  # the boxes of each view
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of picture, and how many times as fast as the table near matching must be."""
+    """A kind of picture. `goal` is the speed that matching near objects must reach, relative to the table."""
 
     name: str
     counts: tuple[int, ...]  # objects of each view
@@ -46,7 +46,7 @@ class Kind:
 
 
 KINDS = (
-    Kind("1 object", (1,), 0.9),  # the table again: only the choice, about 1 µs, and noise make a difference
+    Kind("1 object", (1,), 0.9),  # both use the table: only the choice, about 1 µs, and noise differ
     Kind("10 objects", (10,), 3.0),
     Kind("50 objects", (50,), 5.0),
     Kind("200 objects", (200,), None),
@@ -56,7 +56,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What one kind of picture took: medians."""
+    """Median times of one kind of picture."""
 
     kind: Kind
     table: float  # milliseconds a picture
@@ -76,7 +76,7 @@ def random_picture(random: np.random.Generator, counts: Sequence[int], canvas: i
 
 
 def match_tables(views: Picture, anchors: Anchors, config: MatchingConfig) -> list[Matches]:
-    """Each view from the table of its IoU with every anchor."""
+    """Matches each view from the table of its IoU with every anchor."""
     return [match(iou(view, anchors.corners, other_areas=anchors.areas), config) for view in views]
 
 
@@ -86,19 +86,19 @@ def measure(kind: Kind, anchors: Anchors, config: MatchingConfig, *, canvas: int
     pictures = [random_picture(random, kind.counts, canvas) for _ in range(PICTURES)]
 
     def seconds(way: Callable[[Picture, Anchors, MatchingConfig], list[Matches]]) -> float:
-        started = time.thread_time()  # not the wall's: other load on the machine counts less
+        started = time.thread_time()  # not wall-clock time, so that other load counts less
         for picture in pictures:
             way(picture, anchors, config)
         return (time.thread_time() - started) / PICTURES
 
-    seconds(match_tables), seconds(match_views)  # anchors compute their grids once
+    seconds(match_tables), seconds(match_views)  # warm-up: anchors compute their grids once
     timed = [(seconds(match_tables), seconds(match_views)) for _ in range(rounds)]
     table, near = (statistics.median(times) * 1e3 for times in zip(*timed, strict=True))
     return Result(kind, table, near, statistics.median(a / b for a, b in timed))
 
 
 def goals(results: Sequence[Result]) -> list[Goal]:
-    """The goals of the kinds that have one, with what was reached."""
+    """The goals of the kinds that have one, with the measured ratios."""
     return [
         Goal(f"{result.kind.name}, times as fast as the table", result.ratio, result.kind.goal, digits=2)
         for result in results

@@ -1,10 +1,10 @@
-"""How the notebook makes training data, for comparison: a generator that matches again at every batch.
+"""How the notebook makes training data, for comparison: a generator that matches again for every batch.
 
-docs/baseline.md tells what the notebook is. This is our own version of its generator, at the same cost: anchors from
-nested loops, a float64 template [batch, anchors, classes + 4 + 4] tiled for every batch, float64 canvases, IoU of
-arrays repeated by `np.tile`, dense targets. As in the notebook, x is the row, so `[xmin, ymin, xmax, ymax]` is our
-`[ymin, xmin, ymax, xmax]`. Rates compare only if the targets are equal, so its mistakes are corrected: the second pass
-takes the ground truth of highest IoU (not the IoU truncated to an integer), an IoU of 0 never matches, boxes are
+docs/baseline.md explains the notebook. This is our own version of its generator, at the same cost: anchors from nested
+loops, a float64 template [batch, anchors, classes + 4 + 4] tiled for every batch, float64 canvases, IoU of arrays
+repeated by `np.tile`, dense targets. As in the notebook, x is the row, so `[xmin, ymin, xmax, ymax]` is our
+`[ymin, xmin, ymax, xmax]`. Rates are comparable only if targets are equal, so its mistakes are corrected: the second
+pass takes the ground truth of highest IoU (not the IoU truncated to an integer), an IoU of 0 never matches, boxes are
 rounded to float32, and IoUs to 9 decimals before they are compared.
 """
 
@@ -96,7 +96,7 @@ class NotebookGenerator:
         kinds = self.classes + 1
         encoded = self.template(len(truths))
         one_hot = np.eye(kinds)
-        ignore_iou = self.matching.ignore_iou or self.matching.positive_iou  # from there on every anchor is matched
+        ignore_iou = self.matching.ignore_iou or self.matching.positive_iou  # anchors from there on are already matched
         for i, truth in enumerate(truths):
             if len(truth) == 0:
                 continue

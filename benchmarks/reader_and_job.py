@@ -1,11 +1,11 @@
-"""Rates of our reader and our records job beside the notebook's generator, which matches at every batch.
+"""Compares our reader and our records job with the notebook's generator, which matches for every batch.
 
     make bench
     python -m benchmarks.reader_and_job --data_dir=FOLDER_WITH_CIFAR-10
 
 Every round runs the generator on one core, the records job as a whole process on two, and the reader on one core with
 one thread. The table shows the medians; ratios are taken within a round. Ends with status 1 if a goal is missed.
-docs/baseline.md tells what the notebook is.
+docs/baseline.md explains the notebook.
 """
 
 from __future__ import annotations

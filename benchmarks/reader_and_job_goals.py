@@ -1,4 +1,4 @@
-"""What the benchmark of reader and records job measures, the goals, and the table of both."""
+"""The figures of the reader and records-job benchmark, their goals, and the table of both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Round:
 
 
 def goals(rounds: list[Round]) -> list[Goal]:
-    """The goals of reader, job and record size, with what the rounds reached: medians."""
+    """The goals of reader, job and record size, with the medians of the rounds."""
     median = _median(rounds)
     one_view, many_views, job = (
         statistics.median(getattr(r, name) / r.generator for r in rounds) for name in ("one_view", "many_views", "job")

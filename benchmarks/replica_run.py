@@ -1,4 +1,4 @@
-"""What one number of replicas computes: the gradients of a step, the weights after SGD steps, the losses of a training.
+"""Computes with some number of replicas: gradients of a step, weights after SGD steps, losses of a training run.
 
 `benchmarks.replicas` runs it for several numbers and compares.
 """

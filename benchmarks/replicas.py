@@ -1,4 +1,4 @@
-"""Whether replicas change anything but speed: 1, 2 and 4 of them, with synchronised batch norm, on the same batches.
+"""Checks that replicas change only the speed: 1, 2 and 4, with synchronised batch norm, on the same batches.
 
 python -m benchmarks.replicas --config=cifar10_small --records=records/cifar10_small
 """

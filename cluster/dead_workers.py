@@ -1,4 +1,4 @@
-"""Notices when a worker process dies. Beam's own runner in Python waits for ever for its answer."""
+"""Notices when a worker process dies. Beam's own Python runner would wait for ever for its answer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ STARTER = "run_worker"  # Beam's name for the thread that starts a worker; it ra
 
 
 def when_worker_dies(act: Callable[[], None]) -> None:
-    """From now on calls `act`, in another thread, when a worker dies of a job that runs in this process.
+    """Calls `act`, in another thread, if a worker of a job in this process dies from now on.
 
-    This serves runners in Python (FnApiRunner with worker processes, the portable job service) whose workers are
-    killed, run out of memory or fail to start. `act` is called once, however many workers die. It must not return to
-    the job, which would wait for ever.
+    This is for Python runners (FnApiRunner with worker processes, the portable job service) whose workers are killed,
+    run out of memory or fail to start. `act` is called once, however many workers die. It must not return to the job,
+    which would wait for ever.
     """
     serve = BeamFnControlServicer.Control
-    unnoticed = threading.Lock()  # the first to notice takes it, for good
+    unnoticed = threading.Lock()  # the first to notice takes it and never releases it
 
     def notice() -> None:
         if unnoticed.acquire(blocking=False):

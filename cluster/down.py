@@ -1,4 +1,4 @@
-"""Stops what `make cluster-up` started, children included. It is no error if nothing runs."""
+"""Stops what `make cluster-up` started, children included. It is not an error if nothing is running."""
 
 from __future__ import annotations
 

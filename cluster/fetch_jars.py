@@ -25,7 +25,7 @@ def fetch(jars: JarSet) -> list[Path]:
     if not jars.cached.exists():
         say(f"fetching the {len(locked)} jars of {jars.pom} ...")
         jars_folder().mkdir(parents=True, exist_ok=True)
-        # Beside its final place, which the whole set takes by one rename.
+        # Next to its final place, so that one rename puts the whole set there.
         with tempfile.TemporaryDirectory(dir=jars_folder(), prefix="fetching-") as folder:
             download(jars, Path(folder) / "jars")
             check_jars(Path(folder) / "jars", locked, "nothing of the set is used")

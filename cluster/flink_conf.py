@@ -9,7 +9,7 @@ TASK_MANAGER_HEAP_MB = 512
 TASK_MANAGER_DIRECT_MB = 256
 METASPACE_MB = 256
 
-# Flink's scripts would derive the sizes of memory from a total; without them every size must be given.
+# Flink's scripts would derive the memory sizes from a total. We do not use them, so every size must be given.
 _CONF = """\
 jobmanager.rpc.address: localhost
 jobmanager.rpc.port: {rpc_port}
@@ -66,7 +66,7 @@ def flink_conf(settings: ClusterSettings) -> str:
         rest_port=settings.rest_port,
         slots=settings.slots_each,
         job_manager_heap=JOB_MANAGER_HEAP_MB,
-        task_heap=TASK_MANAGER_HEAP_MB - 128,  # 128 of the heap are the framework's
+        task_heap=TASK_MANAGER_HEAP_MB - 128,  # the framework takes 128 MB of the heap
         metaspace=METASPACE_MB,
         temporary=settings.folder / "tmp",
     )

@@ -31,7 +31,7 @@ class JarSet:
 
     @property
     def cached(self) -> Path:
-        """The folder of these jars in the cache, there whole or not at all. Another lock has another folder."""
+        """The folder of these jars in the cache, complete or missing. Each version of the lock has its own folder."""
         return jars_folder() / f"{self.folder.name}-{file_sha256(self.lock)[:12]}"
 
     def locked(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from cluster.errors import ClusterError
 OLDEST = 17  # the version that this cluster is tested with
 _INSTALL = f"install Java {OLDEST} or newer (on Debian and Ubuntu: apt-get install default-jre-headless)"
 
-# Flink serializes by reflection into these packages of Java, which Java 17 closes.
+# Flink's serialization uses reflection on these packages, which Java 17 closes.
 _PACKAGES = "io lang lang.invoke lang.reflect net nio text time util"
 _CONCURRENT = "util.concurrent util.concurrent.atomic util.concurrent.locks"
 OPENED_PACKAGES = [f"java.base/java.{package}" for package in f"{_PACKAGES} {_CONCURRENT}".split()]

@@ -1,4 +1,4 @@
-"""Packs Beam's job server for Flink, which runs beside the launcher, as one jar. As a command it prints its path."""
+"""Packs Beam's Flink job server, which runs next to the launcher, into one jar. As a command, prints its path."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def manifest(attributes: Mapping[str, str]) -> bytes:
 
 
 def main() -> None:
-    """Prints the path, once a Java to run it is found."""
+    """Checks that there is a Java to run the jar, and prints the jar's path."""
     find_java()
     print(job_server_jar())
 

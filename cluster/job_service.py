@@ -15,7 +15,7 @@ from cluster.dead_workers import when_worker_dies
 
 
 def restart() -> None:
-    """Replaces this process by a new one of the same command."""
+    """Replaces this process with a new one that runs the same command."""
     print("a worker died: its job is abandoned, and the job service restarts", flush=True)
     os.execv(sys.executable, [sys.executable, "-m", "cluster.job_service", *sys.argv[1:]])
 

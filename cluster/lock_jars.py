@@ -1,4 +1,4 @@
-"""Writes a new jars.lock beside every pom.xml, from what Maven resolves now."""
+"""Writes a new jars.lock next to every pom.xml, from what Maven resolves now."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ class Namesakes:
     """The workers of one id.
 
     A runner that stops "its" worker names only the id. It has just closed that worker's control connection, so the
-    worker ends by itself, unless it is busy or stuck. Workers are ended by force only if no other can be meant, that is
-    when as many were stopped as there are. Until then one worker too many does less harm than a job that loses one and
-    fails.
+    worker ends by itself, unless it is busy or stuck. Workers are ended by force only when it is clear which are meant:
+    when as many stops were requested as there are workers. Until then, one worker too many does less harm than a job
+    that loses a worker and fails.
     """
 
     def __init__(self, name: str) -> None:

@@ -69,9 +69,9 @@ def load(path: Path) -> list[Process]:
 
 
 def _started(pid: int) -> str:
-    """What tells a process from a later one of the same id: "" if there is no such process, or it is a zombie.
+    """When a process started, to tell it from a later one with the same id; "" if it is missing or a zombie.
 
-    On Linux this is the start time in clock ticks since boot. `ps` computes a date from it, and its seconds change from
+    On Linux this is in clock ticks since boot. `ps` computes a date from it, and its seconds change from
     one call to the next as the clock is adjusted, so `ps` is asked only where there is no /proc.
     """
     if not Path("/proc/self/stat").exists():

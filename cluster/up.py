@@ -67,7 +67,7 @@ class _Starter:
         save(self.started, self.settings.state)
 
     def wait(self, what: str, there: Callable[[], bool]) -> None:
-        """Waits until something is there. Raises `ClusterError` if a process ends first, or if it takes too long."""
+        """Waits until `there` is true. Raises `ClusterError` if a process ends first, or if it takes too long."""
         logs = self.settings.logs
         deadline = time.monotonic() + PATIENCE
         while not there():

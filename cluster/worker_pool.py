@@ -64,7 +64,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 
 
 def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
-    """Lets a pool listen on a port of localhost, or on any free one for 0. Returns the server and the port."""
+    """Makes a pool listen on a port of localhost (0: any free one). Returns the server and the port."""
     # Runners keep their connections alive with pings.
     options = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
     server = grpc.server(ThreadPoolExecutor(_CALLS), options=options)

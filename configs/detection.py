@@ -1,4 +1,4 @@
-"""Anybody's pictures with boxes: 320-pixel canvases, sixteen views of each picture, 1,600 steps of 16.
+"""Any pictures with boxes: 320-pixel canvases, sixteen views of each picture, 1,600 steps of 16.
 
 make records CONFIG=detection SOURCE=coco DATA_DIR=... RECORDS=records/mine
 make train CONFIG=detection RECORDS=records/mine RUN=runs/mine
@@ -6,7 +6,7 @@ make train CONFIG=detection RECORDS=records/mine RUN=runs/mine
 docs/own_data.md goes through it, from a folder of pictures to detections.
 
 Hardware and time: 2 cores of an Intel Xeon with AVX-512, no GPU: 31 minutes for BCCD (205 training pictures).
-Score: AP 0.536, AP50 0.898 on its 72 test pictures, begun from ImageNet's weights (2026-11-26).
+Score: AP 0.536, AP50 0.898 on its 72 test pictures, starting from ImageNet's weights (2026-11-26).
 """
 
 from dataclasses import replace

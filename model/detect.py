@@ -1,4 +1,4 @@
-"""Detects in pictures with the best weights of a run: annotated copies, and the detections in COCO's results format.
+"""Detects in pictures with a run's best weights; writes annotated copies, and detections in COCO's results format.
 
 python -m model.detect --run=runs/cifar10_improved --images='photos/*.jpg'
 """
@@ -28,7 +28,7 @@ from pipeline.records.picture_file import decode_picture
 from pipeline.views.collage import Picture
 
 RESULTS = "detections.json"
-NAMED = 5  # unreadable pictures in the last line; each has a line of its own before
+NAMED = 5  # unreadable pictures that the last line names; each also has its own line before
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder of the run.", required=True)
@@ -41,7 +41,7 @@ flags.DEFINE_integer("batch", 8, "Pictures at a time.", lower_bound=1)
 
 
 def main() -> None:
-    """From a run and pictures to detections."""
+    """Detects in the pictures, and writes the detections and the annotated copies."""
     require_between("--min_score", FLAGS.min_score, 0, 1)
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")

@@ -1,4 +1,4 @@
-"""Draws AP on val of one or several runs, by pictures seen: of the averaged weights, and of the raw ones.
+"""Draws AP on val against pictures seen, for one or more runs, of averaged and of raw weights.
 
 python -m model.draw_curves --run=runs/cifar10_small --run=runs/cifar10_small_baseline --output=docs/ap_curves.png
 """
@@ -23,7 +23,7 @@ flags.DEFINE_string("output", "runs/ap_curves.png", "The picture, a PNG file.")
 
 
 def main() -> None:
-    """From histories to one picture, and a line for each run."""
+    """Draws the runs' histories as one picture, and prints a line for each run."""
     output = png_path(FLAGS.output)
     curves = {}
     names = short_names(FLAGS.run)

@@ -34,7 +34,7 @@ flags.DEFINE_enum("check", "checksums", ["checksums", "sizes"], "What to check o
 
 
 def main() -> None:
-    """From a run's best weights to metrics.json."""
+    """Evaluates the run's best weights and writes the files."""
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
     folder = RunFolder(Path(FLAGS.run))

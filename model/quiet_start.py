@@ -1,4 +1,4 @@
-"""Starts TensorFlow without what its C++ code prints before any log level is set."""
+"""Starts TensorFlow without the messages that its C++ code prints before any log level is set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KNOWN = re.compile(
 
 
 def start_tensorflow() -> None:
-    """Imports TensorFlow and looks for GPUs. Of what is printed meanwhile only unknown lines are shown."""
+    """Imports TensorFlow and looks for GPUs. Hides the known messages that are printed meanwhile."""
     _name_a_temporary_folder()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
     try:
@@ -58,7 +58,7 @@ def _unknown_lines_only() -> Iterator[None]:
 
 
 def _file_without_a_folder() -> BinaryIO:
-    """A file to write to, on machines without a folder for temporary files too."""
+    """A temporary file to write to, even on a machine without a folder for them."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")
     return tempfile.TemporaryFile()

@@ -28,7 +28,7 @@ flags.DEFINE_string("output", None, "PNG file; default: <records>-<split>.png.")
 
 
 def main() -> None:
-    """From records to a PNG."""
+    """Draws the chosen views into one PNG file."""
     manifest = load_manifest(FLAGS.records)
     split = FLAGS.key.partition("/")[0] if FLAGS.key else FLAGS.split
     if split not in SPLITS:

@@ -118,7 +118,7 @@ def main() -> None:
     if not manifest.examples("train"):
         raise UserError(f"{manifest.folder} has no training records, so there is nothing to train on")
     steps_per_pass(manifest, training.batch, rank.count)  # raises if there are too few records or shards
-    # Not the pass of this many ranks: with another number of them, the run goes on in the same epoch.
+    # For one rank, not `rank.count`: so a run resumes in the same epoch with another number of ranks.
     epoch_steps = training.epoch_steps or steps_per_pass(manifest, training.batch)
     if FLAGS.check == "checksums":
         for split in ("train", "val"):
@@ -213,7 +213,7 @@ def main() -> None:
         show = ShowProgress(progress, epochs=training.epochs, epoch_steps=epoch_steps)
         history = WriteHistory(folder, progress, training, finished=first_epoch)
         pictures = DrawPictures(folder, manifest, evaluation, history)
-    # Each relies on those before it. What is worth most is saved first, and pictures come last.
+    # Each relies on the ones before it. The most valuable results are saved first, and pictures come last.
     callbacks = [
         KeepFreedMemory(),
         CountSteps(progress),
@@ -228,7 +228,7 @@ def main() -> None:
     ]
 
     def fit(*, until: int, steps: int) -> None:
-        """Trains from the current step to the end of epoch `until`, with so many steps in each epoch."""
+        """Trains from the current step to the end of epoch `until`, with `steps` steps in each epoch."""
 
         def batches_of(reader: Reader) -> tf.data.Dataset:
             seed, step = training.seed, progress.step

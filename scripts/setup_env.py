@@ -1,7 +1,7 @@
 """Makes an environment from a lock file.
 
-A stamp, written last, holds the checksums of what went in. If it is missing or differs, the environment is made from
-scratch: it is complete or it does not count. Uses the standard library alone, as nothing is installed yet.
+A stamp, written last, holds the checksums of the inputs. If it is missing or differs, the environment is made from
+scratch, so an unfinished one is never used. Uses only the standard library, because nothing is installed yet.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class Environment:
 
     def explain(self, output: str) -> str:
         """Says why a step failed and what to do, from what it printed."""
-        if self.free_gb() < 0.1:  # `python -m venv` does not pass on what ensurepip says of it
+        if self.free_gb() < 0.1:  # `python -m venv` hides ensurepip's own message about it
             output += os.strerror(errno.ENOSPC)
         for pattern, reason in REASONS.items():
             if re.search(pattern, output):

@@ -33,9 +33,9 @@ class DetectedPicture:
 class CocoResults:
     """Collects pictures with ground truth and detections. Every picture counts, with or without either.
 
-    Boxes are x, y, width, height in pixels: of the source's picture if that is shown whole on the canvas, else of the
-    canvas. Ids of pictures and categories are the source's own, if it has any. Others start at 1, and so do those of
-    annotations, because COCO's evaluation reads an annotation id of 0 as "not matched".
+    Boxes are x, y, width, height in pixels: of the source's picture if it is shown whole on the canvas, else of the
+    canvas. Picture and category ids are the source's own if it has any, and otherwise start at 1. Annotation ids always
+    start at 1, because COCO's evaluation reads an annotation id of 0 as "not matched".
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class CocoResults:
         }
 
     def add(self, shown: DetectedPicture, frame: SourceFrame | None = None) -> None:
-        """Adds a picture. The source's name of it, or else the key of its record, becomes the file name.
+        """Adds a picture. Its file name is the source's name for it, or else the key of its record.
 
         Args:
             shown: the canvas, with what was detected there.
@@ -102,12 +102,12 @@ class CocoResults:
 
 
 def _xywh(corners: Array) -> list[list[float]]:
-    """Corners to x, y, width, height, rounded to what decimal digits can tell. [G, 4]."""
+    """Corners [G, 4] as a list of [x, y, width, height] in the same unit, rounded to 9 decimals."""
     low, high = corners[:, 1::-1], corners[:, :1:-1]  # x before y
     boxes: list[list[float]] = np.concatenate([low, high - low], axis=1).round(9).tolist()
     return boxes
 
 
 def _image_id(text: str) -> int | str:
-    """The source's id of a picture; "" if it has none."""
+    """The source's id of a picture, a number if it reads as one; "" if it has none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text

@@ -13,7 +13,7 @@ from pipeline.geometry.anchors import Anchors
 _CHUNK = 256  # candidates that go through NMS together
 _SHORTLIST = 1024  # anchors that are tried first
 
-MAX_LOG_SIZE = 10.0  # of a box over its anchor: keeps wild predictions finite
+MAX_LOG_SIZE = 10.0  # of a box relative to its anchor; keeps extreme predictions finite
 
 
 class Detections(NamedTuple):
@@ -32,9 +32,9 @@ def decode(predictions: dict[str, tf.Tensor], anchors: Anchors, config: DecodeCo
     box if its IoU with a better one that was kept is above `nms_iou`. Then the best `max_detections` of all classes are
     taken. Ties go to the lower class, then to the lower anchor.
 
-    Greedy NMS judges a candidate by better ones alone. So the candidates of all classes go through it together, best
+    Greedy NMS compares a candidate only with better ones. So the candidates of all classes go through it together, best
     first and a chunk at a time, until there are enough detections; most are never looked at. For the same reason only
-    a shortlist of anchors is decoded at first. Where that leaves something open, all of them are.
+    a shortlist of anchors is decoded at first. If it does not settle every picture of the batch, all anchors are.
 
     Args:
         predictions: `logits` [B, N, classes + 1], background last, and `offsets` [B, N, 4].
@@ -131,7 +131,7 @@ def _best_apart(
 ) -> Detections:
     """Greedy NMS within each class, of M boxes [B, M, 4] that come best first.
 
-    `memberships` [B, M, C] is 1 for the class of a candidate. What is 0 for all classes is no candidate.
+    `memberships` [B, M, C] is 1 for the class of a candidate. A box with 0 for all classes is not a candidate.
     """
     count, most = boxes.shape[1], config.max_detections
     ranks = tf.range(count, 0, -1, dtype=tf.float32)

@@ -52,8 +52,8 @@ class Evaluator:
     def fit_statistics(self, manifest: Manifest, *, batch: int, seed: int) -> None:
         """Computes the batch-norm statistics of the current weights from a few training batches, always the same ones.
 
-        Moving statistics belong to earlier weights, and not to averaged ones at all. They also start at a variance of
-        1, and a hundredth of that, which is left after 300 steps, still outweighs the real variances of depthwise
+        Moving statistics belong to earlier weights, and do not fit averaged ones at all. They also start at a variance
+        of 1. After 300 steps a hundredth of that is left, which still outweighs the real variances of depthwise
         layers. (SWA, arXiv 1803.05407, section 3.2; "precise" batch norm, arXiv 2105.07576, section 3.)
         """
         for layer in self._batch_norms:
@@ -109,7 +109,7 @@ class Evaluator:
 
 
 def _frame(truth: dict[str, Any], index: int, classes: int) -> SourceFrame | None:
-    """The source's picture of an entry of a batch, if it has boxes of its own."""
+    """The source's picture behind entry `index` of a batch; None for a collage."""
     height, width = truth["source_sizes"][index].numpy().tolist()
     if not height:
         return None

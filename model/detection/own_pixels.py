@@ -57,7 +57,7 @@ def detect_in_pictures(
         detect: from canvases, uint8 [B, size, size, 3], to detections.
         pictures: at least one.
         letterbox: how pictures lie on the network's canvas.
-        min_score: of the detections that are returned.
+        min_score: the least score of a detection that is returned.
     """
     canvases, views = zip(*(letterboxed(picture, letterbox) for picture in pictures), strict=True)
     found = Detections(*(part.numpy() for part in detect(tf.constant(np.stack(canvases)))))

@@ -27,7 +27,7 @@ def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
 
     Args:
         images: a file; a folder, which is searched with all folders in it; or a pattern such as `photos/*.jpg`, where
-            `**` stands for any folders. What exists under this name is never taken for a pattern.
+            `**` stands for any folders. An existing file or folder is never taken for a pattern.
         flag: for messages.
         output: where annotated pictures go. If it lies in the folder that is searched, it is left out.
 
@@ -59,7 +59,7 @@ def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
 def output_names(names: Sequence[str]) -> list[str]:
     """The name of the file to write for each picture: its own, with `.png` added if we do not write its kind.
 
-    No two are equal, even where upper and lower case are the same.
+    No two are equal, even on a file system that ignores case.
     """
     taken: set[str] = set()
     written = []
@@ -94,7 +94,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _raise(error: OSError) -> None:
-    """A folder that cannot be searched is an error: its pictures must not be missing unnoticed."""
+    """A folder that cannot be searched is an error: its pictures must not be skipped silently."""
     raise error
 
 
@@ -104,11 +104,11 @@ def _is_picture(path: Path) -> bool:
 
 
 def _is_result(path: Path, root: Path, output: Path) -> bool:
-    """Whether a file lies in the output folder, and that lies somewhere in the folder that is searched."""
+    """Whether a file lies in the output folder, and the output folder inside the one that is searched."""
     output = output.resolve()
     return root.resolve() in output.parents and output in path.resolve().parents
 
 
 def _place(path: Path) -> Path:
-    """Where a name is: the name itself may be a link, which would be replaced and not followed."""
+    """The path with its folder resolved, but not its name: writing would replace a link, not follow it."""
     return path.parent.resolve() / path.name

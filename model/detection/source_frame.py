@@ -1,4 +1,4 @@
-"""The source's picture of a canvas: what is detected there is evaluated in the picture's own pixels."""
+"""The source's picture behind a canvas: detections are evaluated in the picture's own pixels."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class SourceFrame:
 
     view: View  # shows the whole picture, in the source's own pixels
     truth: GroundTruth
-    image_id: str = ""  # the source's number of the picture, if it has one
+    image_id: str = ""  # the source's id of the picture, if it has one

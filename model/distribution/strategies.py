@@ -21,7 +21,7 @@ STRATEGIES = ("default", "mirrored", MULTIWORKER)
 def make_strategy(
     name: str, replicas: int | None = None, *, cross_device_ops: tf.distribute.CrossDeviceOps | None = None
 ) -> tf.distribute.Strategy:
-    """The strategy of that name. A process can make one, before TensorFlow starts its devices; "default" is free.
+    """The strategy of that name. Make at most one, before TensorFlow starts its devices; "default" is exempt.
 
     Args:
         name: "default": one device. "mirrored": one replica on each GPU, or, without a GPU, on a logical device of
@@ -42,9 +42,9 @@ def make_strategy(
     if name == "default":
         return tf.distribute.get_strategy()
     if name == MULTIWORKER:
-        rank_from_environment()  # refuses what TensorFlow would wait for, or end with a traceback
+        rank_from_environment()  # refuses settings with which TensorFlow would hang or print a traceback
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        # TensorFlow has begun to catch SIGTERM, for preemption handlers that we do not use: it would end nothing.
+        # TensorFlow now catches SIGTERM for preemption handlers that we do not use; SIGTERM would not end the process.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return strategy
     gpus = tf.config.list_physical_devices("GPU")
@@ -77,7 +77,7 @@ def distribute(
     if not _is_multiworker(strategy):
         return make_batches(ONLY_READER)
     share = batch // strategy.num_replicas_in_sync
-    # Of batches that might end, TensorFlow would ask all processes at every step whether each of them has one.
+    # If batches could end, TensorFlow would ask every process at every step whether it has another one.
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
 
     def of_this_process(context: tf.distribute.InputContext) -> tf.data.Dataset:

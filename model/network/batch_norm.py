@@ -16,9 +16,9 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
     """Batch norm (arXiv 1502.03167) with the statistics of the global batch, [B, H, W, C] in and out.
 
     Keras's own, `synchronized=True`, computes the variance as E[x²] − E[x]². On canvases that are mostly of one
-    colour the two terms nearly cancel, and what is left is rounding, different for every way to share a batch.
+    colour the two terms nearly cancel. What is left is rounding error, which depends on how the batch is shared.
     Here the variance comes from deviations. Each picture is summed by itself, axis by axis, and the pictures' sums are
-    added in float64, in the gradients too: however the batch is shared, the statistics round to the same bits.
+    added in float64, in the gradients too. However the batch is shared, the statistics round to the same bits.
     """
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:

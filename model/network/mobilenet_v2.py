@@ -18,7 +18,7 @@ _STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2))
 
 
 def scaled_channels(channels: int, width_multiplier: float) -> int:
-    """The nearest multiple of 8, at least 8, and at most a tenth below the scaled number."""
+    """The scaled number of channels, rounded to a multiple of 8: at least 8, and at most a tenth less."""
     scaled = channels * width_multiplier
     nearest = max(8, int(scaled + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * scaled else nearest
@@ -27,7 +27,7 @@ def scaled_channels(channels: int, width_multiplier: float) -> int:
 class OneCellConv2D(tf.keras.layers.Conv2D):
     """A 3x3 convolution of stride 2 over one cell, which pads its input itself.
 
-    If oneDNN does the padding, the gradient of this filter in bfloat16 is whatever was in memory, except in its middle
+    If oneDNN does the padding, the bfloat16 gradient of this filter is uninitialised memory except at its centre
     (TensorFlow 2.15 and 2.21, on CPUs with AVX-512).
     """
 
@@ -40,7 +40,7 @@ class OneCellConv2D(tf.keras.layers.Conv2D):
 class Blocks:
     """Makes layers with a configuration's regulariser and batch norm.
 
-    Frozen layers are not trained, have no penalty, and normalise by their stored statistics, which stay.
+    Frozen layers are not trained, have no penalty, and normalise with their stored statistics, which do not change.
     """
 
     config: ModelConfig

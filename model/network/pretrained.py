@@ -1,4 +1,4 @@
-"""Weights by name: those of Keras Applications' MobileNetV2 files, those of a network of ours, and into a network."""
+"""Weights by name: read from Keras Applications' MobileNetV2 files or our own networks, and put into a network."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def imagenet_file() -> Path:
 def weights_of_file(path: Path) -> dict[str, NDArray[np.float32]]:
     """The weights of a file in the layout of Keras Applications, under our names.
 
-    Takes whatever layers of MobileNetV2's stem and blocks the file holds, in a model of any other layers too.
+    Takes every layer of MobileNetV2's stem and blocks in the file, even if the saved model has other layers too.
 
-    Raises `UserError` if the file is no HDF5 file, is cut off, or holds no such layer; `OSError` like `open_regular`.
+    Raises `UserError` if the file is not HDF5, is truncated, or holds no such layer; `OSError` like `open_regular`.
     """
     open_regular(path).close()  # HDF5 would wait for a FIFO
     weights = {}
@@ -64,7 +64,7 @@ def weights_of_file(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def weights_of_network(network: tf.keras.Model) -> dict[str, NDArray[np.float32]]:
-    """The weights of a network of ours."""
+    """The weights of one of our own networks, by name."""
     return {name: variable.numpy() for name, variable in _variables(network).items()}
 
 
@@ -117,7 +117,7 @@ def _variables(network: tf.keras.Model) -> dict[str, tf.Variable]:
 
 
 def _stored_weights(file: h5py.File) -> Iterable[tuple[str, object]]:
-    """Names and values of a weight file, or of a file of a whole model. Models inside models have a group of theirs."""
+    """Names and values from a file of weights or of a whole model. A model inside the model has its own group."""
     root = file if "layer_names" in file.attrs else file.get("model_weights")
     if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
         raise ValueError("no layer_names as in Keras's HDF5 files")
@@ -138,7 +138,7 @@ def _read(path: Path, name: str, value: object) -> NDArray[np.float32]:
 
 
 def _our_name(theirs: str) -> str | None:
-    """`block_1_expand_BN/gamma:0` -> `block_1_expand_bn/gamma`; None for what is no layer of stem and blocks.
+    """`block_1_expand_BN/gamma:0` -> `block_1_expand_bn/gamma`; None for a layer outside the stem and the blocks.
 
     Their first block is called `expanded_conv`, and the stem `Conv1`.
     """

@@ -100,11 +100,11 @@ def _check_maps(maps: dict[int, tf.Tensor], shape: NetworkShape) -> None:
 
 
 def _head(x: tf.Tensor, channels: int, config: ModelConfig, *, bias: list[float] | None = None, name: str) -> tf.Tensor:
-    """A 3x3 convolution; 1x1 on top-down layers, which end with a separable 3x3 convolution, as SSDLite's heads begin.
+    """A 3x3 convolution; 1x1 on top-down layers, which end with the separable 3x3 that starts an SSDLite head.
 
-    If heads have a bias, it starts at `bias`, and the kernel starts near 0.
-    With a kernel of the usual size, the first logits and offsets are so far off that the hardest negatives, mined from
-    thousands, make up most of the loss for hundreds of steps. (RetinaNet, arXiv 1708.02002, section 4.1.)
+    If heads have a bias, it starts at `bias`, and the kernel starts near 0. With kernels of the usual scale, the first
+    logits and offsets are so far off that the hardest negatives, mined from thousands, make up most of the loss for
+    hundreds of steps. (RetinaNet, arXiv 1708.02002, section 4.1.)
     """
     small = {
         "kernel_initializer": tf.keras.initializers.RandomNormal(stddev=_HEAD_STDDEV),

@@ -1,4 +1,4 @@
-"""Top-down layers: every feature map sees what the coarser ones have found."""
+"""Top-down layers: every feature map also gets the features of the coarser ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ layers = tf.keras.layers
 class NearestUpsampling(tf.keras.layers.Layer):
     """Doubles a map by repeating cells, and drops the row and the column that an odd map does not have.
 
-    Its gradient is a sum, so it has the same bits every time; that of `tf.image.resize` may add in any order on GPUs.
+    Its gradient is a sum with the same bits every time. On GPUs, `tf.image.resize` may add its gradient in any order.
     """
 
     def __init__(self, size: tuple[int, int], **options: object) -> None:
@@ -35,7 +35,7 @@ class NearestUpsampling(tf.keras.layers.Layer):
 def add_top_down(maps: dict[int, tf.Tensor], blocks: Blocks, *, channels: int) -> dict[int, tf.Tensor]:
     """The maps of a feature pyramid network (arXiv 1612.03144, section 3), with separable convolutions.
 
-    A fine map of the backbone knows little of what surrounds a cell. Here each map, brought to `channels` by a 1x1
+    A fine map of the backbone knows little about a cell's surroundings. Here each map, brought to `channels` by a 1x1
     convolution, is added to the upsampled next coarser sum; a separable 3x3 convolution follows.
 
     Args:

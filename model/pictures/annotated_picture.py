@@ -20,7 +20,7 @@ _GOLDEN = 0.618033988749895
 
 
 def annotated_picture(picture: Picture, objects: FoundObjects, class_names: Sequence[str]) -> Picture:
-    """Outlines every detection in the colour of its class, with name and score. Better ones are drawn over others.
+    """Outlines every detection in the colour of its class, with name and score, the best ones on top.
 
     Args:
         picture: [h, w, 3] uint8 RGB; it stays as it is.
@@ -72,7 +72,7 @@ def _write(
     colour: tuple[int, int, int],
     size: tuple[int, int],
 ) -> None:
-    """Writes a text on a ground of a colour above a point, or below it if there is no room, within the picture."""
+    """Writes text on a coloured background above a point, or below if there is no room, inside the picture."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = round(right - left) + 2 * _MARGIN, round(bottom - top) + 2 * _MARGIN
     x = max(0, min(round(at[0]), size[0] - width))

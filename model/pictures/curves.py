@@ -11,7 +11,7 @@ from model.pictures.png import add_legend, as_png, named_drawing_errors, new_fig
 
 
 class Epoch(Protocol):
-    """What is drawn of an epoch: a line of its run's history."""
+    """The values of an epoch that are drawn: a line of its run's history."""
 
     @property
     def epoch(self) -> int: ...
@@ -51,7 +51,7 @@ def loss_curves(history: Sequence[Epoch]) -> bytes:
 
 @named_drawing_errors()
 def ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
-    """AP on val by pictures seen: of averaged weights in full lines, of raw ones in dashes. -> PNG.
+    """AP on val by pictures seen: solid lines for averaged weights, dashed lines for raw ones. -> PNG.
 
     Raises `UserError` if that fails.
 
@@ -83,7 +83,7 @@ def _or_gap(value: float | None) -> float:
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """The last part of each path, or the whole path if others end alike."""
+    """The last part of each path, or the whole path if another one ends in the same name."""
     last = [Path(path).name for path in dict.fromkeys(paths)]
     return {
         path: name if last.count(name) == 1 else path for path, name in zip(dict.fromkeys(paths), last, strict=True)

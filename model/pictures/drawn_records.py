@@ -17,7 +17,7 @@ GROUND_TRUTH, ANCHOR = "lime", "orange"
 def drawn_views(
     views: Sequence[tuple[Record, int]], anchors: Anchors, class_names: Sequence[str], *, canvas_size: int
 ) -> bytes:
-    """Views of records, each told by its number: matched anchors over ground truth. -> PNG.
+    """Views of records, given by record and number: matched anchors over ground truth. -> PNG.
 
     Raises `UserError` if that fails.
     """

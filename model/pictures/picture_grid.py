@@ -16,7 +16,7 @@ TITLE = 48  # characters that fit above a picture
 
 
 class PictureGrid:
-    """A figure of so many pictures, filled one after the other."""
+    """A figure with `count` pictures, filled one after the other."""
 
     def __init__(self, count: int) -> None:
         columns = min(COLUMNS, count)
@@ -26,11 +26,11 @@ class PictureGrid:
         for axis in self._axes:
             axis.axis("off")
         self._next = 0
-        self._axis: Any = None  # of the present picture
+        self._axis: Any = None  # of the current picture
         self._size = (0, 0)
 
     def add(self, picture: Picture, title: str) -> None:
-        """Shows the next picture, uint8 [H, W, 3]. Boxes are outlined in it until the one after.
+        """Shows the next picture, uint8 [H, W, 3]. `outline` draws into it until another one is added.
 
         The middle of a long title is left out, because keys differ most at their ends.
         """
@@ -43,14 +43,14 @@ class PictureGrid:
     def outline(
         self, corners: NDArray[np.floating], color: str, *, width: float = 1.2, text: str = "", below: bool = False
     ) -> None:
-        """Outlines a box in the present picture.
+        """Outlines a box in the current picture.
 
         Args:
             corners: [ymin, xmin, ymax, xmax] in [0, 1].
             color: of the outline and the text.
             width: of the line, in points.
-            text: stands above the box.
-            below: the text stands below the box instead.
+            text: written above the box.
+            below: writes the text below the box instead.
         """
         from matplotlib.patches import Rectangle
 

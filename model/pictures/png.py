@@ -1,4 +1,4 @@
-"""Figures of matplotlib: made, and turned into PNG files."""
+"""Makes matplotlib figures and turns them into PNG files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LONGEST = 100  # characters of a name in a picture
 
 @contextlib.contextmanager
 def named_drawing_errors() -> Iterator[None]:
-    """Turns whatever goes wrong while drawing into a `UserError`. Also a decorator.
+    """Turns any error while drawing into a `UserError`. Also works as a decorator.
 
-    Names, scores and pictures come from anywhere, and matplotlib's errors about them are of any kind.
+    Names, scores and pictures can hold anything, and matplotlib may raise any kind of error about them.
     """
     try:
         yield
@@ -34,8 +34,8 @@ def named_drawing_errors() -> Iterator[None]:
 def new_figure(*, width: float, height: float) -> Figure:
     """An empty figure. Sizes in inches.
 
-    matplotlib is imported here, not above: it wants a folder for its caches then, and a machine that has none must
-    still be able to train.
+    matplotlib is imported here, not above: its import needs a cache folder, and a machine without one must still be
+    able to train.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns when its cache folder is a temporary one
     from matplotlib.figure import Figure
@@ -44,12 +44,12 @@ def new_figure(*, width: float, height: float) -> Figure:
 
 
 def drawable(text: str) -> str:
-    """A name as it is drawn: control characters escaped, and cut short, for matplotlib takes minutes for a long one."""
+    """A name ready to draw: control characters escaped, and cut short, as matplotlib takes minutes for a long one."""
     return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def add_legend(axis: Any, names: list[str]) -> None:
-    """A legend with a name for each line of an axis, in their order, drawn to the letter.
+    """A legend with a name for each line of an axis, in their order, drawn literally.
 
     matplotlib leaves out names that begin with an underscore, and takes `$` for mathematics.
     """
@@ -71,7 +71,7 @@ def as_png(figure: Figure) -> bytes:
 
 
 def png_path(output: str) -> Path:
-    """The path that --output names. Raises `UserError` if it is not that of a PNG file."""
+    """The path that --output names. Raises `UserError` if it does not name a PNG file."""
     path = Path(output)
     if path.suffix != ".png" or path.is_dir():
         found = f"{output}, a folder" if path.is_dir() else output

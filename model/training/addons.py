@@ -1,6 +1,6 @@
 """Everything that we use from tensorflow-addons, by name. No other file imports it.
 
-tensorflow-addons ends with TensorFlow 2.15, so it is imported only when something of it is asked for.
+tensorflow-addons ends with TensorFlow 2.15, so it is imported only when something needs it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Augmentation of training batches that needs no new matching: flips, colours, cut-outs.
 
-What is drawn at random joins the sparse batch on the host: a pure function of (seed, step, reader), so restarts,
-threads and replicas do not change it. The pixels are changed where the training step runs.
+The random draws are added to the sparse batch on the host. They are a pure function of (seed, step, reader), so
+restarts, threads and replicas do not change them. The pixels are changed where the training step runs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pipeline.reader.dataset import ONLY_READER, Reader, without_autograph
 from pipeline.reader.feed import WORDS, Feed
 from pipeline.reader.unpack import unpack
 
-_FLIP, _COLOUR, _CUTOUT = range(3)  # each draws from a key of its own, so one does not shift another
+_FLIP, _COLOUR, _CUTOUT = range(3)  # each has its own key, so none shifts another's draws
 _LUMA = (0.299, 0.587, 0.114)  # of red, green, blue (ITU-R BT.601)
 
-# What is drawn for a batch of B pictures, by its name in the batch.
+# The random draws for a batch of B pictures, by their names in the batch.
 FLIPS = "flips"  # bool [B]: mirror the canvas
 COLOURS = "colours"  # float32 [B, 5]: contrast, saturation, gains of red, green, blue
 CUTOUTS = "cutouts"  # int32 [B, squares, 2]: row and column of each square's first pixel, which may lie outside
@@ -35,7 +35,7 @@ def with_draws(
     start_step: int = 0,
     reader: Reader = ONLY_READER,
 ) -> tf.data.Dataset:
-    """The sparse batches of `training_batches`, each with what is drawn for it; the same dataset if everything is off.
+    """The sparse batches of `training_batches`, each with its random draws; the same dataset if everything is off.
 
     Args:
         batches: starting with the one of `start_step`.
@@ -63,7 +63,7 @@ def step_key(seed: int, step: tf.Tensor, reader: Reader = ONLY_READER) -> tf.Ten
 
 
 def draws(count: tf.Tensor, config: AugmentConfig, *, canvas_size: int, key: tf.Tensor) -> Batch:
-    """What is drawn for `count` pictures with the random numbers of a key from `step_key`."""
+    """The random draws for `count` pictures, from a key of `step_key`."""
     drawn = {}
     if config.flip:
         drawn[FLIPS] = tf.random.stateless_uniform([count], _folded(key, _FLIP), alg="philox") < 0.5

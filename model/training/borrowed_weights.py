@@ -63,7 +63,7 @@ def borrowed_weights(init: str, run: Run) -> BorrowedWeights:
 
     Call it before the process's seed is set: building another run's network draws random numbers.
 
-    Raises `UserError`, one line, if it cannot be had.
+    Raises `UserError`, one line, if the weights cannot be loaded.
     """
     if init == IMAGENET:
         if (width := run.config.model.width_multiplier) != 1.0:

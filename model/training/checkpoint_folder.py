@@ -18,7 +18,7 @@ from pipeline.files import sync_folder
 # What TensorFlow raises for files that are cut off, altered, or of another network.
 _BROKEN = (tf.errors.OpError, AssertionError, IndexError, RuntimeError, ValueError)
 
-_PATTERN = re.compile(r"[*?\[\]\\]")  # TensorFlow takes a checkpoint's path for a pattern of file names
+_PATTERN = re.compile(r"[*?\[\]\\]")  # TensorFlow treats a checkpoint's path as a glob pattern
 
 
 class BrokenCheckpoint(Exception):
@@ -28,8 +28,8 @@ class BrokenCheckpoint(Exception):
 class CheckpointFolder:
     """The checkpoints `<name>-<number>` of a folder.
 
-    TensorFlow's `CheckpointManager` keeps a list of them in a file of its own, which a kill or a copy can leave
-    behind the truth. Here their names are the list.
+    TensorFlow's `CheckpointManager` lists them in a file of its own, which can be out of date after a kill or a copy.
+    Here their names are the list.
     """
 
     def __init__(self, path: Path, name: str, *, kept: int) -> None:
@@ -71,7 +71,7 @@ class CheckpointFolder:
     def restore(self, checkpoint: tf.train.Checkpoint, number: int) -> None:
         """Puts a checkpoint's values into the objects, each of which must be in it.
 
-        Raises `BrokenCheckpoint`.
+        Raises `BrokenCheckpoint` if that fails.
         """
         for entry in self._files(f"{self.name}-{number}"):
             if not (self.path / entry).is_file():
@@ -86,7 +86,7 @@ class CheckpointFolder:
 
     @contextlib.contextmanager
     def _unfinished(self, checkpoint: tf.train.Checkpoint, name: str, *, said: Path) -> Iterator[list[str]]:
-        """Writes a checkpoint's files under a name of their own, the index first; what is left of them goes."""
+        """Writes a checkpoint under a temporary name. Yields its files, the index first, and removes any left over."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with _known_to_tensorflow(self.path) as folder, named_full_disk(said):
@@ -109,7 +109,7 @@ class CheckpointFolder:
 
 @contextlib.contextmanager
 def _known_to_tensorflow(folder: Path) -> Iterator[str]:
-    """A name of a folder in which TensorFlow sees no pattern of file names. It holds until the context ends.
+    """A name for a folder in which TensorFlow sees no glob pattern. It is valid until the context ends.
 
     Raises `UserError` if there is no such name.
     """

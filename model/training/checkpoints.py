@@ -12,13 +12,13 @@ from model.training.progress import Progress
 from model.training.run_folder import RunFolder
 from pipeline.errors import UserError, printable
 
-KEPT = 2  # if the newest is broken, there is the one before
+KEPT = 2  # if the newest is broken, the one before is used
 
 
 class LastCheckpoints:
     """Saves and restores weights, averages, optimizer, means of the epoch and progress together.
 
-    All ranks must call `save`, because some values are read from all of them. The files are the chief's.
+    All ranks must call `save`, because some values are read from all of them. Only the chief writes files.
     """
 
     def __init__(self, folder: RunFolder, detector: Detector, progress: Progress, rank: Rank) -> None:
@@ -83,7 +83,7 @@ class BestCheckpoint:
         self.files = _best_files(folder)
 
     def save(self, epoch: int) -> None:
-        """Saves them as those of an epoch."""
+        """Saves the network's weights as those of an epoch."""
         self.files.write(self.checkpoint, epoch)
 
 

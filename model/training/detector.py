@@ -22,7 +22,7 @@ RECENT_STEPS = 50  # whose losses stay on the device until someone reads them
 
 
 class Detector(tf.keras.Model):
-    """A network and how it learns. Make it inside the scope of a strategy.
+    """A network and its training step. Make it inside the scope of a strategy.
 
     `fit` logs nothing, since Keras would turn the logs of every step into numbers, and so wait for every step.
     """
@@ -38,7 +38,7 @@ class Detector(tf.keras.Model):
         xla: bool = False,
         unpack: Unpack | None = None,
     ) -> None:
-        """`unpack` makes (images, targets) of a batch; without it, batches are such pairs."""
+        """`unpack` turns a batch into (images, targets); without it, batches are already such pairs."""
         super().__init__(name="detector")
         self.network = network
         self.anchors = anchors
@@ -103,7 +103,7 @@ class Detector(tf.keras.Model):
         if isinstance(self.averages, AveragedWeights):
             self.averages.update(self.network, self.optimizer.iterations)
         for name, part in parts.items():
-            # The sum of the replicas' shares, as the mean that Keras takes over replicas and steps.
+            # Keras takes the mean over replicas and steps; times `replicas`, it is the sum of their shares.
             self.means[name].update_state(part * replicas)
         row = tf.stack([*(parts[name] for name in LOSS_PARTS), self._last_rate() / replicas])
         self.recent.assign(tf.concat([self.recent[1:], row[None]], axis=0))
@@ -139,7 +139,7 @@ class Detector(tf.keras.Model):
     def recent_losses(self, steps: int) -> np.ndarray:
         """The global loss of the last steps, at most `RECENT_STEPS`: a row for each, the newest last, float32.
 
-        In a row are the `LOSS_PARTS` and the learning rate. Waits for the device; all ranks must call it together.
+        A row holds the `LOSS_PARTS` and the learning rate. Waits for the device; all ranks must call it together.
         """
         return self.recent.numpy()[RECENT_STEPS - steps :]
 
@@ -157,7 +157,7 @@ class Detector(tf.keras.Model):
         return float(self._last_rate())
 
     def _last_rate(self) -> tf.Tensor:
-        """The same in the graph. Keras's optimizers keep it in a variable, its legacy ones have the schedule alone."""
+        """The same as a tensor. Keras's optimizers keep it in a variable, its legacy ones have only the schedule."""
         rate = self.optimizer.learning_rate
         return tf.convert_to_tensor(rate(self.optimizer.iterations - 1) if callable(rate) else rate)
 
@@ -168,7 +168,7 @@ class Detector(tf.keras.Model):
 
 
 class _HostNumber(int):
-    """What Keras reads like a variable."""
+    """A number that Keras can read like a variable."""
 
     def numpy(self) -> np.int64:
         return np.int64(self)

@@ -15,20 +15,20 @@ from pipeline.records.manifest import Manifest
 
 
 class DrawPictures(tf.keras.callbacks.Callback):
-    """Writes loss.png and val_detections.png. Must come after everything that is worth more than a picture.
+    """Writes loss.png and val_detections.png. Must come after every callback that matters more than a picture.
 
-    Nothing that goes wrong while drawing stops the training: it is printed, once. A full disk does stop it, as it
-    stops everything else.
+    An error while drawing is printed, once, and does not stop training. A full disk does stop it, as it stops
+    everything else.
     """
 
     def __init__(self, folder: RunFolder, manifest: Manifest, evaluation: EvaluateOnVal, history: WriteHistory) -> None:
         super().__init__()
         self.folder, self.manifest, self.evaluation, self.history = folder, manifest, evaluation, history
-        self.detections: bytes | None = None  # the PNG of the present epoch's detections, if they were drawn
+        self.detections: bytes | None = None  # the PNG of the current epoch's detections, if they were drawn
         self.failed = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Draws."""
+        """Draws and writes the pictures."""
         self.detections = None
         try:
             curves = loss_curves(self.history.rows)

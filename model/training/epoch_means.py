@@ -1,4 +1,4 @@
-"""The means of the losses over an epoch, also over one that was interrupted."""
+"""The means of the losses over an epoch, even if it was interrupted."""
 
 from __future__ import annotations
 

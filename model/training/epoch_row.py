@@ -1,4 +1,4 @@
-"""A line of history.csv: what it holds, and the check of lines that were read."""
+"""A line of history.csv: its values, and the checks of lines that are read back."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def parse_rows(rows: Iterable[Mapping[str, str]], *, where: str) -> list[EpochRo
     Raises `UserError` that names `where`, the line and the column.
     """
     parsed: list[EpochRow] = []
-    for number, row in enumerate(rows, start=2):  # after the line of the names
+    for number, row in enumerate(rows, start=2):  # after the header
         place = f"{where}: line {number}"
-        # csv.DictReader keeps what is too much under the name None, and gives None for what is missing.
+        # csv.DictReader keeps surplus values under the key None, and gives None for missing ones.
         if None in row or None in row.values():
             raise UserError(f"{place} must have {len(COLUMNS)} values, one for each column, got another number")
         parsed.append(from_dict(EpochRow, {name: text or None for name, text in row.items()}, where=place, text=True))

@@ -20,7 +20,7 @@ PICTURES = 8  # of val, kept with their detections
 
 
 class EvaluateOnVal(tf.keras.callbacks.Callback):
-    """Evaluates the averaged weights on val and saves the best ones; evaluates the raw weights beside them.
+    """Evaluates the averaged weights on val and saves the best ones; also evaluates the raw weights, to compare.
 
     `pictures` holds the first pictures of val with their detections if the epoch was evaluated, else nothing.
     """

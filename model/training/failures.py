@@ -1,4 +1,4 @@
-"""What TensorFlow raises in the middle of training, told in one line that says what to change."""
+"""Turns TensorFlow's errors in the middle of training into one line that says what to change."""
 
 from __future__ import annotations
 

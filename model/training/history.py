@@ -19,10 +19,10 @@ from pipeline.files import read_regular, write_whole
 
 
 class WriteHistory(tf.keras.callbacks.Callback):
-    """Writes history.csv anew after every epoch."""
+    """Rewrites history.csv after every epoch."""
 
     def __init__(self, folder: RunFolder, progress: Progress, training: TrainingConfig, *, finished: int) -> None:
-        """`finished`: epochs done. A later line belongs to an epoch that ended before its checkpoint was saved."""
+        """`finished`: epochs done. Later lines are dropped: the checkpoints of their epochs were not saved."""
         super().__init__()
         self.folder, self.progress, self.training = folder, progress, training
         self.rows = [row for row in read_history(folder.history) if row.epoch <= finished]

@@ -41,7 +41,7 @@ def ssd_loss(
         config: which error and which mining.
 
     Returns:
-        The parts, not yet divided: the number of positives is that of all replicas.
+        The parts, not yet divided: the divisor is the number of positives on all replicas.
     """
     classes = targets["classes"]
     negative = classes == background

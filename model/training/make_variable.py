@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def make_variable(name: str, value: str | Path) -> str:
-    """`NAME=value` in the words of a shell. make expands `$` itself, so it is doubled."""
+    """`NAME=value`, quoted for a shell. make expands `$` itself, so it is doubled."""
     return f"{name}={shlex.quote(str(value).replace('$', '$$'))}"

@@ -24,7 +24,7 @@ def with_overrides(
     Args:
         config: of the configs folder.
         synchronized_batch_norm, freeze: the model's.
-        box_loss: the loss's `offsets`. A GIoU loss in place of another gets a weight of its own.
+        box_loss: the loss's `offsets`. A GIoU loss that replaces another kind gets its own weight.
         training: fields of `TrainingConfig`.
     """
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 class Progress:
     """Steps and the best score so far. `LastCheckpoints` saves and restores both with the weights.
 
-    They live on the host: a variable on an accelerator would make every look at it wait for the step to end.
+    They live on the host: reading a variable on an accelerator would wait for the step to end.
     """
 
     step: int = 0  # steps done; at the end of an epoch, its evaluation too

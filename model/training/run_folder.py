@@ -64,7 +64,7 @@ class StoredRun:
     category_ids: tuple[Count, ...] | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
-        """What is said twice must agree."""
+        """Values that are stored twice must agree."""
         records, maps = self.config.records, self.anchors.feature_maps
         size = records.canvas_size
         require(self.canvas_size == size, "canvas_size", f"{size}, as in config", self.canvas_size)
@@ -73,7 +73,7 @@ class StoredRun:
 
 
 def describe_run(config: Config, manifest: Manifest) -> Run:
-    """The run of a configuration on a record set. Whatever concerns the records is the manifest's, not the config's."""
+    """The run of a configuration on a record set. The manifest, not `config`, decides everything about the records."""
     _check_utf8("--records", manifest.folder)
     strides = manifest.config.anchors.strides
     shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
@@ -96,9 +96,9 @@ class RunFolder:
     path: Path
 
     def hold(self) -> int:
-        """Makes the folder and locks it for one training, until the returned handle is closed.
+        """Makes the folder and locks it for one training run, until the returned handle is closed.
 
-        Raises `UserError` if another training has locked it, or something in it is not what it should be.
+        Raises `UserError` if another training run has locked it, or something in it is of the wrong kind.
         """
         _check_utf8("--run", str(self.path))
         self.path.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ class RunFolder:
     def check_kinds(self) -> None:
         """Raises `UserError` if a file stands where a folder belongs, or anything but a file where a file belongs.
 
-        A FIFO or a device would make the training wait, or read for ever.
+        A FIFO or a device would make training wait, or read forever.
         """
         for path in (self.last.parent, self.last, self.best, self.tensorboard, self.evaluation):
             if path.exists() and not path.is_dir():
@@ -163,7 +163,7 @@ class RunFolder:
         return self.path / "evaluation"
 
     def contents(self) -> list[str]:
-        """The names of what the training has written so far."""
+        """The names of the files and folders that training has written so far."""
         left = (self.history, self.loss_picture, self.val_picture, self.tensorboard, self.best, self.last)
         return [str(path.relative_to(self.path)) for path in left if path.exists()]
 

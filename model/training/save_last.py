@@ -24,5 +24,5 @@ class SaveLast(tf.keras.callbacks.Callback):
             self.checkpoints.save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Saves."""
+        """Saves the finished epoch."""
         self.checkpoints.save()

@@ -1,4 +1,4 @@
-"""What a terminal shows while steps are trained."""
+"""What a terminal shows while training runs."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
         *,
         pictures: DrawPictures | None,
     ) -> None:
-        """`pictures`: the chief's."""
+        """`pictures`: the chief's callback; None on other ranks."""
         super().__init__()
         self.progress, self.training, self.pictures = progress, training, pictures
         self.path, self.writer = folder.tensorboard, None
