@@ -198,7 +198,7 @@ lint: setup ## ruff and mypy
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
-bench: setup ## Matching, decoding, reader and records job beside the alternatives; fails if a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
+bench: setup ## Matching, decoding, reader and records job compared with the alternatives; fails if a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
 	$(python) -m benchmarks.matching$(if $(filter no,$(GOALS)), --nogoals)
 	$(python) -m benchmarks.decoding$(if $(filter no,$(GOALS)), --nogoals)
 	$(python) -m benchmarks.reader_and_job$(call flag,data_dir,DATA_DIR)$(if $(filter no,$(GOALS)), --nogoals)$(call each,$(ARGS))

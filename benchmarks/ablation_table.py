@@ -31,7 +31,7 @@ def table(reached: dict[str, EpochRow]) -> list[str]:
             first is the reference.
     """
     first = next(iter(reached.values()))
-    lines = ["| changed | AP on val | AP50 | beside the reference | AP of raw weights |", "|---|---|---|---|---|"]
+    lines = ["| changed | AP on val | AP50 | difference | AP of raw weights |", "|---|---|---|---|---|"]
     for name, row in reached.items():
         beside = "" if row is first or row.AP is None or first.AP is None else f"{row.AP - first.AP:+.4f}"
         lines.append(f"| `{name}` | {_figure(row.AP)} | {_figure(row.AP50)} | {beside} | {_figure(row.raw_AP)} |")

@@ -79,7 +79,7 @@ def _parts_of(folder: str) -> list[VocPart]:
     if not folders:
         return [VocPart("train", *_pair(folder))]
     if "train" not in folders:
-        raise UserError(f"--data_dir must hold a folder train beside {', '.join(folders)}, got {folder!r} without it")
+        raise UserError(f"--data_dir must hold a folder train next to {', '.join(folders)}, got {folder!r} without it")
     return [VocPart(split, *_pair(path)) for split, path in folders.items()]
 
 
@@ -107,7 +107,7 @@ def _lists(folder: str) -> dict[str, str]:
     both = there.pop("trainval", "")
     if "train" in there:
         if both and "val" not in there:
-            raise UserError(f"{folder} must hold val.txt beside train.txt and trainval.txt, got only these two")
+            raise UserError(f"{folder} must hold val.txt as well as train.txt and trainval.txt, got only these two")
         return there
     there.pop("val", None)
     return {"train": both, **there}

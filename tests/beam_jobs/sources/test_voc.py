@@ -152,7 +152,7 @@ def test_lists_choose_and_may_name_trainval_alone(tmp_path: Path) -> None:
     (lists / "trainval.txt").write_text("train_0.xml\nval_0.jpg\n\n gone \n../../etc/passwd\n")
     assert len(Voc.prepare(DataPaths(data_dir=str(tmp_path))).items()) == 8
     (lists / "val.txt").rename(lists / "val")  # names of trainval would be left out
-    with pytest.raises(UserError, match=r"must hold val\.txt beside train\.txt and trainval\.txt"):
+    with pytest.raises(UserError, match=r"must hold val\.txt as well as train\.txt and trainval\.txt"):
         Voc.prepare(DataPaths(data_dir=str(tmp_path)))
     (lists / "val").rename(lists / "val.txt")
     (lists / "train.txt").unlink()
@@ -217,7 +217,7 @@ def test_a_set_without_usable_classes_or_without_train_is_refused(tmp_path: Path
     with pytest.raises(UserError, match="must have objects of at least one class"):
         in_folder(tmp_path / "a", a="<annotation/>", b=ONE._replace(boxes=()))
     in_folder(tmp_path / "b/test", a=ONE)
-    with pytest.raises(UserError, match="--data_dir must hold a folder train beside test"):
+    with pytest.raises(UserError, match="--data_dir must hold a folder train next to test"):
         Voc.prepare(DataPaths(data_dir=str(tmp_path / "b")))
     (tmp_path / "c").mkdir()
     with pytest.raises(UserError, match="source voc must have pictures, got none in"):
