@@ -156,17 +156,17 @@ records: setup ## A record set  [CONFIG=] [SOURCE=coco] [DATA_DIR=] [ANNOTATIONS
 coverage: setup ## How anchors fit the boxes of a source, and a proposal  [CONFIG=] [SOURCE=, its paths and IMAGE_SIZE, VIEWS as for records] [ARGS=]
 	$(python) -m beam_jobs.coverage $(call option,config,$(config))$(source_flags)$(call each,$(ARGS))
 
-verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [ARGS=]
-	$(python) -m beam_jobs.verify $(call option,records,$(records))$(if $(filter 1,$(FULL)), --full)$(call each,$(ARGS))
+verify: setup ## Checks a record set, every byte of it; FULL=1 matches every record afresh  [RECORDS=] [FULL=1] [WORKERS=n] [ARGS=]
+	$(python) -m beam_jobs.verify $(call option,records,$(records))$(call flag,workers,WORKERS)$(if $(filter 1,$(FULL)), --full)$(call each,$(ARGS))
 
 train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [EPOCHS=n] [BATCH=] [OPTIMIZER=] [BOX_LOSS=] [PRECISION=] [INIT=] [FREEZE=blocks] [ARGS=]
 	$(python) -m model.train $(call option,config,$(config)) $(call option,records,$(records)) $(call option,run,$(run))$(call flag,strategy,STRATEGY)$(call flag,replicas,REPLICAS)$(call flag,epochs,EPOCHS)$(call flag,batch,BATCH)$(call flag,optimizer,OPTIMIZER)$(call flag,box_loss,BOX_LOSS)$(call flag,precision,PRECISION)$(call flag,init,INIT)$(call flag,freeze,FREEZE)$(call each,$(ARGS))
 
-evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [ARGS=]
-	$(python) -m model.evaluate $(call option,run,$(run))$(call flag,records,RECORDS)$(call flag,split,SPLIT)$(call flag,limit,LIMIT)$(call each,$(ARGS))
+evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [BATCH=n] [OUTPUT=folder] [ARGS=]
+	$(python) -m model.evaluate $(call option,run,$(run))$(call flag,records,RECORDS)$(call flag,split,SPLIT)$(call flag,limit,LIMIT)$(call flag,batch,BATCH)$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
-detect: setup ## Detections of a run in pictures of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [ARGS=]
-	$(python) -m model.detect $(call option,run,$(run))$(call flag,images,IMAGES)$(call flag,output,OUTPUT)$(call flag,min_score,MIN_SCORE)$(call each,$(ARGS))
+detect: setup ## Detections of a run in pictures of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [BATCH=n] [ARGS=]
+	$(python) -m model.detect $(call option,run,$(run))$(call flag,images,IMAGES)$(call flag,output,OUTPUT)$(call flag,min_score,MIN_SCORE)$(call flag,batch,BATCH)$(call each,$(ARGS))
 
 pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [KEY=all views of one record] [ARGS=]
 	$(python) -m model.show_records $(call option,records,$(records))$(call flag,split,SPLIT)$(call flag,count,N)$(call flag,key,KEY)$(call flag,output,OUTPUT)$(call each,$(ARGS))

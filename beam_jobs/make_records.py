@@ -27,6 +27,8 @@ from beam_jobs.runners.progress import shard_progress
 from beam_jobs.runners.run_job import run
 from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
 from beam_jobs.sources import make_source
+from beam_jobs.sources.data_paths import whole_path
+from beam_jobs.sources.open_file import is_local
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, run_command
 from pipeline.records.manifest import MANIFEST, Manifest
@@ -71,6 +73,8 @@ def make_records(pipeline: Pipeline) -> None:
     started = time.monotonic()
     config = records_config()
     path = FLAGS.records or f"records/{FLAGS.config}"
+    if FLAGS.runner != LOCAL:  # workers may have another current folder
+        path = whole_path(path)
     source = make_source(config.source, data_paths())
     shards = len(all_shards(config))
     workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
@@ -113,6 +117,9 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
     print(f"{records:,} records, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
     print(printable(f"records: {manifest.folder}/{MANIFEST}"))
+    if not is_local(manifest.folder):
+        print(printable("next: copy or mount the set, because training reads local folders"))
+        return
     run = shlex.quote(f"runs/{os.path.basename(manifest.folder.rstrip('/'))}")
     where = f"RECORDS={shlex.quote(manifest.folder)} RUN={run}"
     print(printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored {where}"))

@@ -18,9 +18,11 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from cluster.namesakes import Namesakes
 
-# The settings of Beam's own pool: no state cache, and data is sent at once.
+# The settings of Beam's own pool: no state cache, and data is sent at once. S3 wants options, if only empty ones.
 _WORKER = (
-    "import sys; from apache_beam.runners.worker.sdk_worker import SdkHarness; "
+    "import sys; from apache_beam.io.filesystems import FileSystems; "
+    "from apache_beam.options.pipeline_options import PipelineOptions; FileSystems.set_options(PipelineOptions([])); "
+    "from apache_beam.runners.worker.sdk_worker import SdkHarness; "
     "SdkHarness(sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1).run()"
 )
 _CALLS = 64  # at a time; a call that stops a worker waits until it has ended

@@ -27,6 +27,7 @@ PICTURES = 12  # of detections.png
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder of the run.", required=True)
 flags.DEFINE_string("records", None, "Folder of the record set; default: the one the run was trained on.")
+flags.DEFINE_string("output", None, "Folder to write to; default: evaluation in the run's folder.")
 flags.DEFINE_enum("split", "test", SPLITS, "Which records.")
 flags.DEFINE_integer("limit", None, "Only the first n records of the split.", lower_bound=1)
 flags.DEFINE_integer("batch", 32, "Pictures at a time.", lower_bound=1)
@@ -57,6 +58,8 @@ def main() -> None:
     if FLAGS.check == "checksums":
         check_shards(manifest, FLAGS.split)
 
+    place = Path(FLAGS.output) if FLAGS.output else folder.evaluation
+    place.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is refused before the work
     evaluator = Evaluator(run.config.model, run.shape, run.config.decode)
     weights = restore_best(folder, evaluator.network)
     print(printable(f"evaluating {weights} on {examples:,} {FLAGS.split} records of {manifest.folder}"), flush=True)
@@ -70,9 +73,9 @@ def main() -> None:
             progress=bar.update,
         )
     metrics = results.metrics()
+    for name in METRICS:
+        print(f"{name:10} {'no such objects' if metrics[name] < 0 else format(metrics[name], '.4f')}", flush=True)
 
-    place = folder.evaluation
-    place.mkdir(parents=True, exist_ok=True)
     write_whole(place / "ground_truth.json", json.dumps(results.ground_truth).encode())
     write_whole(place / "detections.json", json.dumps(results.detections).encode())
     described = {
@@ -84,8 +87,6 @@ def main() -> None:
     }
     write_whole(place / "metrics.json", (json.dumps({**metrics, **described}, indent=1) + "\n").encode())
 
-    for name in METRICS:
-        print(f"{name:10} {'no such objects' if metrics[name] < 0 else format(metrics[name], '.4f')}")
     files = "metrics.json, ground_truth.json, detections.json"
     try:
         write_whole(place / "detections.png", drawn_detections(results.pictures, run.class_names))

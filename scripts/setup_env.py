@@ -28,7 +28,9 @@ NEEDED_GB = {"default": 4, "gpu": 10, "addons": 4}  # environment, plus room for
 MODULES = [
     "apache_beam",
     "cv2",
+    "faster_coco_eval",
     "google_crc32c",
+    "matplotlib",
     "msgspec",
     "pycocotools",
     "pytest",

@@ -8,11 +8,8 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-import cv2
-import numpy as np
-import PIL
-
 from beam_jobs.job.entries import all_shards
+from beam_jobs.job.library_versions import library_versions
 from beam_jobs.job.receipt import Receipt, rejected_lines, rejected_text
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.shard_statistics import add_up
@@ -22,11 +19,6 @@ from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manifest
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that affect the records' bytes, through pixels and logarithms."""
-    return {"numpy": np.__version__, "opencv": str(cv2.__version__), "pillow": PIL.__version__}
 
 
 def set_fingerprint(config: RecordsConfig, source: Source, *, check: Check = "sizes") -> str:

@@ -6,12 +6,14 @@ job must not bring its folder back.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.sources.open_file import BYTES, is_local, open_file
@@ -30,13 +32,17 @@ def check_file_system(path: str) -> None:
     """Raises `UserError` if no file system of Beam's that is installed here can reach the path."""
     if is_local(path):
         return
+    scheme = path.partition("://")[0]
     try:
         FileSystems.get_filesystem(path)
+        missing = scheme == "s3" and importlib.util.find_spec("boto3") is None  # Beam would notice at the first file
     except ValueError:
-        scheme = path.partition("://")[0]
+        missing = True
+    if missing:
         extra = _EXTRAS.get(scheme)
-        way_out = f"install the extra `{extra}` (pip install '.[{extra}]')" if extra else "choose another folder"
-        raise UserError(f"Beam cannot reach {path}: no file system for {scheme}:// is installed; {way_out}") from None
+        install = f"install the extra `{extra}` ({sys.executable} -m pip install -e '.[{extra}]')"
+        way_out = install if extra else "choose another folder"
+        raise UserError(f"Beam cannot reach {path}: no file system for {scheme}:// is installed; {way_out}")
 
 
 def make_folder(path: str) -> None:
@@ -61,8 +67,8 @@ def read_bytes(path: str) -> bytes | None:
             return file.read()
     except FileNotFoundError:
         return None
-    except BeamIOError:
-        if FileSystems.exists(path):
+    except Exception:  # object stores raise errors of their own for a missing file
+        if is_local(path) or FileSystems.exists(path):
             raise
         return None
 

@@ -11,6 +11,7 @@ import apache_beam as beam
 
 from beam_jobs.job import metrics, storage
 from beam_jobs.job.entries import Entry, ShardId, entry_of, in_order
+from beam_jobs.job.library_versions import check_versions, library_versions
 from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.job.record_folder import RecordFolder
@@ -28,6 +29,7 @@ class WriteShard(beam.DoFn):
 
     def __init__(self, folder: RecordFolder, config: RecordsConfig, source: Source) -> None:
         self._folder, self._config, self._source = folder, config, source
+        self._versions = library_versions()  # where the job is started
         self._kept = metrics.counter(metrics.SHARDS_KEPT)
         self._records = metrics.counter(metrics.RECORDS)
         self._bytes = metrics.counter(metrics.BYTES)
@@ -40,7 +42,8 @@ class WriteShard(beam.DoFn):
         self._writing = metrics.milliseconds(metrics.WRITING)
 
     def setup(self) -> None:
-        """Makes the anchors, once a worker."""
+        """Makes the anchors, once per worker. Raises `UserError` if the worker's libraries could make other bytes."""
+        check_versions(self._versions)
         self._builder = RecordBuilder(self._config, self._source)
 
     def process(self, group: tuple[ShardId, Iterable[tuple[Any, ...] | None]]) -> Iterator[str]:

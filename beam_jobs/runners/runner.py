@@ -33,6 +33,7 @@ PORTABLE = "PortableRunner"
 _QUIET = "--default_sdk_harness_log_level=WARN"  # as Java spells it; Python takes either
 _CLUSTER = {"portable": PORTABLE, "flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _ADDRESSES = {"job_endpoint": "a job service", "flink_master": "a Flink JobManager"}
+_OF_CLUSTERS = {*_ADDRESSES, "environment_type", "environment_config", "flink_version", "spark_master_url"}
 PATIENCE = 20.0  # seconds that one of them may take to answer
 _REFUSED = {
     "dask": "it silently mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields",
@@ -68,20 +69,30 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
 
     Args:
         runner: "local", "portable", "flink", "spark", "dataflow", or Beam's own name for one (FlinkRunner …).
-        workers: of the local runner; 0 for one on every core.
+        workers: of the local runner; 0 for one on every core. It must be 0 for any other runner.
         mode: how the local runner's workers run, one of `MODES`.
         beam_args: further Beam options, as on its command line.
 
-    Raises `UserError` for an unknown mode, an unknown runner, and a runner that is refused, with the reason.
+    Raises `UserError` for an unknown mode, an unknown runner, a runner that is refused, with the reason, and options
+    that do not go with the runner.
     """
     name = runner.lower().removesuffix("runner")
+    options = {argument.removeprefix("--").partition("=")[0] for argument in beam_args}
+    if "runner" in options:
+        raise UserError("--beam_arg must not hold --runner; give it as --runner (make: RUNNER)")
     if name in _REFUSED:
         raise UserError(f"--runner={runner} is refused: {_REFUSED[name]}")
     if name == LOCAL or name == "fnapi":
+        if foreign := sorted(options & _OF_CLUSTERS):
+            raise UserError(
+                f"--{foreign[0]} is for a cluster, got --runner={runner}; name the cluster's runner (make: RUNNER)"
+            )
         return _local(workers, mode, beam_args)
     if name not in _CLUSTER:  # Beam would import and call anything of that name
         raise UserError(f"--runner must be one of {', '.join((LOCAL, *_CLUSTER))}, got {runner!r}")
-    if name == "portable" and not any(argument.startswith("--job_endpoint") for argument in beam_args):
+    if workers:
+        raise UserError(f"--workers is for the local runner, got {workers} with --runner={runner}: the cluster decides")
+    if name == "portable" and "job_endpoint" not in options:
         raise UserError(
             "--runner=portable needs --beam_arg=--job_endpoint=host:port; "
             "`make cluster-up ENGINE=portable` starts a job service on this machine"
@@ -90,9 +101,8 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
         option, _, address = argument.removeprefix("--").partition("=")
         if option in _ADDRESSES:
             _check_answers(option, address)
-    options = PipelineOptions([f"--runner={_CLUSTER[name]}", _QUIET, *beam_args])
     try:
-        return Pipeline(options=options)
+        return Pipeline(options=PipelineOptions([f"--runner={_CLUSTER[name]}", _QUIET, *beam_args]))
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--runner={runner} needs other options (--beam_arg): {reason}") from None

@@ -71,7 +71,7 @@ class CocoResults:
         name, (height, width) = shown.key, (self.canvas_size, self.canvas_size)
         if frame is not None:
             name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
-            image = _image_id(frame.image_id) or image
+            image = _image_id(frame.image_id) if frame.image_id else image
         self.ground_truth["images"].append({"id": image, "file_name": name, "height": height, "width": width})
         truth = self._canvas_truth(shown) if frame is None else frame.truth
         annotations = self.ground_truth["annotations"]
@@ -109,5 +109,5 @@ def _xywh(corners: Array) -> list[list[float]]:
 
 
 def _image_id(text: str) -> int | str:
-    """The source's id of a picture, a number if it reads as one; "" if it has none."""
+    """The source's id of a picture, a number if it reads as one."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text

@@ -173,7 +173,7 @@ def _serialized_batches(
 
 
 def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int | None = None) -> tf.data.Dataset:
-    """All records of a split once, in the order of its files. The last batch may be smaller.
+    """All records of a split once, each in its first view, in the order of its files. The last batch may be smaller.
 
     Returns:
         Batches of (images, ground truth): uint8 [B, H, W, 3]; `keys` string [B], `boxes` float32 [B, (G), 4]
@@ -186,7 +186,8 @@ def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int
 
     @without_autograph
     def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
-        sparse, ground_truth = parse_evaluation_batch(serialized, manifest, feed)
+        views = manifest.config.views_of(split)
+        sparse, ground_truth = parse_evaluation_batch(serialized, manifest, feed, views=views)
         return unpack(sparse, feed)[0], ground_truth
 
     batches = records.batch(batch).map(parse, num_parallel_calls=tf.data.AUTOTUNE)

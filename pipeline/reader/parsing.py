@@ -48,7 +48,7 @@ def parse_training_batch(
 
 
 def parse_evaluation_batch(
-    serialized: tf.Tensor, manifest: Manifest, feed: Feed
+    serialized: tf.Tensor, manifest: Manifest, feed: Feed, *, views: int = 1
 ) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
     """Parses serialized records to a sparse batch of their first views, and the ground truth there.
 
@@ -56,14 +56,15 @@ def parse_evaluation_batch(
         serialized: string [B].
         manifest: of the record set.
         feed: of the split.
+        views: of each record of the split.
 
     Returns:
         The sparse batch; and `keys` string [B], `boxes` float32 [B, (G), 4] corners in [0, 1], `labels` int64 [B, (G)].
         Of pictures with boxes of their own, else 0 or empty: `objects` string [B] as ground_truth.py packs them,
         `image_ids` string [B], `source_sizes` int64 [B, 2] and `places` int32 [B, 2] (height and width, pixels).
     """
-    views = {record.VIEWS: tf.io.FixedLenFeature([1], tf.string)}
-    features = tf.io.parse_example(serialized, {**_PICTURE, **_KEY, **views, **_SOURCE})
+    packed = {record.VIEWS: tf.io.FixedLenFeature([views], tf.string)}
+    features = tf.io.parse_example(serialized, {**_PICTURE, **_KEY, **packed, **_SOURCE})
     keys, words = features[record.KEY], _words(features[record.VIEWS][:, 0], feed)
     boxes, labels = _ground_truth(words, feed)
     corners, classes = boxes.values, labels.values

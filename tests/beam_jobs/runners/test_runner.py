@@ -55,6 +55,21 @@ def test_an_option_that_beam_does_not_know_is_refused() -> None:
     make_pipeline("local", workers=1, mode="in_memory", beam_args=["--job_name=mine", "--experiments=some"])
 
 
+@pytest.mark.parametrize(
+    ("runner", "workers", "option", "message"),
+    [
+        ("local", 1, "--flink_master=host:8081", "--flink_master is for a cluster, got --runner=local"),
+        ("local", 1, "--environment_type=EXTERNAL", "--environment_type is for a cluster, got --runner=local"),
+        ("local", 1, "--runner=DataflowRunner", "--beam_arg must not hold --runner"),
+        ("flink", 0, "--runner=DaskRunner", "--beam_arg must not hold --runner"),
+        ("dataflow", 4, "--project=mine", "--workers is for the local runner, got 4 with --runner=dataflow"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(runner: str, workers: int, option: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        make_pipeline(runner, workers=workers, mode="in_memory", beam_args=[option])
+
+
 def test_log_level_that_java_runners_take() -> None:
     with socket.create_server(("localhost", 0)) as server:
         options = [f"--job_endpoint=localhost:{server.getsockname()[1]}", "--environment_type=LOOPBACK"]

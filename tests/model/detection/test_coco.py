@@ -7,6 +7,10 @@ import pytest
 
 from model.detection.coco import CocoResults, DetectedPicture
 from model.detection.coco_metrics import METRICS
+from model.detection.source_frame import SourceFrame
+from pipeline.records.ground_truth import GroundTruth
+from pipeline.views.placement import Rectangle
+from pipeline.views.view import View
 
 BOX = np.array([[0.25, 0.5, 0.5, 0.75]], np.float32)  # rows 50 to 100, columns 100 to 150 of 200 pixels
 
@@ -38,6 +42,20 @@ def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> 
     ]
     assert results.detections == [{"image_id": 1, "category_id": 1, "bbox": [100.0, 50.0, 50.0, 50.0], "score": 0.5}]
     assert [picture.key for picture in results.pictures] == ["test/a/0"]
+
+
+def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
+    """A picture with the id 0 got its number in place of it, which was another picture's id."""
+    results = CocoResults(("cat",), 200)
+    whole = View(Rectangle(0, 0, 200, 200), Rectangle(0, 0, 200, 200), mirrored=False)
+    no = np.zeros(1, bool)
+    truth = GroundTruth(BOX.astype(np.float64) * 200, np.zeros(1, np.int64), crowd=no, difficult=no, area=np.ones(1))
+    for image_id in ("2", "0", "1", "", "a"):
+        results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), SourceFrame(whole, truth, image_id))
+    ids = [2, 0, 1, 4, "a"]
+    assert [image["id"] for image in results.ground_truth["images"]] == ids
+    assert [annotation["image_id"] for annotation in results.ground_truth["annotations"]] == ids
+    assert [detection["image_id"] for detection in results.detections] == ids
 
 
 def test_perfect_detections_score_one() -> None:

@@ -69,6 +69,18 @@ def test_sparse_batches_unpack_to_the_dense_ones(tmp_path: Path) -> None:
         assert same([compiled(sparse)], expected)
 
 
+def test_evaluation_on_train_shows_the_first_view_of_each_record(tmp_path: Path) -> None:
+    """It asked for records of one view, and failed at the first batch."""
+    records = {"train": make_records(VIEWS, "train", 5), "val": [], "test": []}
+    manifest = write_record_set(tmp_path, config=VIEWS, records=records)
+    found: dict[bytes, np.ndarray] = {}
+    for images, truth in evaluation_batches(manifest, "train", batch=2).as_numpy_iterator():
+        found |= dict(zip(truth["keys"], images, strict=True))
+    assert len(found) == 5
+    for record in records["train"]:
+        np.testing.assert_array_equal(found[record.key.encode()], canvas(record, 0))
+
+
 def test_every_pass_shows_another_view_until_all_were_seen(tmp_path: Path) -> None:
     records = {"train": make_records(VIEWS, "train", 9), "val": [], "test": []}
     manifest = write_record_set(tmp_path, config=VIEWS, records=records)
