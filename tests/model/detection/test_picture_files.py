@@ -63,7 +63,7 @@ def test_pictures_beside_the_working_folder(photos: Path, monkeypatch: pytest.Mo
     [
         ("none.jpg", "--images must be a picture, a folder or a pattern that pictures match"),
         ("two/*.jpg", "two/*.jpg', which none does"),
-        ("folder.png", "--images must be a folder with pictures (.bmp, .jpeg, .jpg, .png, .webp), got"),
+        ("folder.png", "--images must be a folder with pictures (.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got"),
     ],
 )
 def test_nothing_found_is_one_line(photos: Path, images: str, message: str) -> None:
