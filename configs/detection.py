@@ -40,5 +40,5 @@ CONFIG = Config(
         epochs=8,
         average_decay=0.998,
     ),
-    augment=AugmentConfig(colour=0.3),
+    augment=AugmentConfig(flip=True, colour=0.3),
 )
