@@ -89,7 +89,7 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
     for found, message in zip(
         lines,
         [
-            f"--images must be a folder with pictures (.bmp, .jpeg, .jpg, .png, .webp), got {empty} without any",
+            f"(.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got {empty} without any",
             "--images must be a picture, a folder or a pattern that pictures match",
             f"--output must be another folder than that of the pictures: {photos}/one/a.jpg would be overwritten",
             f"{photos / 'c.bmp'} must be a folder, or not there yet, got a file",
