@@ -10,7 +10,7 @@ import time
 from absl import flags
 from tqdm import tqdm
 
-from beam_jobs.checks.check_folder import check_files, check_receipts
+from beam_jobs.checks.check_folder import check_files, check_receipts, unfinished_files
 from beam_jobs.checks.check_shard import check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
 from beam_jobs.runners.runner import local_workers
@@ -35,7 +35,7 @@ def main() -> None:
         raise UserError(f"--sample must be at least 0, got {FLAGS.sample}")
     targets = "all targets" if FLAGS.full else f"targets of about {FLAGS.sample} records per split"
     print(printable(f"verify: {FLAGS.records}, {targets}"))
-    manifest, findings, unfinished = check_files(FLAGS.records)
+    manifest, findings = check_files(FLAGS.records)
     findings += check_receipts(manifest)
     checks = shard_checks(manifest, None if FLAGS.full else FLAGS.sample)
     records = matched = 0
@@ -49,7 +49,7 @@ def main() -> None:
     if len(findings) > SHOWN:
         print(f"… and {len(findings) - SHOWN} more")
     seconds = time.monotonic() - started
-    if unfinished:
+    if unfinished := unfinished_files(manifest):
         print(f"{unfinished:,} files of a job for another set, which has not finished; they are not checked")
     print(f"{len(checks)} shards, {records:,} records read, {matched:,} matched again, {seconds:.1f} s")
     if findings:

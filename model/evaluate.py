@@ -58,10 +58,10 @@ def main() -> None:
     if FLAGS.check == "checksums":
         check_shards(manifest, FLAGS.split)
 
-    place = Path(FLAGS.output) if FLAGS.output else folder.evaluation
-    place.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is refused before the work
     evaluator = Evaluator(run.config.model, run.shape, run.config.decode)
     weights = restore_best(folder, evaluator.network)
+    place = Path(FLAGS.output) if FLAGS.output else folder.evaluation
+    place.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is refused before the work
     print(printable(f"evaluating {weights} on {examples:,} {FLAGS.split} records of {manifest.folder}"), flush=True)
     with tqdm(total=examples, unit="image", desc="evaluation") as bar:
         results = evaluator.evaluate(

@@ -20,44 +20,36 @@ from pipeline.records.statistics import Statistics, check_statistics
 RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected pictures
 
 
-def check_files(folder: str) -> tuple[Manifest, list[str], int]:
+def check_files(folder: str) -> tuple[Manifest, list[str]]:
     """Reads the manifest and compares the folder's files with it.
 
     Returns:
-        The manifest; what is wrong with the folder's files (shards and receipts are checked elsewhere); the number of
-        files that an unfinished job for another set left there, from which that job could go on.
+        The manifest, and what is wrong with the folder's files; shards and receipts have checks of their own.
 
     Raises `UserError` if the manifest is missing or cannot be trusted, because then nothing else can be checked.
     """
-    manifest_path = Path(folder) / MANIFEST
+    path = Path(folder) / MANIFEST
     try:
-        text = read_regular(manifest_path, limit=JSON_BYTES)
+        text = read_regular(path, limit=JSON_BYTES)
     except OSError as error:
         way_out = f"make a record set with `make records CONFIG=... RECORDS={folder}`"
-        raise UserError(f"{manifest_path} cannot be read: {error.strerror or error}; {way_out}") from None
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; {way_out}") from None
     manifest = parse_manifest(text, folder=folder)
     findings = []
     if (json.dumps(json.loads(text), indent=1) + "\n").encode() != text:
         findings.append(f"{MANIFEST}: must be written as the job writes it, got other bytes of the same meaning")
     findings += _check_rejected(manifest)
     shards = {shard.name for of in manifest.shards.values() for shard in of}
-    unfinished = 0
-    for path, files, folders in (
-        (Path(folder), {*shards, MANIFEST, REJECTED}, {RECEIPTS}),
-        (Path(folder) / RECEIPTS, {receipt_name(name) for name in shards}, set()),
-    ):
-        if not path.is_dir():
-            findings.append(f"{path.name}: must be a folder, got none")
-            continue
-        unknown = [p for p in path.iterdir() if p.name not in files and not (p.is_dir() and p.name in folders)]
-        others = {p for p in unknown if p.is_file() and of_another_set(p.name, manifest.fingerprint)}
-        unfinished += len(others)
-        findings += [
-            f"{p.name}: must not be there, because the manifest does not name it; delete it, or {WAY_OUT}"
-            for p in sorted(unknown)
-            if p not in others
-        ]
-    return manifest, findings, unfinished
+    findings += _unknown(Path(folder), {*shards, MANIFEST, REJECTED}, {RECEIPTS}, manifest.fingerprint)
+    findings += _unknown(Path(folder) / RECEIPTS, {receipt_name(name) for name in shards}, set(), manifest.fingerprint)
+    return manifest, findings
+
+
+def unfinished_files(manifest: Manifest) -> int:
+    """How many files an unfinished job for another set has left in the folder. That job could go on from them."""
+    folder = Path(manifest.folder)
+    paths = [path for place in (folder, folder / RECEIPTS) if place.is_dir() for path in place.iterdir()]
+    return sum(_is_unfinished(path, manifest.fingerprint) for path in paths)
 
 
 def check_receipts(manifest: Manifest) -> list[str]:
@@ -131,3 +123,19 @@ def _check_rejected(manifest: Manifest) -> list[str]:
     if digest != manifest.rejected["sha256"]:
         return [f"{REJECTED}: must have the SHA-256 {manifest.rejected['sha256']}, got another"]
     return []
+
+
+def _unknown(folder: Path, files: set[str], folders: set[str], fingerprint: str) -> list[str]:
+    if not folder.is_dir():
+        return [f"{folder.name}: must be a folder, got none"]
+    return [
+        f"{path.name}: must not be there, because the manifest does not name it; delete it, or {WAY_OUT}"
+        for path in sorted(folder.iterdir())
+        if path.name not in files
+        and not (path.is_dir() and path.name in folders)
+        and not _is_unfinished(path, fingerprint)
+    ]
+
+
+def _is_unfinished(path: Path, fingerprint: str) -> bool:
+    return path.is_file() and of_another_set(path.name, fingerprint)

@@ -105,8 +105,10 @@ def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int],
     path = folder.write_rejected(lines, f"rejected-{folder.fingerprint}.jsonl" if live else REJECTED)
     share = bad / seen
     allowed = f"{share + 0.0001:.4f}"
-    or_not = f", or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed})" if bad < seen else ""
+    leave_out = (
+        f", or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed})" if bad < seen else ""
+    )
     raise UserError(
         f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): "
-        f"see {path}; repair them{or_not}; no {MANIFEST} was written"
+        f"see {path}; repair them{leave_out}; no {MANIFEST} was written"
     )

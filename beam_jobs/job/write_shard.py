@@ -84,7 +84,7 @@ class WriteShard(beam.DoFn):
             try:
                 if entry.key == last_key:
                     raise BadPicture(
-                        "its key is there already: give a picture once, with all of its boxes, or else an id each time"
+                        "its key is there already: list a picture once with all its boxes, or give each its own id"
                     )
                 built = self._builder.build(entry)
                 framed = frame(encode_record(built.record))

@@ -77,7 +77,8 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
     that do not go with the runner.
     """
     name = runner.lower().removesuffix("runner")
-    options = {argument.removeprefix("--").partition("=")[0] for argument in beam_args}
+    given = [argument.removeprefix("--").partition("=") for argument in beam_args]
+    options = {option for option, _, _ in given}
     if "runner" in options:
         raise UserError("--beam_arg must not hold --runner; give it as --runner (make: RUNNER)")
     if name in _REFUSED:
@@ -97,8 +98,7 @@ def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[s
             "--runner=portable needs --beam_arg=--job_endpoint=host:port; "
             "`make cluster-up ENGINE=portable` starts a job service on this machine"
         )
-    for argument in beam_args:
-        option, _, address = argument.removeprefix("--").partition("=")
+    for option, _, address in given:
         if option in _ADDRESSES:
             _check_answers(option, address)
     try:

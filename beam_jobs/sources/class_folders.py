@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.listing import is_picture_name, list_files
+from beam_jobs.sources.listing import list_files
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.split_folders import SPLIT_WORDS, split_folders
 from pipeline.errors import UserError
+from pipeline.records.picture_file import is_picture_name
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ClassFolders:
                 yield Item(split, name, picture_reference(number, name), labels[class_name])
             else:
                 yield Item(split, name, fault_reference("must lie in the folder of a class, got none"), 0)
-        for name in _links(folder):
+        for name in _subfolders(folder, linked=True):  # `walk` does not follow them: they may go in circles
             yield Item(split, name, fault_reference("must be a folder, got a symbolic link to one"), 0)
 
 
@@ -64,13 +65,7 @@ def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def _subfolders(folder: str) -> list[str]:
-    """The names of its folders, in order; hidden ones and symbolic links are left out."""
+def _subfolders(folder: str, *, linked: bool = False) -> list[str]:
+    """The names of its folders, or of symbolic links to folders, in order; hidden ones are left out."""
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
-
-
-def _links(folder: str) -> list[str]:
-    """The names of symbolic links to folders in it, in order. `walk` does not follow them: they may go in circles."""
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_symlink() and e.is_dir() and not e.name.startswith("."))
+        return sorted(e.name for e in entries if e.is_dir() and e.is_symlink() == linked and not e.name.startswith("."))

@@ -17,6 +17,11 @@ def is_class_name(name: object) -> bool:
     return isinstance(name, str) and _is_good(name)
 
 
+def tidy_class_name(name: str) -> str:
+    """The name without blanks around it, and with one blank between words."""
+    return " ".join(name.split())
+
+
 @lru_cache(maxsize=1 << 16)  # asked for every box
 def _is_good(name: str) -> bool:
     return 0 < len(name) <= LONGEST_CLASS_NAME and name.isprintable() and name == name.strip()

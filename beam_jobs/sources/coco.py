@@ -13,6 +13,7 @@ import msgspec
 
 from beam_jobs.sources.annotation_file import decode_json, read_annotations
 from beam_jobs.sources.boxes_xywh import box_from_corner
+from beam_jobs.sources.class_names import tidy_class_name
 from beam_jobs.sources.data_paths import DataPaths, Part
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
@@ -110,7 +111,7 @@ def _categories(parts: tuple[Part, ...], files: list[_File]) -> dict[int, str]:
         for category in file.categories:
             if not isinstance(category, _Category) or type(category.id) is not int:
                 raise UserError(f"{path}: categories must be objects with an integer `id`, got {shown(category)}")
-            name = " ".join(category.name.split()) if isinstance(category.name, str) else None
+            name = tidy_class_name(category.name) if isinstance(category.name, str) else None
             if name is None or names.get(category.id, name) != name:
                 wanted = shown(names[category.id]) if category.id in names else "a string"
                 raise UserError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from beam_jobs.sources.listing import is_picture_name, walk
+from beam_jobs.sources.listing import walk
 from beam_jobs.sources.open_file import open_file
 from beam_jobs.sources.source import Check
+from pipeline.records.picture_file import is_picture_name
 
 _BLOCK = 1 << 20
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from beam_jobs.sources.boxes_xywh import box_from_corner
-from beam_jobs.sources.class_names import is_class_name
+from beam_jobs.sources.class_names import is_class_name, tidy_class_name
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference, tidy_id
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import SPLIT_WORDS
@@ -58,7 +58,7 @@ def scan_line(line: bytes, *, split: str) -> tuple[str, set[str]]:
     if isinstance(found, str):
         return split, set()
     names = {name for box in found.boxes if type(box) is dict and type(name := box.get("class")) is str}
-    return _split(found, split), {tidy for name in names if is_class_name(tidy := _tidy(name))}
+    return _split(found, split), {tidy for name in names if is_class_name(tidy := tidy_class_name(name))}
 
 
 def _decoded(line: bytes) -> _Line | str:
@@ -86,7 +86,7 @@ def _box(box: object) -> SourceBox:
     if not isinstance(box, dict):
         return box_from_corner(None, class_name="", fault=f"must be an object, got {shown(box)}")
     name = box.get("class")
-    class_name = _tidy(name) if isinstance(name, str) else ""
+    class_name = tidy_class_name(name) if isinstance(name, str) else ""
     return box_from_corner(
         box.get("bbox"),
         class_name=class_name,
@@ -95,8 +95,3 @@ def _box(box: object) -> SourceBox:
         difficult=box.get("difficult"),
         area=box.get("area"),
     )
-
-
-def _tidy(name: str) -> str:
-    """A class's name without needless blanks."""
-    return " ".join(name.split())

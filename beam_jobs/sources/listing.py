@@ -9,7 +9,6 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.sources.open_file import is_local
 from pipeline.errors import UserError
-from pipeline.records.picture_file import OTHER_SUFFIXES, SUFFIXES
 
 MISSING = -1  # the size of a file that is not there
 
@@ -51,11 +50,6 @@ def sizes_of(folder: str, names: list[str]) -> list[int]:
         found = dict(_listed_by_beam(folder))
         return [found.get(name, MISSING) for name in names]
     return [_size_at(f"{folder}/{name}") for name in names]
-
-
-def is_picture_name(name: str) -> bool:
-    """Whether a file's name ends as a picture's, in any case. Not all of these formats can be read."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES | OTHER_SUFFIXES
 
 
 def stem(name: str) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from beam_jobs.sources.annotation_file import read_annotations
-from beam_jobs.sources.listing import is_picture_name, list_files, stem
+from beam_jobs.sources.listing import list_files, stem
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.voc_xml import VocPicture, parse_voc
+from pipeline.records.picture_file import is_picture_name
 
 MAX_XML_BYTES = 1 << 24
 

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from beam_jobs.sources.class_names import is_class_name
+from beam_jobs.sources.class_names import is_class_name, tidy_class_name
 from beam_jobs.sources.inert_xml import parse_xml
 from beam_jobs.sources.source import SourceBox
 from pipeline.errors import shown
@@ -37,7 +37,7 @@ def parse_voc(data: bytes) -> VocPicture:
 
 
 def _box(element: ElementTree.Element) -> SourceBox:
-    name = " ".join(_text(element, "name").split())
+    name = tidy_class_name(_text(element, "name"))
     difficult = _text(element, "difficult").lower() in ("1", "true", "yes")
     frame = element.find("bndbox")
     texts = ["" if frame is None else _text(frame, side) for side in _SIDES]

@@ -10,13 +10,14 @@ from typing import Any
 
 from beam_jobs.sources.annotation_file import read_annotations
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.listing import is_picture_name, list_files, stem
+from beam_jobs.sources.listing import list_files, stem
 from beam_jobs.sources.picture_reference import fault_reference, is_fault, leads_out, picture_reference, split_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.yolo_label import parse_yolo
 from beam_jobs.sources.yolo_layout import YoloLayout, YoloPart, yolo_layout
 from pipeline.errors import UserError, printable
+from pipeline.records.picture_file import is_picture_name
 
 MAX_LABEL_BYTES = 1 << 24
 NO_LABELS = ("classes", "train", "val", "valid", "test")  # text files that may lie among the labels
@@ -48,25 +49,31 @@ class Yolo:
         """Reads every label file. Raises `UserError` if a folder, a list, or all labels of a split are missing."""
         digest = hashlib.sha256()
         items: list[Item] = []
+        labelled: set[str] = set()
         for number, part in enumerate(self.layout.parts):
-            items.extend(self._items(number, part, digest))
-        for split in dict.fromkeys(part.split for part in self.layout.parts):
-            self._check_labels([item for item in items if item.split == split])
+            items.extend(self._items(number, part, digest, labelled))
+        self._check_labels([item for item in items if item.split not in labelled and not is_fault(item.reference)])
         names = self.layout.names
         if names is None:
             numbers = {int(box.class_name) for item in items for box in item.boxes or () if box.fault is None}
             names = tuple((number, str(number)) for number in sorted(numbers))
         return Annotated(items, tuple(n for _, n in names), tuple(number for number, _ in names), digest.hexdigest())
 
-    def _items(self, folder: int, part: YoloPart, digest: Any) -> Iterator[Item]:
-        """The items of a part: its pictures, then the label files without a picture."""
+    def _items(self, folder: int, part: YoloPart, digest: Any, labelled: set[str]) -> Iterator[Item]:
+        """The items of a part: its pictures, then the label files without a picture.
+
+        Updates the digest with every label file, and adds the split to `labelled` if a picture has one.
+        """
         names = None if self.layout.names is None else dict(self.layout.names)
         used = set()
         for name in _pictures_of(part):
             label = self._label_path(f"{part.images}/{name}")
             used.add(label)
             boxes: tuple[SourceBox, ...] = ()
-            if os.path.exists(label) and not leads_out(name):
+            has_label = os.path.exists(label)
+            if has_label:
+                labelled.add(part.split)
+            if has_label and not leads_out(name):
                 data = read_annotations(label, limit=MAX_LABEL_BYTES)
                 digest.update(f"{part.split}\0{name}\0{len(data)}\0".encode("utf-8", "backslashreplace") + data)
                 boxes = parse_yolo(data, names, pose=self.layout.pose)
@@ -79,20 +86,18 @@ class Yolo:
                     reason = f"{name} must be the label file of a picture, got none of that name"
                     yield Item(part.split, name, fault_reference(reason), boxes=())
 
-    def _check_labels(self, items: list[Item]) -> None:
-        """Raises `UserError` if no picture of a split has a label file: then they are somewhere else."""
-        labels = []
-        for item in items:
-            if not is_fault(item.reference):
-                folder, name = split_reference(item.reference)
-                labels.append(self._label_path(f"{self.layout.parts[folder].images}/{name}"))
-                if item.boxes or os.path.exists(labels[-1]):
-                    return
-        if labels:
-            raise UserError(
-                f"some of the {len(labels):,} pictures of {items[0].split} must have a label file, got none, such as "
-                f"{printable(labels[0])}; an empty file stands for no objects"
-            )
+    def _check_labels(self, unlabelled: list[Item]) -> None:
+        """Raises `UserError` if there are pictures of splits in which no picture has a label file."""
+        if not unlabelled:
+            return
+        split = unlabelled[0].split
+        folder, name = split_reference(unlabelled[0].reference)
+        count = sum(item.split == split for item in unlabelled)
+        label = self._label_path(f"{self.layout.parts[folder].images}/{name}")
+        raise UserError(
+            f"some of the {count:,} pictures of {split} must have a label file, but none has one, such as "
+            f"{printable(label)}; an empty file means no objects"
+        )
 
     def _label_path(self, picture: str) -> str:
         """The label file of a picture, both whole paths."""

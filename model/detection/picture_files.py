@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UserError, require
-from pipeline.records.picture_file import OTHER_SUFFIXES, SUFFIXES
+from pipeline.records.picture_file import SUFFIXES, is_picture_name
 
 WRITTEN = (".jpeg", ".jpg", ".png")  # of files that are written
 
@@ -100,7 +100,7 @@ def _raise(error: OSError) -> None:
 
 def _is_picture(path: Path) -> bool:
     """Whether a file is named like a picture."""
-    return path.suffix.lower() in SUFFIXES | OTHER_SUFFIXES and not path.is_dir()
+    return is_picture_name(path.name) and not path.is_dir()
 
 
 def _is_result(path: Path, root: Path, output: Path) -> bool:

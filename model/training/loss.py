@@ -9,7 +9,7 @@ import tensorflow as tf
 from model.detection.decoding import predicted_corners
 from model.training.addons import addons_giou_loss
 from model.training.giou import giou_loss
-from pipeline.config.run_config import LossConfig
+from pipeline.config.run_config import GIOU_LOSSES, LossConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.reader.unpack import IGNORED
 
@@ -102,7 +102,7 @@ def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config:
 
 def _error(predicted: tf.Tensor, wanted: tf.Tensor, anchors: Anchors, kind: str) -> tf.Tensor:
     """The error of each anchor's offsets, or of the box that they give. [B, N, 4] twice -> [B, N]."""
-    if kind in ("giou", "tfa:giou"):
+    if kind in GIOU_LOSSES:
         loss = giou_loss if kind == "giou" else addons_giou_loss
         return loss(predicted_corners(wanted, anchors), predicted_corners(predicted, anchors))
     if kind == "squared":

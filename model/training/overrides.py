@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pipeline.config.run_config import Config
+from pipeline.config.run_config import GIOU_LOSSES, Config
 
-GIOU_LOSSES = ("giou", "tfa:giou")
 GIOU_WEIGHT = 2.0  # DETR (arXiv 2005.12872, section A.4). The errors of offsets are far smaller and weigh more.
 
 

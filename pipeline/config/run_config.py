@@ -9,7 +9,8 @@ from pipeline.config.plain import LATER
 from pipeline.config.records_config import MAX_SEED, RecordsConfig
 from pipeline.errors import require, require_between
 
-BOX_LOSSES = ("huber", "squared", "giou", "tfa:giou")
+GIOU_LOSSES = ("giou", "tfa:giou")
+BOX_LOSSES = ("huber", "squared", *GIOU_LOSSES)
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 # Limits that no honest setting comes near. They keep a forged file from asking for memory or time without end.

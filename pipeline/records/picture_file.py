@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -19,9 +20,14 @@ from pipeline.views.placement import Shape
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the file's name
 # Extensions of picture files, in lower case. Files of the other formats are listed too, and then rejected.
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"))
-OTHER_SUFFIXES = frozenset((".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2"))
+_OTHER_SUFFIXES = frozenset((".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2"))
 _ORIENTATION = 0x0112  # tag of EXIF 2.32, table 4
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file's name ends as a picture's, in any case. Not all of these formats can be read."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES | _OTHER_SUFFIXES
 
 
 def decode_picture(file: BinaryIO) -> Picture:

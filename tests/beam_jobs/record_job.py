@@ -110,7 +110,7 @@ def read_shards(records: Path) -> Iterator[tuple[str, int, Record]]:
 def findings(records: Path, sample: int | None = None) -> list[str]:
     """What `verify` finds, in this process; the error of a manifest that cannot be trusted counts as a finding."""
     try:
-        manifest, found, _ = check_files(str(records))
+        manifest, found = check_files(str(records))
     except UserError as error:
         return [str(error)]
     found += check_receipts(manifest)

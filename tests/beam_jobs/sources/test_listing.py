@@ -9,8 +9,9 @@ import pytest
 
 from beam_jobs.sources import listing
 from beam_jobs.sources.folder_digest import folder_digest
-from beam_jobs.sources.listing import MISSING, is_picture_name, list_files, sizes_of, walk
+from beam_jobs.sources.listing import MISSING, list_files, sizes_of, walk
 from pipeline.errors import UserError
+from pipeline.records.picture_file import is_picture_name
 
 FILES = {"a.jpg": 3, "sub/b.JPEG": 4, "sub/deep/c": 0, "d e.png": 1}
 
