@@ -4,7 +4,8 @@ make records CONFIG=cifar10_small_long
 make train CONFIG=cifar10_small_long
 make evaluate RUN=runs/cifar10_small_long RECORDS=records/cifar10_small_long
 
-Hardware and time: 2 CPU cores, no GPU: about two hours. Training on views is not measured yet.
+Hardware and time: 2 CPU cores, no GPU: about two hours. On views, the first 9,000 steps reach AP 0.724 on
+1,000 pictures of val (2026-11-26); the whole run is not measured yet.
 Ten copies of each picture in place of views, on the canvases of that time: AP 0.739, AP50 0.821 on all 10,000 test
 pictures (CIFAR-10, JPEG copy, 2026-11-24).
 """
