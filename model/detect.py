@@ -56,7 +56,7 @@ def main() -> None:
     decoding = replace(run.config.decode, min_score=min(run.config.decode.min_score, FLAGS.min_score))
     evaluator = Evaluator(run.config.model, run.shape, decoding)
     weights = restore_best(folder, evaluator.network)
-    print(printable(f"detecting with {weights} in {len(files):,} pictures"), flush=True)
+    print(printable(f"detecting with {weights} in {_pictures(len(files))}"), flush=True)
     output.mkdir(parents=True, exist_ok=True)
     category_ids = run.category_ids or range(1, len(run.class_names) + 1)
     results: list[dict[str, object]] = []
@@ -82,16 +82,19 @@ def main() -> None:
     print(
         printable(
             f"detections: {len(results):,} of a score of at least {FLAGS.min_score:g} in "
-            f"{len(files) - len(skipped):,} pictures; {output} ({RESULTS} and annotated pictures)"
+            f"{_pictures(len(files) - len(skipped))}; {output} ({RESULTS} and annotated pictures)"
         ),
         flush=True,
     )
     if skipped:
         more = f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
         raise UserError(
-            f"{len(skipped):,} of {len(files):,} pictures could not be read and were skipped: "
-            f"{', '.join(skipped[:NAMED])}{more}"
+            f"{len(skipped):,} of {_pictures(len(files))} could not be read: {', '.join(skipped[:NAMED])}{more}"
         )
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} pictures"
 
 
 def _readable(files: Sequence[PictureFile], skipped: list[str], bar: tqdm) -> Iterator[tuple[int, Picture]]:

@@ -14,13 +14,14 @@ from beam_jobs.sources.listing import list_files, stem
 from beam_jobs.sources.picture_reference import fault_reference, is_fault, leads_out, picture_reference, split_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item, SourceBox
+from beam_jobs.sources.split_folders import SPLIT_WORDS
 from beam_jobs.sources.yolo_label import parse_yolo
 from beam_jobs.sources.yolo_layout import YoloLayout, YoloPart, yolo_layout
 from pipeline.errors import UserError, printable
 from pipeline.records.picture_file import is_picture_name
 
 MAX_LABEL_BYTES = 1 << 24
-NO_LABELS = ("classes", "train", "val", "valid", "test")  # text files that may lie among the labels
+NO_LABELS = ("classes", *SPLIT_WORDS)  # text files that may lie among the labels
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
     assert json.loads((run / "detections" / "detections.json").read_text()) == []
 
     line = refusal(*some)
-    assert line.startswith("error: 2 of 3 pictures could not be read and were skipped: ")
+    assert line.startswith("error: 2 of 3 pictures could not be read: ")
     assert f"{broken / 'a.jpg'}, {broken / 'c.png'}" in line
     assert f"skipped {broken / 'c.png'}: " in some[1] and (tmp_path / "some" / "b.jpg").is_file()
 

@@ -138,6 +138,7 @@ def test_images_and_labels_alone(tmp_path: Path) -> None:
     write(tmp_path, "images/a.jpg", "images/sub/b.jpg", labels={"labels/a.txt": LABEL, "labels/sub/b.txt": LABEL})
     assert sorted(item.source_id for item in prepared(tmp_path).items()) == ["a.jpg", "sub/b.jpg"]
     (tmp_path / "labels/classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "labels/validation.txt").write_text("images/a.jpg\n")  # a list of pictures, no label file
     source = prepared(tmp_path)
     assert source.class_names == ("cat", "dog")
     assert reasons_of(source) == {}
