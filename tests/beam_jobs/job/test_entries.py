@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from beam_jobs.job.entries import Entry, in_order, packed
+from beam_jobs.job.entries import Entry, in_order, packed, unpacked
 from beam_jobs.sources.source import SourceBox
 from pipeline.records.keys import hash63
 
@@ -21,3 +21,17 @@ def test_the_order_does_not_depend_on_the_order_in_which_entries_arrive() -> Non
     for seed in range(20):
         shuffled = random.Random(seed).sample(entries, len(entries))
         assert list(in_order(map(packed, shuffled))) == expected
+
+
+def test_packing_keeps_every_value_that_annotations_can_hold() -> None:
+    """MessagePack has no integers beyond 64 bits, but JSON has, and such a box must reach its rejection."""
+    odd = (10**400, -(2**63), float("inf"), None, "7", True)
+    boxes = tuple(SourceBox(value, 0.5, 3, 4.0, 3, area=value) for value in odd)  # type: ignore[arg-type]
+    for entry in (
+        Entry("train/a/0", "0:a", None, boxes, "7"),
+        Entry("train/b/0", "b", 3, None),
+        Entry("c", "c", None, ()),
+    ):
+        again = unpacked(packed(entry))
+        assert repr(again) == repr(entry) and type(again) is Entry
+        assert all(type(box) is SourceBox for box in again.boxes or ())
