@@ -23,7 +23,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
 flags.DEFINE_enum("split", "train", SPLITS, "Which records.")
 flags.DEFINE_integer("count", 8, "How many, starting with the first.", lower_bound=1, upper_bound=MOST)
-flags.DEFINE_string("key", None, "All views of one record, <split>/<source id>/<copy>, instead of the first records.")
+flags.DEFINE_string(
+    "key", None, f"All views of one record, at most {MOST}, <split>/<source id>/<copy>, instead of the first records."
+)
 flags.DEFINE_string("output", None, "PNG file; default: <records>-<split>.png.")
 
 
@@ -44,8 +46,9 @@ def main() -> None:
     path = png_path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     if FLAGS.key:
-        views = [(record, number) for record in chosen for number in range(len(record.views))][:MOST]
-        what = f"{len(views)} views of one record"
+        count = len(chosen[0].views)
+        views = [(chosen[0], number) for number in range(min(count, MOST))]
+        what = f"{count} views of one record" if count <= MOST else f"the first {MOST} of {count} views of one record"
     else:
         views = [(record, 0) for record in chosen]
         what = f"{len(views)} records, the first view of each"

@@ -12,7 +12,7 @@ from beam_jobs.checks.match_again import matched_again, target_faults
 from beam_jobs.job.receipt import parse_receipt, receipt_name
 from beam_jobs.job.record_folder import RECEIPTS
 from beam_jobs.job.shard_statistics import ShardStatistics
-from pipeline.config.records_config import SPLITS
+from pipeline.config.records_config import MAX_OBJECTS, SPLITS
 from pipeline.errors import printable
 from pipeline.files import file_sha256, open_regular, read_regular
 from pipeline.records.check_record import box_faults, record_faults
@@ -23,7 +23,6 @@ from pipeline.records.tfrecord import BrokenFrame, read_frames
 
 _SHOWN = 200  # characters of a key
 MAX_FINDINGS = 1000  # per shard; nobody needs more
-MAX_PAIRS = 20_000_000  # pairs of a box and an anchor in one record; matching takes about 50 bytes for each
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,9 @@ class _Records:
         if any(fault for view in record.views for fault in box_faults(view, manifest.background)):
             return
         self.matched += 1
-        objects = sum(max(len(view.boxes), len(record.truth or ())) for view in record.views)
-        if (pairs := objects * len(manifest.anchors)) > MAX_PAIRS:
-            yield f"boxes must be few enough to be matched: {MAX_PAIRS} pairs with anchors, got {pairs}"
+        objects = max(len(record.truth or ()), *(len(view.boxes) for view in record.views))
+        if objects > MAX_OBJECTS:  # the job writes no such record
+            yield f"boxes must be few enough to be matched, at most {MAX_OBJECTS}, got {objects}"
             return
         layout = layout_again(record, manifest.config) if whole else None
         fresh = matched_again(manifest, record, layout)

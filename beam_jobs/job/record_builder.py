@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from itertools import chain
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -65,8 +68,10 @@ class RecordBuilder:
         """Composes a picture that is itself the object, perhaps with companions, and lays it on the canvas."""
 
         def companion(bits: RandomBits) -> tuple[Picture, int]:
-            item = self._companion(entry, bits)
-            return self._read(item.reference), label_of(item)
+            for item in self._companions(entry, bits):
+                with contextlib.suppress(BadPicture):  # its own record is rejected, this one is not
+                    return self._read(item.reference), label_of(item)
+            raise BadPicture(f"no picture of {entry.split} can be read")
 
         bits = RandomBits(self._config.seed, entry.key)
         composed = compose(config, picture, label_of(entry), bits, companion, evaluation=entry.split != "train")
@@ -129,7 +134,7 @@ class RecordBuilder:
         assert collage is not None
 
         def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:
-            reference = self._companion(entry, bits).reference if number else entry.reference
+            reference = next(self._companions(entry, bits)).reference if number else entry.reference
             return self._source.shape(reference), None
 
         bits = RandomBits(self._config.seed, entry.key)
@@ -138,8 +143,8 @@ class RecordBuilder:
         window = window_of(rectangles)
         return self._placed_layout(entry, window, corners_in(window, rectangles), np.zeros(len(rectangles), np.int64))
 
-    def _companion(self, entry: Entry, bits: RandomBits) -> Item:
-        """Draws one more object for a canvas from the items of the entry's own split."""
+    def _companions(self, entry: Entry, bits: RandomBits) -> Iterator[Item]:
+        """Draws one more object for a canvas from the items of the entry's own split; then come those after it."""
         split = entry.split
         if split not in self._items:
             own = [
@@ -148,7 +153,9 @@ class RecordBuilder:
                 if record_split(self._config, self._source, i) == split and not is_fault(i.reference)
             ]
             self._items[split] = own
-        return self._items[split][bits.below(len(self._items[split]))]
+        items = self._items[split]
+        first = bits.below(len(items))
+        yield from chain(items[first:], items[:first])
 
 
 def label_of(item: Item | Entry) -> int:

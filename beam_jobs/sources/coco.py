@@ -21,6 +21,7 @@ from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import split_folders
 from pipeline.config.field_types import MAX_COUNT
 from pipeline.errors import UserError, require, shown
+from pipeline.records.image_id import image_id_text
 
 ROBOFLOW_FILE = "_annotations.coco.json"
 
@@ -153,7 +154,7 @@ def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Itera
         listed.add(image.id)
         found = tuple(boxes.get(image.id, ()))
         reference = picture_reference(folder, image.file_name)
-        yield Item(part.split, image.file_name, reference, boxes=found, image_id=str(image.id))
+        yield Item(part.split, image.file_name, reference, boxes=found, image_id=image_id_text(image.id))
     for image_id, found_boxes in boxes.items():
         if image_id not in listed:
             reason = f"image {shown(image_id)} must be listed in {where}, got only {len(found_boxes)} annotations of it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 from beam_jobs.sources.listing import walk
 from beam_jobs.sources.open_file import open_file
@@ -15,12 +16,12 @@ _BLOCK = 1 << 20
 def folder_digest(folder: str, *, check: Check) -> bytes:
     """The sum, modulo 2^256, of the SHA-256s of each picture's name and size, and with "content" also its bytes.
 
-    A sum does not depend on the order in which a file system lists a folder. Files that are not named as pictures are
-    left out. Raises `UserError` if there is no such folder.
+    A sum does not depend on the order in which a file system lists a folder. Files whose extension is not that of a
+    picture are left out. Raises `UserError` if there is no such folder.
     """
     total = 0
     for name, size in walk(folder, sizes=True):
-        if is_picture_name(name):
+        if is_picture_name(name) or not os.path.splitext(name)[1]:
             digest = hashlib.sha256(f"{name}\0{size}\0".encode("utf-8", "backslashreplace"))
             if check == "content":
                 digest.update(content_digest(f"{folder}/{name}"))

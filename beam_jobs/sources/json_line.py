@@ -12,6 +12,7 @@ from beam_jobs.sources.picture_reference import fault_reference, picture_referen
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import SPLIT_WORDS
 from pipeline.errors import shown
+from pipeline.records.image_id import image_id_text
 
 
 class _Line(msgspec.Struct):
@@ -49,7 +50,9 @@ def parse_line(line: bytes, where: str, *, split: str, folder: int) -> Item:
         return Item(split, tidy_id(where), fault_reference(f"{where} {found}"), boxes=())
     source_id = tidy_id(found.image if found.id is None else str(found.id))
     boxes = tuple([_box(box) for box in found.boxes])
-    return Item(_split(found, split), source_id, picture_reference(folder, found.image), boxes=boxes)
+    image_id = None if found.id is None else image_id_text(found.id)
+    reference = picture_reference(folder, found.image)
+    return Item(_split(found, split), source_id, reference, boxes=boxes, image_id=image_id)
 
 
 def scan_line(line: bytes, *, split: str) -> tuple[str, set[str]]:

@@ -98,8 +98,8 @@ class JsonLines:
     def fingerprint(self, *, check: Check = "sizes") -> str:
         """SHA-256 of the lists and of the folders' picture files: name and size, and with "content" also the bytes.
 
-        Only files with a picture's extension count, whether or not a list has them. The folders decide, because a
-        list may name a picture many times.
+        Files with a picture's extension count, and those with none, whether or not a list has them. The folders
+        decide, because a list may name a picture many times.
         """
         digest = hashlib.sha256(repr((self.digest, self.class_names, self.test_fraction)).encode())
         for folder in dict.fromkeys(part.images for part in self.parts):

@@ -33,7 +33,7 @@ class Item(NamedTuple):
     reference: str  # tells `read` where the picture is
     label: int | None = None  # of a picture that is itself the object and is placed on a canvas
     boxes: tuple[SourceBox, ...] | None = None  # of a picture that shows objects and is fitted to the canvas
-    image_id: str | None = None  # COCO's id of the picture
+    image_id: str | None = None  # the source's id of the picture, as `image_id_text` writes it
 
 
 class BadPicture(ValueError):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from beam_jobs.sources.annotation_file import read_annotations
 from beam_jobs.sources.class_names import is_class_name
 from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.open_file import is_local
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.split_folders import split_folders
@@ -72,6 +73,10 @@ class Voc:
 
 def _parts_of(folder: str) -> list[VocPart]:
     """The layout of a data folder: with lists of names, with a folder for each split, or all for train."""
+    if not is_local(folder):  # its layout cannot be seen, and without it test pictures would be trained on
+        raise UserError(
+            f"--data_dir must be a local folder for source voc, got {folder}; give --annotations and --images instead"
+        )
     if os.path.isdir(f"{folder}/{_LISTS}"):
         annotations, images = _pair(folder)
         return [VocPart(split, annotations, images, listed) for split, listed in _lists(f"{folder}/{_LISTS}").items()]

@@ -12,6 +12,7 @@ from model.detection.coco_metrics import coco_metrics
 from model.detection.source_frame import SourceFrame
 from pipeline.geometry.boxes import Array, areas
 from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.image_id import image_id_of
 from pipeline.records.keys import source_id_of
 from pipeline.views.collage import Picture
 from pipeline.views.view import boxes_in_picture
@@ -71,7 +72,7 @@ class CocoResults:
         name, (height, width) = shown.key, (self.canvas_size, self.canvas_size)
         if frame is not None:
             name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
-            image = _image_id(frame.image_id) if frame.image_id else image
+            image = image_id_of(frame.image_id) if frame.image_id else image
         self.ground_truth["images"].append({"id": image, "file_name": name, "height": height, "width": width})
         truth = self._canvas_truth(shown) if frame is None else frame.truth
         annotations = self.ground_truth["annotations"]
@@ -106,8 +107,3 @@ def _xywh(corners: Array) -> list[list[float]]:
     low, high = corners[:, 1::-1], corners[:, :1:-1]  # x before y
     boxes: list[list[float]] = np.concatenate([low, high - low], axis=1).round(9).tolist()
     return boxes
-
-
-def _image_id(text: str) -> int | str:
-    """The source's id of a picture, a number if it reads as one."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text

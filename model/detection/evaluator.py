@@ -12,11 +12,14 @@ from model.detection.coco import CocoResults, DetectedPicture
 from model.detection.decoding import Detections, decode
 from model.detection.source_frame import SourceFrame
 from model.network.ssd import NetworkShape, build_network
+from pipeline.config.records_config import MAX_PICTURE
 from pipeline.config.run_config import DecodeConfig, ModelConfig
 from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
 from pipeline.records.ground_truth import BrokenGroundTruth, unpack_ground_truth
+from pipeline.records.letterbox_layout import letterbox_layout
 from pipeline.records.manifest import Manifest
 from pipeline.views.placement import Rectangle
+from pipeline.views.random_bits import bits_of_views
 from pipeline.views.view import View
 
 STATISTICS_BATCHES = 16
@@ -102,21 +105,34 @@ class Evaluator:
                         detected_classes=found.classes[k, :count],
                         scores=found.scores[k, :count],
                     )
-                    results.add(shown, _frame(truth, k, len(manifest.class_names)))
+                    results.add(shown, _frame(truth, k, manifest))
                 if progress is not None:
                     progress(len(images))
         return results
 
 
-def _frame(truth: dict[str, Any], index: int, classes: int) -> SourceFrame | None:
-    """The source's picture behind entry `index` of a batch; None for a collage."""
-    height, width = truth["source_sizes"][index].numpy().tolist()
-    if not height:
+def _frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
+    """The source's picture behind entry `index` of a batch; None for a collage.
+
+    Raises `BrokenGroundTruth` unless the picture's own objects are those on the canvas.
+    """
+    letterbox, classes = manifest.config.letterbox, len(manifest.class_names)
+    if letterbox is None:
         return None
+    height, width = truth["source_sizes"][index].numpy().tolist()
+    if not (1 <= height <= MAX_PICTURE and 1 <= width <= MAX_PICTURE):
+        raise BrokenGroundTruth(f"the source's picture must have sides from 1 to {MAX_PICTURE}, got {height}, {width}")
     objects = unpack_ground_truth(truth["objects"][index].numpy())
     if (objects.labels >= classes).any():
         raise BrokenGroundTruth(f"labels must be below {classes}")
-    place = Rectangle(0, 0, *truth["places"][index].numpy().tolist())
+    bits_of = bits_of_views(manifest.config.seed, truth["keys"][index].numpy().decode())
+    layout, _ = letterbox_layout(letterbox, objects, (height, width), count=1, bits_of=bits_of)
+    ((boxes, labels),) = layout.truths(size=manifest.canvas_size)
+    place = layout.views[0].place
+    drawn = (place.height, place.width) == tuple(truth["places"][index].numpy().tolist())
+    stored = truth["boxes"][index].numpy(), truth["labels"][index].numpy()
+    if not (drawn and np.array_equal(boxes, stored[0]) and np.array_equal(labels, stored[1])):
+        raise BrokenGroundTruth("the objects and the size of the source's picture must give the boxes on the canvas")
     return SourceFrame(
         view=View(Rectangle(0, 0, height, width), place, mirrored=False),
         truth=objects,

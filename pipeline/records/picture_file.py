@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.config.records_config import MAX_PICTURE
 from pipeline.records.picture_codec import MAX_PIXELS
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
@@ -66,6 +67,10 @@ def _opened(file: BinaryIO) -> Iterator[Image.Image]:
             with Image.open(file, formats=FORMATS) as image:
                 if not 0 < image.width * image.height <= MAX_PIXELS:
                     raise ValueError(f"must have at most {MAX_PIXELS} pixels, got {image.height} x {image.width}")
+                if max(image.width, image.height) > MAX_PICTURE:
+                    raise ValueError(
+                        f"must have sides of at most {MAX_PICTURE} pixels, got {image.height} x {image.width}"
+                    )
                 yield image
     except (ValueError, MemoryError):  # its size was checked, so it is not the picture that takes the memory
         raise

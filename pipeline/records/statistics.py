@@ -21,7 +21,7 @@ class Statistics:
 
     examples: Count
     views: Count
-    objects: Count  # boxes of the first views, which show whole pictures
+    objects: Count  # of the pictures: crowds, difficult ones and those too small for the canvas too
     boxes: Count
     boxes_per_class: tuple[Count, ...]
     best_iou_histogram: tuple[Count, ...]  # boxes by their best IoU with any anchor
@@ -72,7 +72,7 @@ def check_statistics(
         ("most_width", MAX_PICTURE),
         ("least_height", statistics.most_height if statistics.examples else NO_SIZE),
         ("least_width", statistics.most_width if statistics.examples else NO_SIZE),
-        ("objects", statistics.boxes),
+        ("objects", MAX_OBJECTS * statistics.examples),
         ("most_boxes", min(MAX_OBJECTS, statistics.boxes)),
         ("most_positives", min(anchors, statistics.positives)),
         ("most_ignored", min(anchors, statistics.ignored)),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from beam_jobs.sources.source import SourceBox
+from pipeline.config.records_config import Letterbox
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.manifest import Manifest, load_manifest
 from pipeline.records.packed_view import RecordView
@@ -188,3 +189,16 @@ def test_ground_truth_of_100_000_objects(letterboxed: Path) -> None:
     name = forge(letterboxed, lambda records: [full(records[0]), *records[1:]])
     (found,) = findings(letterboxed)
     assert found.startswith(f"{name}: record 0 (train/") and "few enough to be matched" in found
+
+
+def test_a_crowded_picture_with_many_views_is_whole(tmp_path: Path) -> None:
+    """The boxes of all views were counted together, and honest records had too many of them."""
+    source = write_pictures(tmp_path / "pictures", 6)
+    grid = [SourceBox(4.0 * y, 4.0 * x, 4.0 * y + 9, 4.0 * x + 9, "circle") for y in range(12) for x in range(12)]
+    crowded = next(number for number, item in enumerate(source.listed) if item.split == "train")
+    source.listed[crowded] = source.listed[crowded]._replace(boxes=tuple(grid))
+    config = replace(PICTURES, letterbox=Letterbox(size=320, crop=None), views=16)
+    make_set(tmp_path / "records", config, source=source)
+    manifest = load_manifest(str(tmp_path / "records"))
+    assert manifest.statistics["train"]["boxes"] * len(manifest.anchors) > 20_000_000
+    assert findings(tmp_path / "records") == []

@@ -16,6 +16,7 @@ from beam_jobs.sources.picture_set import PictureSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
+from pipeline.records.image_id import image_id_of
 from tests.beam_jobs.sources.detection_sets import CLASSES, coco_content, made_set, write_coco, write_picture
 from tests.beam_jobs.sources.reasons import reasons_of
 
@@ -140,6 +141,18 @@ def test_ids_are_made_unique_where_splits_share_names(tmp_path: Path) -> None:
     names = ["train_0.jpg", "train/train_1.jpg", "train_2.jpg", "train_3.jpg", "test/train_1.jpg"]
     assert [item.source_id for item in source.items()] == names
     assert source.shape(source.items()[-1].reference) == (50, 90)
+    assert reasons_of(source) == {}
+
+
+def test_ids_of_pictures_keep_their_type(tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    renamed = {image["id"]: new for image, new in zip(content["images"], [3, "3", "03", -1], strict=True)}
+    for image in content["images"]:
+        image["id"] = renamed[image["id"]]
+    for annotation in content["annotations"]:
+        annotation["image_id"] = renamed[annotation["image_id"]]
+    source = prepared(tmp_path, content)
+    assert [image_id_of(item.image_id or "") for item in source.items()] == [3, "3", "03", -1]
     assert reasons_of(source) == {}
 
 

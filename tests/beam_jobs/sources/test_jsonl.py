@@ -40,8 +40,9 @@ def reason(item: Item) -> str:
 
 def test_a_line_is_an_item() -> None:
     assert item_of() == Item("train", "a.jpg", "2:a.jpg", boxes=(SourceBox(5, 10, 25, 40, "cat"),))
-    assert item_of(split="valid", id=5, boxes=[]) == Item("val", "5", "2:a.jpg", boxes=())
+    assert item_of(split="valid", id=5, boxes=[]) == Item("val", "5", "2:a.jpg", boxes=(), image_id="5")
     assert item_of(id="x/y").source_id == "x/y"
+    assert (item_of(id="7").source_id, item_of(id="7").image_id) == ("7", '"7"')  # not the number 7
     more = item_of(boxes=[BOX | {"iscrowd": 1, "area": 3.5, "colour": "red"}, BOX | {"difficult": True}], width=3)
     assert more.boxes == (
         SourceBox(5, 10, 25, 40, "cat", crowd=True, area=3.5),

@@ -41,7 +41,11 @@ def test_a_digest_of_pictures(folder: str) -> None:
     Path(folder, "a.jpg").write_bytes(b"xxxx")
     assert folder_digest(folder, check="sizes") != before
     Path(folder, "a.jpg").write_bytes(b"xxx")
-    Path(folder, "sub/deep/c").write_bytes(b"no picture")
+    Path(folder, "notes.txt").write_bytes(b"no picture")
+    assert folder_digest(folder, check="content") == with_content
+    Path(folder, "sub/deep/c").write_bytes(b"a picture may have no extension")
+    assert folder_digest(folder, check="sizes") != before
+    Path(folder, "sub/deep/c").write_bytes(b"")
     assert folder_digest(folder, check="content") == with_content
     Path(folder, "a.jpg").rename(Path(folder, "b.jpg"))
     assert folder_digest(folder, check="sizes") != before

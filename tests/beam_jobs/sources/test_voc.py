@@ -224,3 +224,9 @@ def test_a_set_without_usable_classes_or_without_train_is_refused(tmp_path: Path
         Voc.prepare(DataPaths(data_dir=str(tmp_path / "c")))
     with pytest.raises(UserError, match="/nowhere must be a folder, got none of that name"):
         Voc.prepare(DataPaths(annotations="/nowhere", images=str(tmp_path)))
+
+
+def test_a_data_folder_that_is_not_local_is_refused(tmp_path: Path) -> None:
+    """Its lists of names cannot be looked for, and without them test pictures would be trained on."""
+    with pytest.raises(UserError, match="--data_dir must be a local folder for source voc, got gs://bucket/VOC2007"):
+        Voc.prepare(DataPaths(data_dir="gs://bucket/VOC2007"))

@@ -183,6 +183,9 @@ def test_key_points_are_no_corners_of_a_polygon(tmp_path: Path) -> None:
     )
     (item,) = prepared(tmp_path).items()
     assert item.boxes == (BOX,)
+    before = prepared(tmp_path).fingerprint()
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [cat, dog]\n")
+    assert prepared(tmp_path).fingerprint() != before  # or shards with other boxes would be kept
     assert parse_yolo(b"1 .5 .25", NAMES, pose=True)[0].fault
 
 

@@ -142,6 +142,14 @@ def test_other_formats_and_huge_pictures_are_errors(monkeypatch: pytest.MonkeyPa
         picture_shape(io.BytesIO(encoded(Image.fromarray(PIXELS))))
 
 
+def test_a_side_that_no_record_can_hold_is_an_error() -> None:
+    for shape in ((1, 65_501), (65_501, 1)):
+        data = encoded(Image.fromarray(np.zeros((*shape, 3), np.uint8)))
+        with pytest.raises(ValueError, match="must have sides of at most 65500 pixels, got"):
+            picture_shape(io.BytesIO(data))
+    assert picture_shape(io.BytesIO(encoded(Image.fromarray(np.zeros((1, 65_500, 3), np.uint8))))) == (1, 65_500)
+
+
 def test_an_error_of_the_disk_stays_one() -> None:
     class Broken(io.BytesIO):
         def read(self, *_: Any) -> bytes:

@@ -1,0 +1,22 @@
+"""Ids of pictures as text, and back: the evaluation writes an id with the type that the source gave it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,999}")
+
+
+def image_id_text(image_id: int | str) -> str:
+    """An id as text: a number in decimals; a string as it is, or in JSON's quotes if it would read as a number."""
+    if isinstance(image_id, int):
+        return str(image_id)
+    return json.dumps(image_id) if not image_id or _NUMBER.fullmatch(image_id) or image_id[0] == '"' else image_id
+
+
+def image_id_of(text: str) -> int | str:
+    """The inverse of `image_id_text`."""
+    if _NUMBER.fullmatch(text):
+        return int(text)
+    return str(json.loads(text)) if text.startswith('"') else text

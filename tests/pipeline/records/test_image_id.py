@@ -1,0 +1,20 @@
+"""Ids of pictures keep their type on the way through a record."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.records.image_id import image_id_of, image_id_text
+
+
+@pytest.mark.parametrize(
+    "image_id", [0, 1, -7, 10**30, "7", "000001", "-7", "-0", "a.jpg", '"7"', '"', "1e3", "é", "0x1f", " 7", ""]
+)
+def test_ids_come_back_as_they_were(image_id: int | str) -> None:
+    again = image_id_of(image_id_text(image_id))
+    assert again == image_id and type(again) is type(image_id)
+
+
+def test_different_ids_have_different_texts() -> None:
+    ids: list[int | str] = [1, "1", "01", '"1"', '"01"']
+    assert len({image_id_text(image_id) for image_id in ids}) == len(ids)
