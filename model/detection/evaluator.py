@@ -14,6 +14,7 @@ from model.detection.source_frame import SourceFrame
 from model.network.ssd import NetworkShape, build_network
 from pipeline.config.records_config import MAX_PICTURE
 from pipeline.config.run_config import DecodeConfig, ModelConfig
+from pipeline.errors import UserError
 from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
 from pipeline.records.ground_truth import BrokenGroundTruth, unpack_ground_truth
 from pipeline.records.letterbox_layout import letterbox_layout
@@ -114,7 +115,7 @@ class Evaluator:
 def _frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
     """The source's picture behind entry `index` of a batch; None for a collage.
 
-    Raises `BrokenGroundTruth` unless the picture's own objects are those on the canvas.
+    Raises `BrokenGroundTruth` for objects that cannot be, and `UserError` if they are not those on the canvas.
     """
     letterbox, classes = manifest.config.letterbox, len(manifest.class_names)
     if letterbox is None:
@@ -125,14 +126,18 @@ def _frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame
     objects = unpack_ground_truth(truth["objects"][index].numpy())
     if (objects.labels >= classes).any():
         raise BrokenGroundTruth(f"labels must be below {classes}")
-    bits_of = bits_of_views(manifest.config.seed, truth["keys"][index].numpy().decode())
+    key = truth["keys"][index].numpy().decode()
+    bits_of = bits_of_views(manifest.config.seed, key)
     layout, _ = letterbox_layout(letterbox, objects, (height, width), count=1, bits_of=bits_of)
     ((boxes, labels),) = layout.truths(size=manifest.canvas_size)
     place = layout.views[0].place
     drawn = (place.height, place.width) == tuple(truth["places"][index].numpy().tolist())
     stored = truth["boxes"][index].numpy(), truth["labels"][index].numpy()
     if not (drawn and np.array_equal(boxes, stored[0]) and np.array_equal(labels, stored[1])):
-        raise BrokenGroundTruth("the objects and the size of the source's picture must give the boxes on the canvas")
+        raise UserError(
+            f"{manifest.folder}: record {key}: the objects and the size of the source's picture must give the boxes on "
+            "the canvas, got others; run `make verify FULL=1`, which checks every record"
+        )
     return SourceFrame(
         view=View(Rectangle(0, 0, height, width), place, mirrored=False),
         truth=objects,

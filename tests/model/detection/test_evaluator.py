@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,13 @@ import tensorflow as tf
 from model.detection.evaluator import STATISTICS_BATCHES, Evaluator
 from model.network.ssd import NetworkShape
 from pipeline.config.presets import IMPROVED_DECODE
+from pipeline.errors import UserError
 from pipeline.reader.dataset import training_batches
+from pipeline.records.manifest import load_manifest
+from pipeline.records.record import Record
+from tests.beam_jobs.forged_set import forge
+from tests.beam_jobs.picture_source import CLASSES, write_pictures
+from tests.beam_jobs.record_job import PICTURES, make_set, read_shards
 from tests.model import tiny
 from tests.record_sets import TINY, write_record_set
 
@@ -43,3 +51,27 @@ def test_evaluation_counts_every_picture(tmp_path: Path) -> None:
     results = evaluator.evaluate(manifest, "test", batch=4, pictures=2, progress=done.append)
     assert done == [4, 4, 2] and len(results.ground_truth["images"]) == 10 and len(results.pictures) == 2
     assert len(evaluator.evaluate(manifest, "test", batch=4, limit=3).ground_truth["images"]) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: replace(r, source_size=(2 * r.source_size[0], 2 * r.source_size[1])),
+        lambda r: replace(r, source_size=(10**6, 10**6)),
+        lambda r: replace(r, source_size=None),
+        lambda r: replace(r, truth=None),
+        lambda r: replace(r, truth=replace(r.truth, labels=1 - r.truth.labels)),
+        lambda r: replace(r, truth=replace(r.truth, corners=r.truth.corners + 1)),
+    ],
+    ids=["twice the size", "a huge size", "no size", "no objects", "other classes", "other boxes"],
+)
+def test_objects_that_are_not_those_on_the_canvas_are_named(change: Callable[[Record], Record], tmp_path: Path) -> None:
+    """They moved AP without a word: figures are computed in the source's own pixels."""
+    records = tmp_path / "records"
+    make_set(records, PICTURES, source=write_pictures(tmp_path / "pictures", 12))
+    key = next(iter(read_shards(records)))[2].key
+    name = forge(records, lambda stored: [change(stored[0]), *stored[1:]])
+    manifest = load_manifest(str(records))
+    shape = NetworkShape(64, PICTURES.anchors.strides, manifest.anchors, len(CLASSES))
+    with pytest.raises(UserError, match=f"{name}: record 0|record {key}: "):
+        Evaluator(tiny.MODEL, shape, IMPROVED_DECODE).evaluate(manifest, "train", batch=4)
