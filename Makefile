@@ -116,7 +116,7 @@ $(error GPU=1 goes with STACK=default, got STACK=addons)
 endif
 
 stack := $(or $(STACK),default)
-config := $(or $(CONFIG),cifar10_improved)
+config := $(or $(CONFIG),$(if $(filter-out cifar10 digits,$(SOURCE)),detection,cifar10_improved))
 records := $(or $(RECORDS),records/$(config))
 run := $(or $(RUN),runs/$(config))
 venv := $(or $(VENV),.venv/$(stack))

@@ -6,7 +6,7 @@ python -m beam_jobs.coverage --config=detection --source=coco --data_dir=FOLDER
 from __future__ import annotations
 
 from beam_jobs.job.coverage import propose
-from beam_jobs.record_flags import check_composition, data_paths, records_config
+from beam_jobs.record_flags import composed_for, data_paths, records_config
 from beam_jobs.sources import make_source
 from pipeline.errors import printable, run_command
 
@@ -15,7 +15,7 @@ def main() -> None:
     """Prints how well the configured and the proposed anchors fit a source's boxes."""
     config = records_config()
     source = make_source(config.source, data_paths())
-    check_composition(config, source)
+    config = composed_for(config, source)
     print("\n".join(propose(config, source).lines()))
     print(printable("next: make records ... ANCHORS=auto takes the proposal"))
 

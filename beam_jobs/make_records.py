@@ -21,7 +21,7 @@ from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system
-from beam_jobs.record_flags import check_composition, data_paths, records_config
+from beam_jobs.record_flags import composed_for, data_paths, records_config
 from beam_jobs.runners.interrupted_workers import interrupt
 from beam_jobs.runners.progress import shard_progress
 from beam_jobs.runners.run_job import run
@@ -80,7 +80,10 @@ def make_records(pipeline: Pipeline) -> None:
     workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
 
-    check_composition(config, source)
+    config = composed_for(config, source)
+    if config.collage is not None:
+        least, most = config.collage.object_size
+        print(f"pictures of single objects, {least} to {most} pixels large on canvases of {config.canvas_size} pixels")
     if FLAGS.anchors == "auto":
         proposal = propose(config, source)
         print("\n".join(proposal.lines()), flush=True)

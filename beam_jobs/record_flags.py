@@ -12,7 +12,7 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import Source
 from configs import config_names, load_config
-from pipeline.config.records_config import RecordsConfig, with_canvas_size
+from pipeline.config.records_config import RecordsConfig, on_canvases, with_canvas_size
 from pipeline.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -46,13 +46,17 @@ def data_paths() -> DataPaths:
     return DataPaths(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(DataPaths)})
 
 
-def check_composition(config: RecordsConfig, source: Source) -> None:
-    """Raises `UserError` unless pictures with boxes go with a letterbox, and single objects with a collage."""
+def composed_for(config: RecordsConfig, source: Source) -> RecordsConfig:
+    """The configuration with a composition that the source's pictures can have.
+
+    Pictures of single objects are placed on canvases also where the configuration has a letterbox. Raises `UserError`
+    for pictures with boxes and a collage, which has no use for boxes.
+    """
     has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
-    if has_boxes and config.letterbox is None:
-        needed = "a letterbox for pictures with boxes, such as detection"
-    elif not has_boxes and config.collage is None:
-        needed = "a collage for pictures of single objects"
-    else:
-        return
-    raise UserError(f"--config must be one with {needed}, got {FLAGS.config}")
+    if not has_boxes:
+        return config if config.collage else on_canvases(config)
+    if config.letterbox is None:
+        raise UserError(
+            f"--config must be one with a letterbox for pictures with boxes, such as detection, got {FLAGS.config}"
+        )
+    return config

@@ -207,3 +207,10 @@ def with_canvas_size(config: RecordsConfig, size: int) -> RecordsConfig:
     assert letterbox is not None
     side = letterbox.picture_side and letterbox.picture_side * size // letterbox.size
     return replace(config, letterbox=replace(letterbox, size=size, picture_side=side))
+
+
+def on_canvases(config: RecordsConfig) -> RecordsConfig:
+    """The same records for pictures of single objects: one on each canvas, a quarter to a half of it large."""
+    size = config.canvas_size
+    collage = Collage(size=size, object_size=(max(1, size // 4), max(1, size // 2)), flip=True)
+    return replace(config, collage=collage, letterbox=None)

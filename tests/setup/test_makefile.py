@@ -189,6 +189,11 @@ def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout)
     python = checkout.programs / "env/bin/python"
     for arguments, line in {
         ("records",): "beam_jobs.make_records --config=cifar10_improved --records=records/cifar10_improved",
+        ("records", "SOURCE=digits"): (
+            "beam_jobs.make_records --config=cifar10_improved --records=records/cifar10_improved --source=digits"
+        ),
+        ("records", "SOURCE=voc"): "beam_jobs.make_records --config=detection --records=records/detection --source=voc",
+        ("coverage", "SOURCE=coco", "CONFIG=x"): "beam_jobs.coverage --config=x --source=coco",
         ("verify", "FULL=1"): "beam_jobs.verify --records=records/cifar10_improved --full",
         ("train", "CONFIG=digits_demo", "EPOCHS=3", "RUN=my run", "ARGS=--xla --backup_steps=9"): (
             "model.train --config=digits_demo --records=records/digits_demo --run='my run' --epochs=3"

@@ -1,0 +1,62 @@
+"""`make_records` and `coverage` on people's own data: which composition and anchors they take, and what they print."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.job.coverage import propose
+from beam_jobs.sources import make_source
+from beam_jobs.sources.data_paths import DataPaths
+from pipeline.config.presets import DETECTION_ANCHORS
+from pipeline.config.records_config import Collage
+from pipeline.geometry.anchors import make_anchors
+from pipeline.records.manifest import load_manifest
+from tests.beam_jobs.record_job import findings, make_records
+from tests.beam_jobs.sources.detection_sets import made_set, write_coco, write_picture
+from tests.commands import complaint, output, run_module
+
+SMALL = ("--image_size=64", "--views=2")
+
+
+@pytest.mark.long
+def test_anchors_are_those_that_coverage_proposes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_coco(data, made_set(train=20))
+    source = ("--source=coco", f"--data_dir={data}", *SMALL)
+    printed = output(run_module("beam_jobs.coverage", "--config=detection", *source))
+    proposed = re.findall(r"^proposed: .+\n(?:  stride .+\n)+", printed, re.MULTILINE)
+    assert len(proposed) == 1 and "next: make records ... ANCHORS=auto" in printed
+
+    records = tmp_path / "records"
+    flags = (f"--records={records}", "--running_mode=in_memory", *source)
+    assert proposed[0] in output(make_records(*flags, "--anchors=auto", config="detection"))
+    manifest = load_manifest(str(records))
+    config = manifest.config
+    assert config.proposed_anchors and config.anchors.scales != DETECTION_ANCHORS.scales
+    assert manifest.anchors.fingerprint == make_anchors(config.anchors, 64).fingerprint
+    assert propose(config, make_source("coco", DataPaths(data_dir=str(data)))).anchors == config.anchors
+    assert findings(records) == []
+
+
+def test_pictures_in_class_folders_are_placed_on_canvases(tmp_path: Path) -> None:
+    for number in range(12):
+        write_picture(tmp_path / "data" / "ab"[number % 2] / f"{number}.png", (30, 40))
+    records = tmp_path / "records"
+    flags = (f"--records={records}", "--running_mode=in_memory", "--source=folder", f"--data_dir={tmp_path / 'data'}")
+    printed = output(make_records(*flags, *SMALL, config="detection"))
+    assert "pictures of single objects, 16 to 32 pixels large on canvases of 64 pixels" in printed
+    manifest = load_manifest(str(records))
+    assert manifest.config.collage == Collage(size=64, object_size=(16, 32), flip=True)
+    assert (manifest.config.letterbox, manifest.config.views) == (None, 2)
+    assert findings(records) == []
+
+
+def test_boxes_need_a_letterbox(tmp_path: Path) -> None:
+    write_coco(tmp_path, made_set())
+    done = make_records("--source=coco", f"--data_dir={tmp_path}", config="cifar10_small")
+    assert complaint(done) == (
+        "--config must be one with a letterbox for pictures with boxes, such as detection, got cifar10_small"
+    )
