@@ -16,7 +16,9 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Source
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
-from tests.beam_jobs.sources.detection_sets import CATEGORY_IDS, CLASSES, WRITERS, made_set
+from pipeline.records.record import Record
+from tests.beam_jobs.record_job import PICTURES, make_set, read_shards
+from tests.beam_jobs.sources.detection_sets import CATEGORY_IDS, CLASSES, WRITERS, Made, made_set
 from tests.beam_jobs.sources.reasons import reason_against
 
 FORMATS = pytest.mark.parametrize("name", WRITERS)
@@ -44,6 +46,33 @@ def test_the_items_are_those_of_the_set(name: str, tmp_path: Path) -> None:
         assert truth.labels.tolist() == [CLASSES.index(box[4]) for box in made.boxes]
         assert reasons == []
     assert [item.image_id for item in items][:2] == (["10", "11"] if name == "coco" else [None, None])
+
+
+def in_round_numbers(picture: Made) -> Made:
+    """The picture in a size that gives YOLO's labels few decimals: the millionth of a pixel can decide a tie."""
+    boxes = tuple((x, y, min(w, 80 - x), min(h, 50 - y), name) for x, y, w, h, name in picture.boxes)
+    return picture._replace(shape=(50, 80), boxes=boxes)
+
+
+def test_the_records_are_equal(tmp_path: Path) -> None:
+    """Pixels, views, boxes and targets."""
+    made: dict[str, dict[str, Record]] = {}
+    for name in WRITERS:
+        pictures = [in_round_numbers(picture) for picture in made_set(train=12)]
+        source = make_source(name, WRITERS[name](tmp_path / name, pictures))
+        make_set(tmp_path / "records" / name, PICTURES, source=source)
+        made[name] = {record.key: record for _, _, record in read_shards(tmp_path / "records" / name)}
+    wanted = made.pop("coco")
+    assert sum(len(record.views) for record in wanted.values()) == 12 * 4 + 4
+    for name, records in made.items():
+        assert list(records) == list(wanted)
+        for key, record in records.items():
+            assert (record.encoded, record.format) == (wanted[key].encoded, wanted[key].format)
+            for view, expected in zip(record.views, wanted[key].views, strict=True):
+                assert view.view == expected.view
+                arrays, others = ((v.boxes, v.labels, *dataclasses.astuple(v.targets)) for v in (view, expected))
+                for array, other in zip(arrays, others, strict=True):
+                    np.testing.assert_allclose(array, other, rtol=0, atol=1e-6 if name == "yolo" else 0)
 
 
 @FORMATS
