@@ -106,14 +106,14 @@ class Evaluator:
                         detected_classes=found.classes[k, :count],
                         scores=found.scores[k, :count],
                     )
-                    results.add(shown, _frame(truth, k, manifest))
+                    results.add(shown, source_frame(truth, k, manifest))
                 if progress is not None:
                     progress(len(images))
         return results
 
 
-def _frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
-    """The source's picture behind entry `index` of a batch; None for a collage.
+def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
+    """The source's picture behind entry `index` of a batch of `evaluation_batches`; None for a collage.
 
     Raises `BrokenGroundTruth` for objects that cannot be, and `UserError` if they are not those on the canvas.
     """

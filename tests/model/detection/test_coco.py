@@ -58,6 +58,18 @@ def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
     assert [detection["image_id"] for detection in results.detections] == ids
 
 
+def test_crowds_and_difficult_objects_are_passed_on_to_be_ignored() -> None:
+    results = CocoResults(("cat",), 200)
+    whole = View(Rectangle(0, 0, 200, 200), Rectangle(0, 0, 200, 200), mirrored=False)
+    corners = np.array([[0.0, 0, 40, 40], [50, 50, 90, 90], [100, 100, 150, 150]])
+    crowd, difficult = np.array([False, True, False]), np.array([False, False, True])
+    truth = GroundTruth(corners, np.zeros(3, np.int64), crowd=crowd, difficult=difficult, area=np.full(3, 1600.0))
+    found = corners.astype(np.float32) / 200
+    results.add(shown("test/a/0", found[:1], [0], found, [0, 0, 0], [0.5, 0.9, 0.9]), SourceFrame(whole, truth))
+    assert [annotation["iscrowd"] for annotation in results.ground_truth["annotations"]] == [0, 1, 1]
+    assert results.metrics()["AP"] == pytest.approx(1.0)  # the other two are no false positives
+
+
 def test_perfect_detections_score_one() -> None:
     results = CocoResults(("cat", "dog"), 200)
     for k in range(3):

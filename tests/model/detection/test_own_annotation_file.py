@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,20 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.sources import make_source
+from beam_jobs.sources.data_paths import DataPaths
+from model.detection.coco import CocoResults, DetectedPicture
+from model.detection.coco_metrics import METRICS
 from model.detection.decoding import Detections
-from model.detection.evaluator import Evaluator
+from model.detection.evaluator import Evaluator, source_frame
 from model.network.ssd import NetworkShape
 from pipeline.config.presets import IMPROVED_DECODE
+from pipeline.config.records_config import Letterbox
+from pipeline.reader.dataset import evaluation_batches
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import PICTURES, make_set
 from tests.beam_jobs.sources.detection_sets import made_set, write_coco
 from tests.model import tiny
-from tests.model.detection.test_coco_metrics import by_pycocotools
+from tests.model.detection.test_coco_metrics import COCO_TINY, by_pycocotools
 
 
 def test_pycocotools_takes_the_users_own_annotation_file(tmp_path: Path) -> None:
@@ -59,4 +65,35 @@ def test_pycocotools_takes_the_users_own_annotation_file(tmp_path: Path) -> None
     metrics = results.metrics()
     assert 0.1 < metrics["AP50"] < 0.95
     by_own_file = by_pycocotools(json.loads(annotation_file.read_text()), results.detections)
+    assert metrics == pytest.approx(by_own_file, abs=1e-9)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not COCO_TINY.is_dir(), reason="the pictures of COCO are not there")
+def test_what_the_records_of_coco_say_as_detections_is_perfect(tmp_path: Path) -> None:
+    """From the user's files through letterbox, records and back to the pictures' own pixels."""
+    paths = DataPaths(
+        annotations=str(COCO_TINY / "annotations/instances_train2017.json"),
+        images=str(COCO_TINY / "train2017"),
+        test_annotations=str(COCO_TINY / "annotations/instances_val2017.json"),
+        test_images=str(COCO_TINY / "val2017"),
+    )
+    config = replace(PICTURES, source="coco", letterbox=Letterbox(size=320), picture_format="jpeg", views=1)
+    make_set(tmp_path, config, source=make_source("coco", paths), max_rejected=0.01)
+    manifest = load_manifest(str(tmp_path))
+    results = CocoResults(manifest.class_names, 320, category_ids=manifest.category_ids)
+    for images, truth in evaluation_batches(manifest, "test", batch=16):
+        for k in range(len(images)):
+            boxes, labels = truth["boxes"][k].numpy(), truth["labels"][k].numpy()
+            scores = np.ones(len(boxes), np.float32)
+            key = truth["keys"][k].numpy().decode()
+            picture = DetectedPicture(key, images[k].numpy(), boxes, labels, boxes, labels, scores)
+            results.add(picture, source_frame(truth, k, manifest))
+    metrics = results.metrics()
+    assert {name: round(metrics[name], 3) for name in METRICS if name.startswith("AP")} == dict.fromkeys(
+        (name for name in METRICS if name.startswith("AP")), 1.0
+    )
+    by_own_file = by_pycocotools(
+        json.loads((COCO_TINY / "annotations/instances_val2017.json").read_text()), results.detections
+    )
     assert metrics == pytest.approx(by_own_file, abs=1e-9)
