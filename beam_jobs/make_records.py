@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 import signal
 import sys
 import time
@@ -31,6 +30,7 @@ from beam_jobs.sources.data_paths import whole_path
 from beam_jobs.sources.open_file import is_local
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, run_command
+from pipeline.make_variable import make_variable
 from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
@@ -120,8 +120,8 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     if not is_local(manifest.folder):
         print(printable("next: copy or mount the set, because training reads local folders"))
         return
-    run = shlex.quote(f"runs/{os.path.basename(manifest.folder.rstrip('/'))}")
-    where = f"RECORDS={shlex.quote(manifest.folder)} RUN={run}"
+    run = make_variable("RUN", f"runs/{os.path.basename(manifest.folder.rstrip('/'))}")
+    where = f"{make_variable('RECORDS', manifest.folder)} {run}"
     print(printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored {where}"))
 
 

@@ -40,7 +40,6 @@ from model.training.epoch_means import EpochMeans
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.failures import named_training_failures
 from model.training.history import WriteHistory
-from model.training.make_variable import make_variable
 from model.training.memory import KeepFreedMemory
 from model.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from model.training.overrides import with_overrides
@@ -52,6 +51,7 @@ from model.training.show_progress import ShowProgress
 from model.training.tensorboard import WriteTensorBoard
 from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
 from pipeline.errors import UserError, printable, run_command
+from pipeline.make_variable import make_variable
 from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, training_batches
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import check_shards, load_manifest

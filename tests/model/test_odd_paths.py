@@ -13,9 +13,9 @@ import tensorflow as tf
 from configs import load_config
 from model.training.checkpoints import BestCheckpoint, restore_best
 from model.training.history import read_history
-from model.training.make_variable import make_variable
 from model.training.run_folder import RunFolder, describe_run
 from pipeline.errors import UserError
+from pipeline.make_variable import make_variable
 from tests.model.small_training import SmallTraining
 from tests.model.tiny import refusal, run_command, run_several
 from tests.model.training.test_checkpoints import Training
@@ -96,11 +96,6 @@ def test_a_run_on_records_with_an_odd_path_is_read_back(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     assert not folder.begin(run, command="") and folder.begin(run, command="")
     assert folder.load().records == str(records)
-
-
-def test_a_path_in_the_words_of_a_shell_and_of_make() -> None:
-    assert make_variable("RUN", "runs/a") == "RUN=runs/a"
-    assert make_variable("RUN", "a b$c'") == """RUN='a b$$c'"'"''"""
 
 
 KINDS: dict[str, Callable[[Path], object]] = {
