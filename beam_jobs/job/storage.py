@@ -58,13 +58,14 @@ def create(path: str) -> BinaryIO:
     return FileSystems.create(path, BYTES, CompressionTypes.UNCOMPRESSED)
 
 
-def read_bytes(path: str) -> bytes | None:
-    """The content of a file; None if there is no regular file of that name."""
+def read_bytes(path: str, *, limit: int | None = None) -> bytes | None:
+    """The content of a file; None if there is no regular file of that name, or one of more than `limit` bytes."""
     if is_local(path) and not os.path.isfile(path):
         return None
     try:
         with open_file(path) as file:
-            return file.read()
+            data = file.read() if limit is None else file.read(limit + 1)
+            return data if limit is None or len(data) <= limit else None
     except FileNotFoundError:
         return None
     except Exception:  # object stores raise errors of their own for a missing file
