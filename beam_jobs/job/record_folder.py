@@ -78,6 +78,7 @@ class RecordFolder:
         temporary = self.temporary(name)
         with storage.create(temporary) as file:
             file.write(text)
+            storage.flush(file, temporary)
         self.commit(temporary, os.path.join(RECEIPTS, name))
 
     def finished(self) -> int:

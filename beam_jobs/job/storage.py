@@ -81,10 +81,21 @@ def size(path: str) -> int | None:
     return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes) if FileSystems.exists(path) else None
 
 
+def flush(file: BinaryIO, path: str) -> None:
+    """Waits until what was written to a local file is on the disk; object stores keep a file that is closed."""
+    if is_local(path):
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def rename(source: str, target: str) -> None:
-    """Gives a file its final name; on a local disk in one step, replacing any file of that name."""
+    """Gives a file its final name; on a local disk in one step, replacing any file of that name.
+
+    A local name is on the disk at the end: after a power failure, a file that was written later comes with this one.
+    """
     if is_local(source):
         os.replace(source, target)
+        files.sync_folder(Path(target).parent)
     else:
         FileSystems.rename([source], [target])
 
