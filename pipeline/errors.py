@@ -75,6 +75,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 picture", "1,234 pictures", "2 boxes"."""
+    ending = "" if count == 1 else "es" if noun.endswith("x") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Runs an absl command. An error becomes one line on standard error and exit status 1.
 

@@ -77,7 +77,7 @@ def test_every_command_takes_odd_paths(tmp_path: Path, monkeypatch: pytest.Monke
     command = ("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
     printed = run_command(*command, "--epochs=1")
     assert f"next: make evaluate {make_variable('RUN', run)} {make_variable('RECORDS', records)}" in printed
-    assert "all 1 epochs are done" in run_command(*command, "--epochs=1")
+    assert "training is done: 1 epoch" in run_command(*command, "--epochs=1")
     assert f"evaluation: {run / 'evaluation'}" in run_command("model.evaluate", f"--run={run}")
     for output in (tmp_path / f"{odd}.png", tmp_path / "new" / f"{odd}.png"):
         run_command("model.show_records", f"--records={records}", f"--output={output}")
