@@ -1,8 +1,8 @@
 # Every command of the project. `make help` lists them; `python -m ... --help` tells all flags of a command.
 #
-# Variables are read from make's command line, PYTHON also from the shell's environment. A value is text: blanks,
-# quotes, `$` and whatever else it holds reach the command as they are. ARGS, BEAM_ARGS, RUNS and TESTS are lists: they
-# are split at blanks, and a quote in them is a character like any other.
+# Variables are read from make's command line, PYTHON and TF_CPP_MIN_LOG_LEVEL also from the shell's environment. A value
+# is text: blanks, quotes, `$` and whatever else it holds reach the command as they are. ARGS, BEAM_ARGS, RUNS and TESTS
+# are lists: they are split at blanks, and a quote in them is a character like any other.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -64,11 +64,14 @@ ENGINE =
 CLUSTER =
 FLINK_MASTER =
 
+# TensorFlow's start-up messages, down to errors.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
 variables := STACK PYTHON VENV GPU UPGRADE CONFIG SOURCE DATA_DIR ANNOTATIONS IMAGES VAL_ANNOTATIONS VAL_IMAGES \
     TEST_ANNOTATIONS TEST_IMAGES TEST_FRACTION IMAGE_SIZE VIEWS ANCHORS MAX_REJECTED RECORDS LIMIT WORKERS RUNNER \
     BEAM_ARGS FULL STRATEGY REPLICAS RUN EPOCHS BATCH OPTIMIZER BOX_LOSS PRECISION INIT FREEZE SPLIT MIN_SCORE N KEY RUNS \
-    ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS ENGINE CLUSTER FLINK_MASTER
-known := $(variables) SHELL TF_CPP_MIN_LOG_LEVEL MAKE%
+    ONLY OUTPUT TESTS JOBS FAULTS GOALS ARGS ENGINE CLUSTER FLINK_MASTER TF_CPP_MIN_LOG_LEVEL
+known := $(variables) SHELL MAKE%
 given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 ifneq ($(filter-out $(known),$(given)),)
 $(error no variable of make is called $(filter-out $(known),$(given)); `make help` lists them)
@@ -82,9 +85,6 @@ define newline
 
 endef
 $(foreach v,$(variables),$(if $(findstring $(newline),$($v)),$(error $v must be one line, got several)))
-
-# TensorFlow's start-up messages, down to errors.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # --- words of the shell ----------------------------------------------------------------------------------------
 empty :=

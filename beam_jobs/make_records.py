@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 import signal
 import sys
 import time
@@ -30,7 +29,8 @@ from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import whole_path
 from beam_jobs.sources.open_file import is_local
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, printable, run_command
+from pipeline.errors import UserError, counted, printable, run_command
+from pipeline.make_variable import make_variable
 from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
@@ -116,15 +116,16 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     print("splits: " + ", ".join(f"{split} {manifest.examples(split):,}" for split in SPLITS))
     print(f"views: {views:,}, {manifest.config.views} of each training record")
     print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} that no anchor reaches")
-    print(f"rejected: {manifest.rejected['pictures']} pictures, {manifest.rejected['boxes']} boxes")
+    pictures, rejected_boxes = manifest.rejected["pictures"], manifest.rejected["boxes"]
+    print(f"rejected: {counted(pictures, 'picture')}, {counted(rejected_boxes, 'box')}")
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
-    print(f"{records:,} records, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
+    print(f"{counted(records, 'record')}, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
     print(printable(f"records: {manifest.folder}/{MANIFEST}"))
     if not is_local(manifest.folder):
         print(printable("next: copy or mount the set, because training reads local folders"))
         return
-    run = shlex.quote(f"runs/{os.path.basename(manifest.folder.rstrip('/'))}")
-    where = f"RECORDS={shlex.quote(manifest.folder)} RUN={run}"
+    run = make_variable("RUN", f"runs/{os.path.basename(manifest.folder.rstrip('/'))}")
+    where = f"{make_variable('RECORDS', manifest.folder)} {run}"
     print(printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored {where}"))
 
 

@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("source", None, f"One of {', '.join(SOURCES)}. Default: the configuration's.")
-flags.DEFINE_string("data_dir", None, "The source's data: a folder or an archive. Default: it is downloaded.")
+flags.DEFINE_string("data_dir", None, "The source's data: a folder or an archive. CIFAR-10's is downloaded by default.")
 flags.DEFINE_string("annotations", None, "Annotations of the training pictures: a file, or a folder of VOC's XML.")
 flags.DEFINE_string("images", None, "Folder of the pictures. Default: where their annotations are.")
 for _split in ("val", "test"):

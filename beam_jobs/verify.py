@@ -14,7 +14,7 @@ from beam_jobs.checks.check_folder import check_files, check_receipts, unfinishe
 from beam_jobs.checks.check_shard import check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
 from beam_jobs.runners.runner import local_workers
-from pipeline.errors import UserError, printable, run_command
+from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.records.manifest import WAY_OUT
 
 FLAGS = flags.FLAGS
@@ -50,10 +50,12 @@ def main() -> None:
         print(f"… and {len(findings) - SHOWN} more")
     seconds = time.monotonic() - started
     if unfinished := unfinished_files(manifest):
-        print(f"{unfinished:,} files of a job for another set, which has not finished; they are not checked")
-    print(f"{len(checks)} shards, {records:,} records read, {matched:,} matched again, {seconds:.1f} s")
+        print(f"not checked: {counted(unfinished, 'file')} of a job for another set, which has not finished")
+    read = f"{counted(len(checks), 'shard')}, {counted(records, 'record')} read"
+    print(f"{read}, {matched:,} matched again, {seconds:.1f} s")
     if findings:
-        raise UserError(f"{FLAGS.records} has {len(findings)} findings; {WAY_OUT}: it keeps the shards that are whole")
+        found_wrong = counted(len(findings), "finding")
+        raise UserError(f"{FLAGS.records} has {found_wrong}; {WAY_OUT}: it keeps the shards that are whole")
     print(printable(f"{FLAGS.records} is whole: nothing found"))
 
 

@@ -7,6 +7,7 @@ import sys
 from cluster.errors import run_command
 from cluster.processes import load, stop
 from cluster.settings import ClusterSettings, parse_settings
+from pipeline.errors import printable
 
 
 def down(settings: ClusterSettings) -> None:
@@ -14,7 +15,7 @@ def down(settings: ClusterSettings) -> None:
     processes = load(settings.state)
     stop(processes)
     settings.state.unlink(missing_ok=True)
-    print(f"cluster is down; logs in {settings.logs}" if processes else "the cluster was not up")
+    print(printable(f"cluster is down; logs in {settings.logs}") if processes else "the cluster was not up")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from pipeline.errors import os_error_text, printable
+
 
 class ClusterError(Exception):
     """A problem that the user can fix. The message is one line: what is wrong, where, and what to do."""
 
 
 def run_command(main: Callable[[], None]) -> int:
-    """Runs a command and returns its exit status. A `ClusterError` is printed as one line, without a traceback."""
+    """Runs a command and returns its exit status.
+
+    A `ClusterError` or an `OSError` is printed without a traceback, in one line unless lines of a log follow.
+    """
     try:
         main()
     except ClusterError as error:
-        message = str(error)
+        message = "\n".join(printable(line.expandtabs()) for line in str(error).split("\n"))
+    except OSError as error:
+        message = printable(os_error_text(error))
     except KeyboardInterrupt:
         message = "interrupted; `make cluster-down` stops what was started"
     else:

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cluster.errors import ClusterError
+from pipeline.config.plain import from_dict, parse_json
+from pipeline.errors import UserError, printable, require
+from pipeline.files import read_regular, write_whole
+
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+_STATE_BYTES = 1 << 20  # of a file of processes, at most
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,22 @@ def stop(processes: Sequence[Process]) -> None:
 
 def save(processes: Sequence[Process], path: Path) -> None:
     """Writes the processes to a file."""
-    path.write_text(json.dumps([asdict(p) for p in processes], indent=1) + "\n")
+    write_whole(path, (json.dumps([asdict(p) for p in processes], indent=1) + "\n").encode())
 
 
 def load(path: Path) -> list[Process]:
-    """The processes in the file; none if there is no file."""
-    return [Process(**values) for values in json.loads(path.read_text())] if path.exists() else []
+    """The processes in the file; none if there is no file. Raises `ClusterError` if the file is broken."""
+    if not path.exists():
+        return []
+    try:
+        values = parse_json(read_regular(path, limit=_STATE_BYTES), where=str(path))
+        processes = from_dict(tuple[Process, ...], values, where=str(path))
+        for process in processes:
+            require(process.pid > 1, f"{path}: pid", "the id of a process of the cluster", process.pid)
+    except UserError as error:
+        way_out = "end by hand what still runs of the cluster, then delete the file"
+        raise ClusterError(f"{printable(str(error))}; {way_out}") from None
+    return list(processes)
 
 
 def _started(pid: int) -> str:

@@ -21,6 +21,7 @@ from cluster.jars import FLINK_JARS
 from cluster.java import find_java
 from cluster.processes import Process, is_alive, load, save, stop
 from cluster.settings import FLINK, ClusterSettings, parse_settings
+from pipeline.errors import printable
 
 PATIENCE = 120.0  # seconds that a process may take to answer
 LOG_LINES = 20  # of a process that ended, shown with the error
@@ -73,9 +74,11 @@ class _Starter:
         while not there():
             if dead := next((p for p in self.started if not is_alive(p)), None):
                 log = logs / f"{dead.name}.log"
-                raise ClusterError(f"{dead.name} ended at once, see {log}; its last lines:\n{_last_lines(log)}")
+                raise ClusterError(
+                    f"{dead.name} ended at once, see {printable(str(log))}; its last lines:\n{_last_lines(log)}"
+                )
             if time.monotonic() > deadline:
-                raise ClusterError(f"{what} did not answer in {PATIENCE:.0f} s: see {logs}")
+                raise ClusterError(f"{what} did not answer in {PATIENCE:.0f} s: see {printable(str(logs))}")
             time.sleep(0.3)
 
 
@@ -96,7 +99,7 @@ def _start_flink(starter: _Starter, java: str) -> None:
     print(f"cluster is up: {settings.task_managers} TaskManagers of {settings.slots_each} slots")
     print(f"Flink http://localhost:{settings.rest_port}, worker pool localhost:{settings.pool_port}")
     print(f"next: make records RUNNER=flink FLINK_MASTER=localhost:{settings.rest_port}")
-    print(f"logs in {settings.logs}; make cluster-down stops it")
+    print(printable(f"logs in {settings.logs}; make cluster-down stops it"))
 
 
 def _start_portable(starter: _Starter) -> None:
@@ -106,7 +109,7 @@ def _start_portable(starter: _Starter) -> None:
     starter.wait("the worker pool", lambda: _answers(settings.pool_port))
     starter.wait("the job service", lambda: _answers(settings.job_port))
     print(f"cluster is up: job service localhost:{settings.job_port}, worker pool :{settings.pool_port}")
-    print(f"logs in {settings.logs}; make cluster-down stops it")
+    print(printable(f"logs in {settings.logs}; make cluster-down stops it"))
 
 
 def _last_lines(log: Path) -> str:

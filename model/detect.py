@@ -22,7 +22,7 @@ from model.pictures.annotated_picture import annotated_picture, picture_file
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import Letterbox
-from pipeline.errors import UserError, printable, require_between, run_command
+from pipeline.errors import UserError, counted, printable, require_between, run_command
 from pipeline.files import open_regular, write_whole
 from pipeline.records.picture_file import decode_picture
 from pipeline.views.collage import Picture
@@ -56,7 +56,7 @@ def main() -> None:
     decoding = replace(run.config.decode, min_score=min(run.config.decode.min_score, FLAGS.min_score))
     evaluator = Evaluator(run.config.model, run.shape, decoding)
     weights = restore_best(folder, evaluator.network)
-    print(printable(f"detecting with {weights} in {_pictures(len(files))}"), flush=True)
+    print(printable(f"detecting with {weights} in {counted(len(files), 'picture')}"), flush=True)
     output.mkdir(parents=True, exist_ok=True)
     category_ids = run.category_ids or range(1, len(run.class_names) + 1)
     results: list[dict[str, object]] = []
@@ -82,19 +82,14 @@ def main() -> None:
     print(
         printable(
             f"detections: {len(results):,} of a score of at least {FLAGS.min_score:g} in "
-            f"{_pictures(len(files) - len(skipped))}; {output} ({RESULTS} and annotated pictures)"
+            f"{counted(len(files) - len(skipped), 'picture')}; {output} ({RESULTS} and annotated pictures)"
         ),
         flush=True,
     )
     if skipped:
         more = f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
-        raise UserError(
-            f"{len(skipped):,} of {_pictures(len(files))} could not be read: {', '.join(skipped[:NAMED])}{more}"
-        )
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
+        of_all = f"{len(skipped):,} of {counted(len(files), 'picture')}"
+        raise UserError(f"{of_all} could not be read: {', '.join(skipped[:NAMED])}{more}")
 
 
 def _readable(files: Sequence[PictureFile], skipped: list[str], bar: tqdm) -> Iterator[tuple[int, Picture]]:

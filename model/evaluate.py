@@ -18,7 +18,7 @@ from model.pictures.drawn_detections import drawn_detections
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, printable, run_command
+from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.files import write_whole
 from pipeline.records.manifest import check_shards, load_manifest
 
@@ -62,7 +62,10 @@ def main() -> None:
     weights = restore_best(folder, evaluator.network)
     place = Path(FLAGS.output) if FLAGS.output else folder.evaluation
     place.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is refused before the work
-    print(printable(f"evaluating {weights} on {examples:,} {FLAGS.split} records of {manifest.folder}"), flush=True)
+    print(
+        printable(f"evaluating {weights} on {counted(examples, f'{FLAGS.split} record')} of {manifest.folder}"),
+        flush=True,
+    )
     with tqdm(total=examples, unit="image", desc="evaluation") as bar:
         results = evaluator.evaluate(
             manifest,

@@ -12,7 +12,7 @@ from absl import flags
 from model.pictures.drawn_records import drawn_views
 from model.pictures.png import png_path
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, printable, run_command
+from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.files import write_whole
 from pipeline.records.manifest import load_manifest
 from pipeline.records.read_records import read_records
@@ -48,10 +48,10 @@ def main() -> None:
     if FLAGS.key:
         count = len(chosen[0].views)
         views = [(chosen[0], number) for number in range(min(count, MOST))]
-        what = f"{count} views of one record" if count <= MOST else f"the first {MOST} of {count} views of one record"
+        what = ("" if count <= MOST else f"the first {MOST} of ") + f"{counted(count, 'view')} of one record"
     else:
         views = [(record, 0) for record in chosen]
-        what = f"{len(views)} records, the first view of each"
+        what = f"{counted(len(views), 'record')}, the first view of each"
     drawn = drawn_views(views, manifest.anchors, manifest.class_names, canvas_size=manifest.canvas_size)
     write_whole(path, drawn)
     print(printable(f"pictures: {path}, {what}; ground truth green, matched anchors orange"))

@@ -40,7 +40,6 @@ from model.training.epoch_means import EpochMeans
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.failures import named_training_failures
 from model.training.history import WriteHistory
-from model.training.make_variable import make_variable
 from model.training.memory import KeepFreedMemory
 from model.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from model.training.overrides import with_overrides
@@ -51,7 +50,8 @@ from model.training.schedule import LearningRate
 from model.training.show_progress import ShowProgress
 from model.training.tensorboard import WriteTensorBoard
 from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
-from pipeline.errors import UserError, printable, run_command
+from pipeline.errors import UserError, counted, printable, run_command
+from pipeline.make_variable import make_variable
 from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, training_batches
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import check_shards, load_manifest
@@ -172,7 +172,7 @@ def main() -> None:
     check_same_step(strategy, progress.step, str(folder.path))
 
     print(
-        printable(f"training {config.name} on {manifest.folder}: {manifest.examples('train'):,} records, ")
+        printable(f"training {config.name} on {manifest.folder}: {counted(manifest.examples('train'), 'record')}, ")
         + f"{len(manifest.anchors):,} anchors, {detector.network.count_params():,} parameters"
     )
     if other:
@@ -192,13 +192,16 @@ def main() -> None:
     if rank.count > 1:
         print(f"rank {rank.index} of {rank.count}; rank 0 evaluates and writes the files")
     if first_epoch == training.epochs:
-        done = f"all {training.epochs} epochs are done, the last is {restored}; to train more choose another --run"
-        print(printable(done))
+        done = f"training is done: {counted(training.epochs, 'epoch')}, the last is {restored}"
+        print(printable(f"{done}; to train more choose another --run"))
     else:
         resumed = f", resumed from {restored}, step {progress.step:,}" if restored else ""
         passes = training.epochs * epoch_steps * training.batch / manifest.examples("train")
         print(f"{training.epochs * epoch_steps:,} steps are {passes:,.1f} passes over the records")
-        print(printable(f"epochs {first_epoch + 1} to {training.epochs} of {epoch_steps:,} steps{resumed}"), flush=True)
+        print(
+            printable(f"epochs {first_epoch + 1} to {training.epochs} of {counted(epoch_steps, 'step')}{resumed}"),
+            flush=True,
+        )
 
     evaluation = EvaluateOnVal(
         Evaluator(config.model, run.shape, config.decode),
@@ -259,7 +262,7 @@ def main() -> None:
     best = f"best AP on val {progress.best_ap:.4f}"
     if progress.best_ap < 0:
         best = "val shows no objects, so the last weights are kept"
-    print(f"trained {training.epochs} epochs, {seconds:.0f} s of them now; {best}")
+    print(f"trained {counted(training.epochs, 'epoch')}, {seconds:.0f} s of them now; {best}")
     print(printable(f"run: {folder.path} ({', '.join(folder.contents())})"))
     where = f"{make_variable('RUN', folder.path)} {make_variable('RECORDS', manifest.folder)}"
     print(printable(f"next: make evaluate {where}"))

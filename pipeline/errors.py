@@ -59,11 +59,26 @@ def disk_error(error: OSError) -> UserError | None:
     return None
 
 
+def os_error_text(error: OSError) -> str:
+    """What the user reads about an `OSError` that ended a command."""
+    if isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename:
+        return f"{error.filename} must be a folder, or not there yet, got a file"
+    if isinstance(error, IsADirectoryError) and (path := error.filename2 or error.filename):
+        return f"{path} must be a file, got a folder"
+    return str(disk_error(error) or error)
+
+
 def printable(text: str) -> str:
     """Text from files and names as a terminal may show it: on one line, with control characters escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 picture", "1,234 pictures", "2 boxes"."""
+    ending = "" if count == 1 else "es" if noun.endswith("x") else "s"
+    return f"{count:,} {noun}{ending}"
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -113,12 +128,8 @@ def _told(error: Exception) -> str:
     """What the user reads about an error that ended a command."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename:
-        return f"{error.filename} must be a folder, or not there yet, got a file"
-    if isinstance(error, IsADirectoryError) and (path := error.filename2 or error.filename):
-        return f"{path} must be a file, got a folder"
     if isinstance(error, OSError):
-        return str(disk_error(error) or error)
+        return os_error_text(error)
     kind = type(error).__name__
     lines = str(error).split("\n", 1)
     what = f"{kind}: {lines[0][:_FIRST_LINE]}" if lines[0] else kind

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from beam_jobs.job.finish import count_rejected
-from beam_jobs.job.receipt import Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
+from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
 from beam_jobs.job.record_folder import RECEIPTS, of_another_set
 from beam_jobs.job.shard_statistics import add_up
 from pipeline.config.plain import JSON_BYTES
@@ -16,8 +16,6 @@ from pipeline.errors import UserError, require
 from pipeline.files import file_sha256, read_regular
 from pipeline.records.manifest import MANIFEST, REJECTED, WAY_OUT, Manifest, parse_manifest
 from pipeline.records.statistics import Statistics, check_statistics
-
-RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected pictures
 
 
 def check_files(folder: str) -> tuple[Manifest, list[str]]:

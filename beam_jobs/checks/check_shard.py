@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from beam_jobs.checks.check_folder import RECEIPT_BYTES
 from beam_jobs.checks.check_views import layout_again, view_faults
 from beam_jobs.checks.match_again import matched_again, target_faults
-from beam_jobs.job.receipt import parse_receipt, receipt_name
+from beam_jobs.job.receipt import RECEIPT_BYTES, parse_receipt, receipt_name
 from beam_jobs.job.record_folder import RECEIPTS
 from beam_jobs.job.shard_statistics import ShardStatistics
 from pipeline.config.records_config import MAX_OBJECTS, SPLITS

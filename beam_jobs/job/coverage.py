@@ -15,7 +15,7 @@ from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadPicture, Item, Source
 from pipeline.config.records_config import RecordsConfig
-from pipeline.errors import UserError
+from pipeline.errors import UserError, counted
 from pipeline.geometry.anchor_fit import GOOD_IOU, AnchorFit, fit_of, is_covered
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.proposal import Proposal, make_proposal
@@ -103,4 +103,4 @@ def _kinds(boxes: NDArray[np.float32], canvas: int) -> list[str]:
         ratio = w / h
         shape = "square" if 2 / 3 <= ratio <= 1.5 else f"{'wide' if ratio > 1 else 'tall'}, ratio {ratio:.1f}"
         kinds[f"about {2 ** (step / 2):.0f} pixels, {shape}"] += 1
-    return [f"{count:,} boxes of {kind}" for kind, count in kinds.most_common(5)]
+    return [f"{counted(count, 'box')} of {kind}" for kind, count in kinds.most_common(5)]

@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 from pipeline.records.manifest import Shard
 from pipeline.records.statistics import Statistics
 
+RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected pictures
+
 
 @dataclass(frozen=True)
 class Rejection:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs.job import attempt, storage
-from beam_jobs.job.receipt import Receipt, holds, parse_receipt, receipt_name, rejected_text
+from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, holds, parse_receipt, receipt_name, rejected_text
 from pipeline.errors import UserError, disk_error
 from pipeline.files import lock_file
 from pipeline.records.keys import shard_name
@@ -59,8 +59,8 @@ class RecordFolder:
             raise UserError(f"{target} must be a file, got a folder; move it away") from None
 
     def receipt(self, name: str) -> Receipt | None:
-        """The receipt of a shard, or None if there is no whole one."""
-        text = storage.read_bytes(storage.join(self.path, RECEIPTS, receipt_name(name)))
+        """The receipt of a shard, or None if there is no whole one. A file that is too large for one is not read."""
+        text = storage.read_bytes(storage.join(self.path, RECEIPTS, receipt_name(name)), limit=RECEIPT_BYTES)
         return parse_receipt(text) if text is not None else None
 
     def kept(self, name: str) -> Receipt | None:
@@ -69,11 +69,16 @@ class RecordFolder:
         return receipt if receipt is not None and holds(receipt, self.fingerprint, self.shard_path(name)) else None
 
     def write_receipt(self, receipt: Receipt) -> None:
-        """Writes the receipt of a shard that has its final name."""
+        """Writes the receipt of a shard that has its final name. Raises `UserError` if it would be too large."""
         name = receipt_name(receipt.shard.name)
+        text = receipt.to_json()
+        if len(text) > RECEIPT_BYTES:
+            rejected = f"{len(receipt.rejected):,} rejected pictures and boxes"
+            raise UserError(f"{receipt.shard.name} has {rejected}, too many for its receipt; repair the source")
         temporary = self.temporary(name)
         with storage.create(temporary) as file:
-            file.write(receipt.to_json())
+            file.write(text)
+            storage.flush(file, temporary)
         self.commit(temporary, os.path.join(RECEIPTS, name))
 
     def finished(self) -> int:

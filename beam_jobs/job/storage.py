@@ -58,13 +58,14 @@ def create(path: str) -> BinaryIO:
     return FileSystems.create(path, BYTES, CompressionTypes.UNCOMPRESSED)
 
 
-def read_bytes(path: str) -> bytes | None:
-    """The content of a file; None if there is no regular file of that name."""
+def read_bytes(path: str, *, limit: int | None = None) -> bytes | None:
+    """The content of a file; None if there is no regular file of that name, or one of more than `limit` bytes."""
     if is_local(path) and not os.path.isfile(path):
         return None
     try:
         with open_file(path) as file:
-            return file.read()
+            data = file.read() if limit is None else file.read(limit + 1)
+            return data if limit is None or len(data) <= limit else None
     except FileNotFoundError:
         return None
     except Exception:  # object stores raise errors of their own for a missing file
@@ -80,10 +81,21 @@ def size(path: str) -> int | None:
     return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes) if FileSystems.exists(path) else None
 
 
+def flush(file: BinaryIO, path: str) -> None:
+    """Waits until what was written to a local file is on the disk; object stores keep a file that is closed."""
+    if is_local(path):
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def rename(source: str, target: str) -> None:
-    """Gives a file its final name; on a local disk in one step, replacing any file of that name."""
+    """Gives a file its final name; on a local disk in one step, replacing any file of that name.
+
+    A local name is on the disk at the end: after a power failure, a file that was written later comes with this one.
+    """
     if is_local(source):
         os.replace(source, target)
+        files.sync_folder(Path(target).parent)
     else:
         FileSystems.rename([source], [target])
 

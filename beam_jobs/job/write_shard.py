@@ -62,7 +62,8 @@ class WriteShard(beam.DoFn):
         try:
             with storage.create(temporary) as file:
                 receipt, writing = self._append_all(file, name, entries)
-            appended = perf_counter_ns()
+                appended = perf_counter_ns()
+                storage.flush(file, temporary)
             self._folder.commit(temporary, name)
             self._folder.write_receipt(receipt)
         except OSError as error:

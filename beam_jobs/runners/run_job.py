@@ -15,6 +15,9 @@ from beam_jobs.job.metrics import JobMetrics, job_metrics
 from beam_jobs.runners.interrupted_workers import Workers, workers_end_when_interrupted
 from pipeline.errors import UserError
 
+_STEP = " [while running '"  # with which Beam adds the step's name to a message
+_TRACEBACK = "Traceback (most recent call last):"
+
 
 def run(pipeline: Pipeline) -> JobMetrics:
     """Runs a pipeline to its end.
@@ -29,11 +32,22 @@ def run(pipeline: Pipeline) -> JobMetrics:
     except Exception as error:
         if str(error).startswith("KeyboardInterrupt"):  # pressed while Beam ran our code in this process
             raise KeyboardInterrupt from None
-        # Beam adds to the message. An exception in another process comes back as text only.
-        text = f"UserError: {error}" if isinstance(error, UserError) else str(error)
-        if found := re.search(r"UserError: (.+?)(?: \[while running|\\n|\n|$)", text):
-            raise UserError(found.group(1)) from None
+        if isinstance(error, UserError):
+            raise UserError(str(error).partition(_STEP)[0]) from None
+        if message := told_user_error(str(error)):
+            raise UserError(message) from None
         raise
+
+
+def told_user_error(text: str) -> str:
+    """The message of a `UserError` in another process, of which Beam has only the traceback's text; "" if it is none.
+
+    The text may hold the traceback as `repr` writes it, with escapes, of which the traceback's first line tells.
+    """
+    before, _, message = text.partition("UserError: ")
+    if before.rfind(rf"{_TRACEBACK}\n") > before.rfind(f"{_TRACEBACK}\n"):
+        message = re.sub(r"""\\([\\'"n])""", lambda escape: escape[1].replace("n", "\n"), message)
+    return message.partition("\n")[0].partition(_STEP)[0]
 
 
 class _WorkerDied(Exception):

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.sources.cifar10_pickle import MAX_FILE_BYTES, load_batch, load_pickle
+from beam_jobs.sources.class_names import check_class_names
 from beam_jobs.sources.source import BadPicture, Check, Item
 from beam_jobs.sources.unpack import unpack
 from pipeline.download import download
-from pipeline.errors import UserError
+from pipeline.errors import UserError, printable
 from pipeline.files import cache_folder, file_sha256
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
@@ -67,12 +68,14 @@ class Cifar10:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The ten names in batches.meta."""
+        """The ten names in batches.meta. Raises `UserError` if there are others, or some that cannot be classes."""
         path = Path(self.folder) / META
         names = load_pickle(path).get("label_names")
         if not isinstance(names, list) or len(names) != 10 or not all(isinstance(n, (bytes, str)) for n in names):
             raise UserError(f"{path} must hold a list of 10 label_names, got something else")
-        return tuple(n.decode("latin1") if isinstance(n, bytes) else n for n in names)
+        decoded = tuple(n.decode("latin1") if isinstance(n, bytes) else n for n in names)
+        check_class_names(self.name, decoded)
+        return decoded
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         """SHA-256 over the SHA-256s of its files."""
@@ -133,7 +136,8 @@ def _download() -> Path:
 def _unpacked(archive: Path) -> Path:
     digest = file_sha256(archive)
     if digest != SHA256:
-        print(f"note: {archive} is not the published archive (SHA-256 {digest}), so figures will not compare")
+        other = f"{archive} is not the published archive (SHA-256 {digest})"
+        print(printable(f"note: {other}, so figures will not compare"))
     folder = _cache() / digest[:16]
     return folder if (folder / META).is_file() else _unpack(archive, folder)
 

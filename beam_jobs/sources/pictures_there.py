@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from beam_jobs.sources.listing import MISSING, sizes_of
 from beam_jobs.sources.picture_reference import path_inside, split_reference
 from beam_jobs.sources.source import BadPicture, Item
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, counted, printable
 
 
 def check_that_pictures_are_there(items: Iterable[Item], folders: tuple[str, ...]) -> None:
@@ -29,6 +29,10 @@ def check_that_pictures_are_there(items: Iterable[Item], folders: tuple[str, ...
             return
         missing.append(path)
     if missing:
-        raise UserError(f"none of the first {len(missing):,} pictures is there, such as {printable(missing[0])}")
+        raise UserError(
+            f"no picture is there: looked for {counted(len(missing), 'picture')}, such as {printable(missing[0])}"
+        )
     if faults:
-        raise UserError(f"none of the first {len(faults):,} pictures can be used, such as {printable(faults[0])}")
+        raise UserError(
+            f"no picture can be used: looked at {counted(len(faults), 'picture')}, such as {printable(faults[0])}"
+        )

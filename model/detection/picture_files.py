@@ -49,8 +49,8 @@ def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
         found = [file for file in matches if not _is_result(file, root, output)]
         if not found:
             raise UserError(
-                f"{flag} must be a picture, a folder or a pattern that pictures match ({looked_for}), got {images!r}, "
-                "which none does"
+                f"{flag} must be a picture, a folder of pictures or a pattern ({looked_for}), but no picture matches "
+                f"{images!r}"
             )
     names = {file: Path(os.path.relpath(file.absolute(), root)).as_posix() for file in found}
     return [PictureFile(file, names[file]) for file in sorted(found, key=lambda file: names[file])]

@@ -32,7 +32,7 @@ def imagenet_file() -> Path:
 
     Raises `UserError` if the network does not answer or the checksum is wrong.
     """
-    way_out = f"download it elsewhere and give it as --init={Path(URL).name}"
+    way_out = f"download it elsewhere and give it as INIT={Path(URL).name}"
     return download(URL, cache_folder() / Path(URL).name, sha256=SHA256, way_out=way_out)
 
 

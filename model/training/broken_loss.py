@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from model.distribution.workers import Rank
 from model.training.detector import LOSS_PARTS, RECENT_STEPS
-from model.training.make_variable import make_variable
 from model.training.progress import Progress
 from pipeline.config.run_config import TrainingConfig
 from pipeline.errors import UserError
+from pipeline.make_variable import make_variable
 from pipeline.reader.dataset import keys_of_step
 from pipeline.records.manifest import Manifest
 
@@ -21,7 +21,7 @@ class StopOnBrokenLoss(tf.keras.callbacks.Callback):
     Reading the loss at every step would make an accelerator wait for the host at every step. So the detector keeps
     the losses of its last `RECENT_STEPS` steps on the device, and this reads them together: every `RECENT_STEPS` steps,
     before each backup, and at an epoch's last step, before it is evaluated and saved. The steps done meanwhile
-    with broken weights are lost, which costs less than a second; the files are those from before the broken step.
+    with broken weights, up to `RECENT_STEPS`, are lost; the files are those from before the broken step.
 
     All ranks must have it (the losses are read from all of them). Must come after `CountSteps` and before every
     callback that writes.

@@ -17,6 +17,8 @@ from pipeline.config.run_config import TrainingConfig
 from pipeline.errors import UserError
 from pipeline.files import read_regular, write_whole
 
+_HISTORY_BYTES = 1 << 26  # of a history.csv, at most: an epoch takes some 200
+
 
 class WriteHistory(tf.keras.callbacks.Callback):
     """Rewrites history.csv after every epoch."""
@@ -66,15 +68,17 @@ class WriteHistory(tf.keras.callbacks.Callback):
 def read_history(path: Path) -> list[EpochRow]:
     """The lines of a history.csv; none if the file is missing.
 
-    Raises `UserError` that names file, line and column if something in it is wrong.
+    Raises `UserError` that names the file if it cannot be read, and line and column if something in it is wrong.
     """
-    if not path.exists():
-        return []
     try:
-        text = read_regular(path).decode()
+        text = read_regular(path, limit=_HISTORY_BYTES).decode()
         return parse_rows(csv.DictReader(io.StringIO(text, newline="")), where=str(path))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problem = str(error) if error.errno is None else f"{path} cannot be read: {error.strerror}"
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} must be a table of epochs, got something else ({error})") from None
+        problem = f"{path} must be a table of epochs, got something else ({error})"
     except UserError as error:
-        way_out = "choose another --run, or remove the file: its curves start again then"
-        raise UserError(f"{error}; {way_out}") from None
+        problem = str(error)
+    raise UserError(f"{problem}; choose another --run, or remove the file: its curves start again then")

@@ -22,7 +22,7 @@ from pipeline.geometry.anchors import StoredAnchors, make_anchors
 from pipeline.records.manifest import MAX_CLASSES, Manifest
 
 FORMAT_VERSION = 1
-LIBRARIES = ("tensorflow", "numpy", "pycocotools")
+LIBRARIES = ("tensorflow", "numpy", "faster-coco-eval", "pycocotools")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.plain import checksum, from_dict
+from pipeline.config.plain import checksum
 from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import require
 from pipeline.geometry.anchor_grids import AnchorGrids, make_grids
@@ -147,11 +147,6 @@ def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
             boxes.append((side, side))
         maps.append(FeatureMap((cells, cells), tuple(boxes)))
     return Anchors(tuple(maps))
-
-
-def anchors_from_dict(values: Any, *, where: str) -> Anchors:
-    """Rebuilds the anchors of a manifest. Raises `UserError` naming `where` if they contradict their fingerprint."""
-    return from_dict(StoredAnchors, values, where=where).anchors
 
 
 def _centroids(feature_map: FeatureMap) -> Array:

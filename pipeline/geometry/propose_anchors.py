@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.records_config import AnchorConfig
-from pipeline.errors import require
+from pipeline.errors import UserError
 from pipeline.geometry.anchor_search import MOST_SCALE, RATIOS, SCALE_DECIMALS, AnchorSearch, Choice, Samples
 from pipeline.geometry.anchors import MAX_ANCHORS
 from pipeline.geometry.boxes import Array, corners_to_centroids
@@ -51,7 +51,8 @@ def propose_anchors(
     """
     strides = sorted(set(strides))
     centroids = _sampled(corners_to_centroids(np.asarray(boxes, np.float64).reshape(-1, 4)))
-    require(len(centroids) > 0, "boxes", "at least one with an area", 0)
+    if not len(centroids):
+        raise UserError("the training pictures have no box with an area, from which anchors could be proposed")
     cells = {stride: math.ceil(canvas_size / stride) for stride in strides}
     samples = _samples(centroids, cells[strides[0]])
     most_boxes = min(most_boxes, MAX_ANCHORS // sum(n * n for n in cells.values()))

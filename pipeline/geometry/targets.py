@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
-from pipeline.geometry.boxes import Array, centroids_to_corners, corners_to_centroids
+from pipeline.geometry.boxes import Array, corners_to_centroids
 from pipeline.geometry.ignore_regions import IgnoreRegions, anchors_over
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.view_matching import match_views
@@ -41,17 +41,6 @@ def centroids_to_offsets(ground_truths: Array, anchors: Array) -> NDArray[np.flo
     np.divide(ground_truths[:, :2] - anchors[:, :2], sizes, out=offsets[:, :2])
     np.log(ground_truths[:, 2:] / sizes, out=offsets[:, 2:])
     return offsets.astype(np.float32)
-
-
-def offsets_to_corners(offsets: NDArray[np.float32], anchor_centroids: Array) -> Array:
-    """The boxes that offsets describe: the inverse of `centroids_to_offsets`.
-
-    [n, 4] offsets, [n, 4] anchor centroids in [0, 1] -> [n, 4] corners in [0, 1], float64.
-    """
-    offsets = np.asarray(offsets, np.float64)
-    sizes = anchor_centroids[..., 2:]
-    centers = offsets[..., :2] * sizes + anchor_centroids[..., :2]
-    return centroids_to_corners(np.concatenate([centers, np.exp(offsets[..., 2:]) * sizes], axis=-1))
 
 
 def encode_views(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.errors import ClusterError
 from cluster.processes import Process, is_alive, load, save, start, stop
 from tests.commands import wait_until
 from tests.processes import runs
@@ -64,7 +65,27 @@ def test_a_clock_that_is_adjusted_ends_no_process(tmp_path: Path, monkeypatch: p
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    processes = [Process("one", 1, "Thu Jan 1 00:00:00 1970")]
+    processes = [Process("one", 2, "Thu Jan 1 00:00:00 1970")]
     save(processes, tmp_path / "processes.json")
     assert load(tmp_path / "processes.json") == processes
     assert load(tmp_path / "missing.json") == []
+    assert [path.name for path in tmp_path.iterdir()] == ["processes.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        '[{"name": "one", "pid": 1',
+        "{}",
+        '[{"name": "one"}]',
+        '[{"name": "one", "pid": "1", "started": ""}]',
+        '[{"name": "one", "pid": 0, "started": ""}]',
+    ],
+)
+def test_a_broken_file_is_named_with_a_way_out(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "processes.json"
+    path.write_text(text)
+    with pytest.raises(ClusterError) as broken:
+        load(path)
+    assert str(broken.value).startswith(str(path)) and str(broken.value).endswith("then delete the file")

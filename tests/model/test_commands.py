@@ -123,7 +123,7 @@ def test_where_val_shows_no_object_the_last_weights_are_kept_and_the_run_can_go_
 def test_a_finished_run_has_nothing_left_to_do(run: Path, records: Path) -> None:
     before = (run / "history.csv").read_text()
     printed = run_command("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
-    assert "all 2 epochs are done" in printed and "epochs 2 to" not in printed
+    assert "training is done: 2 epochs" in printed and "epochs 2 to" not in printed
     assert (run / "history.csv").read_text() == before
 
 

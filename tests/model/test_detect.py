@@ -90,7 +90,7 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
         lines,
         [
             f"(.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got {empty} without any",
-            "--images must be a picture, a folder or a pattern that pictures match",
+            "--images must be a picture, a folder of pictures or a pattern",
             f"--output must be another folder than that of the pictures: {photos}/one/a.jpg would be overwritten",
             f"{photos / 'c.bmp'} must be a folder, or not there yet, got a file",
             "--min_score must be from 0 to 1, got nan",

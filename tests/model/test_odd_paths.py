@@ -13,9 +13,9 @@ import tensorflow as tf
 from configs import load_config
 from model.training.checkpoints import BestCheckpoint, restore_best
 from model.training.history import read_history
-from model.training.make_variable import make_variable
 from model.training.run_folder import RunFolder, describe_run
 from pipeline.errors import UserError
+from pipeline.make_variable import make_variable
 from tests.model.small_training import SmallTraining
 from tests.model.tiny import refusal, run_command, run_several
 from tests.model.training.test_checkpoints import Training
@@ -77,7 +77,7 @@ def test_every_command_takes_odd_paths(tmp_path: Path, monkeypatch: pytest.Monke
     command = ("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
     printed = run_command(*command, "--epochs=1")
     assert f"next: make evaluate {make_variable('RUN', run)} {make_variable('RECORDS', records)}" in printed
-    assert "all 1 epochs are done" in run_command(*command, "--epochs=1")
+    assert "training is done: 1 epoch" in run_command(*command, "--epochs=1")
     assert f"evaluation: {run / 'evaluation'}" in run_command("model.evaluate", f"--run={run}")
     for output in (tmp_path / f"{odd}.png", tmp_path / "new" / f"{odd}.png"):
         run_command("model.show_records", f"--records={records}", f"--output={output}")
@@ -96,11 +96,6 @@ def test_a_run_on_records_with_an_odd_path_is_read_back(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     assert not folder.begin(run, command="") and folder.begin(run, command="")
     assert folder.load().records == str(records)
-
-
-def test_a_path_in_the_words_of_a_shell_and_of_make() -> None:
-    assert make_variable("RUN", "runs/a") == "RUN=runs/a"
-    assert make_variable("RUN", "a b$c'") == """RUN='a b$$c'"'"''"""
 
 
 KINDS: dict[str, Callable[[Path], object]] = {

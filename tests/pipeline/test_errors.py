@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError, disk_error, printable, require, require_between
+from pipeline.errors import UserError, counted, disk_error, printable, require, require_between
 
 _COMMAND = """
 import sys
@@ -92,6 +92,11 @@ def test_printable_text_stays_and_everything_else_is_escaped() -> None:
         assert printable(text) == text
     assert printable("a\0b\r\n\t\x7f\x9b\u2028\ud800") == r"a\x00b\r\n\t\x7f\x9b\u2028\ud800"
     assert printable(printable("\x1b]0;title\x07")) == printable("\x1b]0;title\x07") == r"\x1b]0;title\x07"
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [counted(n, "picture") for n in (0, 1, 1234)] == ["0 pictures", "1 picture", "1,234 pictures"]
+    assert [counted(n, "box") for n in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
 
 
 def test_values_out_of_range_are_named() -> None:

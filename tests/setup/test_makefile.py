@@ -166,6 +166,19 @@ def test_an_odd_value_survives_the_make_inside_a_make(checkout: Checkout) -> Non
     assert not (checkout.folder / "ran").exists()
 
 
+@VALUES
+def test_the_level_of_tensorflows_messages_is_text_too(checkout: Checkout, value: str) -> None:
+    checkout.add_program("env/bin/python", '[ "$1" = -c ] && echo 3.12.1 || printf "%s\\n" "$TF_CPP_MIN_LOG_LEVEL" >&2')
+    own = f"VENV={checkout.programs / 'env'}"
+    for done in (
+        checkout.make("train", own, f"TF_CPP_MIN_LOG_LEVEL={value}"),
+        checkout.make("train", own, TF_CPP_MIN_LOG_LEVEL=value),
+    ):
+        assert done.returncode == 0 and done.stderr.splitlines()[-1] == value, done.stderr
+    assert checkout.make("train", own).stderr.splitlines()[-1] == "2"
+    assert not (checkout.folder / "ran").exists()
+
+
 def test_an_odd_address_of_a_cluster(checkout: Checkout) -> None:
     first, second = run(checkout, "records", "RUNNER=flink", f"FLINK_MASTER={EVERYTHING}")
     assert first == ["-m", "cluster.job_server"]

@@ -54,7 +54,7 @@ def test_every_command_works_with_odd_paths(tmp_path: Path) -> None:
     run(tmp_path, "model.show_records", f"--records={records}", "--count=2", f"--output={picture}")
     train = ("model.train", "--config=odd", f"--records={records}", f"--run={trained}")
     run(tmp_path, *train)
-    assert "all 1 epochs are" in run(tmp_path, *train)  # its checkpoint is found again
+    assert "training is done: 1 epoch," in run(tmp_path, *train)  # its checkpoint is found again
     run(tmp_path, "model.evaluate", f"--run={trained}")  # on the records of the run
     run(tmp_path, "model.draw_curves", f"--run={trained}", f"--output={ODD} curves.png")
     found = {path.name for path in tmp_path.iterdir()}

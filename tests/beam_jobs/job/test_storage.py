@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from apache_beam.io.filesystems import FileSystems
@@ -27,6 +28,13 @@ def test_a_missing_file_is_none_and_any_other_error_stays(there: bool, monkeypat
             storage.read_bytes("gs://bucket/receipts/a.json")
     else:
         assert storage.read_bytes("gs://bucket/receipts/a.json") is None
+
+
+def test_a_file_over_the_limit_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"four")
+    assert storage.read_bytes(str(path), limit=4) == storage.read_bytes(str(path)) == b"four"
+    assert storage.read_bytes(str(path), limit=3) is None
 
 
 @pytest.mark.parametrize(("scheme", "extra"), [("s3", "aws"), ("gs", "gcp")])

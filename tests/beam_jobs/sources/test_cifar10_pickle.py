@@ -154,6 +154,22 @@ def test_meta_data_that_names_no_ten_classes(tmp_path: Path) -> None:
         Cifar10.prepare(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("\x9cuf", r"must be printable and of 1 to 200 characters, got '\\x9cuf'$"),
+        ("", "got ''"),
+        ("dog", "must differ, got dog more than once"),
+    ],
+)
+def test_names_that_cannot_be_classes(name: str, message: str, tmp_path: Path) -> None:
+    folder = write_cifar10(tmp_path)
+    names = ("airplane", "automobile", "bird", name, "deer", "dog", "frog", "horse", "ship", "truck")
+    (folder / "batches.meta").write_bytes(dictionary({"label_names": listing([text(name) for name in names])}))
+    with pytest.raises(UserError, match=f"^names of classes .*{message}"):
+        Cifar10.prepare(str(tmp_path))
+
+
 def test_every_file_is_checked_before_the_job_begins(tmp_path: Path) -> None:
     folder = write_cifar10(tmp_path)
     whole = (folder / "test_batch").read_bytes()

@@ -117,7 +117,7 @@ def test_a_set_whose_names_all_lead_out_is_refused_before_the_job(tmp_path: Path
     content = coco_content(MADE)
     for image in content["images"]:
         image["file_name"] = f"/elsewhere/{image['file_name']}"
-    with pytest.raises(UserError, match=r"^none of the first 4 pictures can be used, such as .*leads out of it$"):
+    with pytest.raises(UserError, match=r"^no picture can be used: looked at 4 pictures, such as .*leads out of it$"):
         prepared(tmp_path, content)
 
 

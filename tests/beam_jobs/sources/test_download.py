@@ -124,6 +124,15 @@ def test_an_archive_of_ones_own(published: Path, cache: Path, tmp_path: Path) ->
         assert source.class_names[0] == "airplane" and Path(source.folder).is_relative_to(cache)
 
 
+def test_another_archive_is_noted_on_one_line(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "a\nb\x1b[2J"
+    place.mkdir()
+    write_archive(place / ARCHIVE, write_cifar10(tmp_path / "original"))
+    Cifar10.prepare(str(place))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("note: ") and r"a\nb\x1b[2J" in line and line.endswith("so figures will not compare")
+
+
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"--data_dir must hold {FOLDER} or {ARCHIVE}, got"):
         Cifar10.prepare(str(tmp_path / "nowhere"))

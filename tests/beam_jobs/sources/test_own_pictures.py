@@ -49,7 +49,7 @@ def test_one_line(tmp_path: Path) -> None:
         ("--source=yolo",): "--data_dir must be given for source yolo",
         ("--source=yolo", f"--data_dir={tmp_path}"): "--data_dir must hold data.yaml, or folders images and labels",
         ("--source=folder", f"--data_dir={tmp_path}", "--images=x"): "--images must be left out for source folder",
-        ("--source=jsonl", f"--annotations={paths.annotations}"): "none of the first 4 pictures is there",
+        ("--source=jsonl", f"--annotations={paths.annotations}"): "no picture is there: looked for 4 pictures",
         ("--source=jsonl", f"--annotations={tmp_path}"): "cannot read the annotations",
         ("--source=coco", "--annotations=a", "--test_fraction=1"): "--test_fraction must be in [0, 1), got 1.0",
         (

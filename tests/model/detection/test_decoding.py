@@ -13,8 +13,8 @@ from model.detection import decoding
 from model.detection.decoding import Detections, decode, predicted_corners
 from pipeline.config.presets import IMPROVED_DECODE
 from pipeline.config.run_config import DecodeConfig
-from pipeline.geometry.targets import offsets_to_corners
 from tests.model import tiny
+from tests.offsets_to_corners import offsets_to_corners
 
 N = len(tiny.ANCHORS)
 CLASSES = 3

@@ -61,8 +61,8 @@ def test_pictures_beside_the_working_folder(photos: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        ("none.jpg", "--images must be a picture, a folder or a pattern that pictures match"),
-        ("two/*.jpg", "two/*.jpg', which none does"),
+        ("none.jpg", "--images must be a picture, a folder of pictures or a pattern"),
+        ("two/*.jpg", "but no picture matches"),
         ("folder.png", "--images must be a folder with pictures (.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got"),
     ],
 )

@@ -143,7 +143,7 @@ def test_the_published_file_comes_from_the_cache_or_a_download(
 ) -> None:
     monkeypatch.setenv("PREMATCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(pretrained, "URL", "http://localhost:1/published.h5")
-    with pytest.raises(UserError, match=r"cannot be downloaded: .*give it as --init=published.h5$"):
+    with pytest.raises(UserError, match=r"cannot be downloaded: .*give it as INIT=published.h5$"):
         imagenet_file()
     shutil.copy(path, tmp_path / "cache" / "published.h5")
     with pytest.raises(UserError, match="cannot be downloaded"):  # not the published one: downloaded again

@@ -51,7 +51,7 @@ def test_the_command_trains_two_replicas_and_goes_on(optimizer: str, records: Pa
     rows = read_history(run / "history.csv")
     assert [row.epoch for row in rows] == [1, 2] and all(0 < row.loss < 30 for row in rows)
     assert json.loads((run / "config.json").read_text())["config"]["training"]["optimizer"] == optimizer
-    assert "all 2 epochs are done" in run_command(*command)
+    assert "training is done: 2 epochs" in run_command(*command)
 
 
 @with_addons

@@ -13,7 +13,7 @@ from model.training.loss import hardest, ssd_loss
 from pipeline.config.presets import BASELINE_LOSS, IMPROVED_LOSS
 from pipeline.config.run_config import LossConfig
 from pipeline.geometry.anchors import make_anchors
-from pipeline.geometry.targets import offsets_to_corners
+from tests.offsets_to_corners import offsets_to_corners
 from tests.record_sets import TINY
 
 BACKGROUND = 3

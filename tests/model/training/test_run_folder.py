@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ def test_a_run_takes_everything_about_its_records_from_their_manifest(tmp_path: 
     other_config = dataclasses.replace(config, records=other)
     assert describe_run(other_config, manifest) == run
     assert other_parts(other_config, manifest) == ["source", "anchors", "collage"]
+
+
+def test_a_run_says_what_its_figures_were_computed_with(tmp_path: Path) -> None:
+    config = dataclasses.replace(load_config("digits_demo"), records=TINY)
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.begin(describe_run(config, write_record_set(tmp_path / "records")), command="")
+    versions = json.loads(folder.config.read_text())["versions"]
+    assert versions["faster-coco-eval"] == metadata.version("faster-coco-eval")
+    assert {"python", "tensorflow", "numpy"} <= set(versions)
 
 
 def test_a_run_made_before_a_setting_existed_is_a_run_without_it(tmp_path: Path) -> None:

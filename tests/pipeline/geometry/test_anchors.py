@@ -10,10 +10,11 @@ import pickle
 import numpy as np
 import pytest
 
+from pipeline.config.plain import from_dict
 from pipeline.config.presets import BASELINE_ANCHORS, IMPROVED_ANCHORS
 from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import UserError
-from pipeline.geometry.anchors import Anchors, FeatureMap, anchors_from_dict, make_anchors
+from pipeline.geometry.anchors import Anchors, FeatureMap, StoredAnchors, make_anchors
 from tests import reference
 
 PRESETS = pytest.mark.parametrize("config", [BASELINE_ANCHORS, IMPROVED_ANCHORS], ids=["baseline", "improved"])
@@ -84,7 +85,7 @@ def test_map_sizes_round_up() -> None:
 
 def test_a_manifest_rebuilds_exactly_these_anchors() -> None:
     anchors = make_anchors(IMPROVED_ANCHORS, 224)
-    again = anchors_from_dict(json.loads(json.dumps(anchors.to_dict())), where="m")
+    again = from_dict(StoredAnchors, json.loads(json.dumps(anchors.to_dict())), where="m").anchors
     assert again == anchors
     np.testing.assert_array_equal(again.centroids, anchors.centroids)
 
@@ -119,7 +120,7 @@ def test_the_fingerprint_changes_with_size_box_and_order() -> None:
 )
 def test_a_manifests_broken_anchors_are_one_line_that_names_it(values: object) -> None:
     with pytest.raises(UserError, match=r"^DIR/manifest.json: anchors[^\n]* must [^\n]*$"):
-        anchors_from_dict(values, where="DIR/manifest.json: anchors")
+        from_dict(StoredAnchors, values, where="DIR/manifest.json: anchors")
 
 
 @PRESETS

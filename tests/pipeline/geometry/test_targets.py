@@ -17,9 +17,9 @@ from pipeline.geometry.targets import (
     Targets,
     centroids_to_offsets,
     encode_views,
-    offsets_to_corners,
 )
 from tests import reference
+from tests.offsets_to_corners import offsets_to_corners
 from tests.one_view import encode_targets
 
 PRESETS = pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""Receipts in the folder of a record set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.job.receipt import Rejection
+from beam_jobs.job.record_folder import RECEIPTS, own_folder
+from pipeline.errors import UserError
+from tests.beam_jobs.job.test_receipt import RECEIPT
+
+
+def test_a_receipt_too_large_to_be_one_is_none(tmp_path: Path) -> None:
+    with own_folder(str(tmp_path), "0" * 16) as folder:
+        folder.write_receipt(RECEIPT)
+        assert folder.receipt(RECEIPT.shard.name) == RECEIPT
+        (path,) = (tmp_path / RECEIPTS).iterdir()
+        os.truncate(path, 1 << 40)  # more than fits in memory
+        assert folder.receipt(RECEIPT.shard.name) is None
+
+
+def test_no_receipt_is_written_that_would_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beam_jobs.job.record_folder.RECEIPT_BYTES", 10_000)
+    receipt = replace(RECEIPT, rejected=(Rejection("train/a/0", "picture", "it is no picture"),) * 1_000)
+    with own_folder(str(tmp_path), "0" * 16) as folder:
+        with pytest.raises(UserError, match="has 1,000 rejected pictures and boxes, too many for its receipt"):
+            folder.write_receipt(receipt)
+        assert list((tmp_path / RECEIPTS).iterdir()) == []

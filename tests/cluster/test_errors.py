@@ -1,0 +1,48 @@
+"""How the cluster's commands end."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from cluster.errors import ClusterError, run_command
+from cluster.jars import jars_folder
+
+
+def failing(error: BaseException) -> None:
+    raise error
+
+
+def test_a_command_that_ends_well_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(lambda: None) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "printed"),
+    [
+        (ClusterError("port 1\x1b[2J"), "port 1\\x1b[2J"),
+        (ClusterError("ended; its last lines:\n  at\tmain"), "ended; its last lines:\n  at    main"),
+        (OSError("a\nb"), "a\\nb"),
+        (
+            OSError(errno.ENOSPC, "", "a\nb"),
+            "cannot write a\\nb: no space left; free some space or choose another folder",
+        ),
+        (FileExistsError(errno.EEXIST, "", "here"), "here must be a folder, or not there yet, got a file"),
+        (KeyboardInterrupt(), "interrupted; `make cluster-down` stops what was started"),
+    ],
+)
+def test_an_error_is_printed_without_a_traceback(
+    error: BaseException, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(lambda: failing(error)) == 1
+    assert capsys.readouterr().err == f"error: {printed}\n"
+
+
+def test_a_missing_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("PREMATCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "")
+    folders: list[Path] = []
+    assert run_command(lambda: folders.append(jars_folder())) == 1
+    assert "this user has no home folder; set PREMATCH_CACHE" in capsys.readouterr().err
