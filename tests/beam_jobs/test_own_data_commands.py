@@ -16,7 +16,7 @@ from pipeline.geometry.anchors import make_anchors
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import findings, make_records
 from tests.beam_jobs.sources.detection_sets import made_set, write_coco, write_picture
-from tests.commands import complaint, output, run_module
+from tests.commands import output, run_module
 
 SMALL = ("--image_size=64", "--views=2")
 
@@ -52,11 +52,3 @@ def test_pictures_in_class_folders_are_placed_on_canvases(tmp_path: Path) -> Non
     assert manifest.config.collage == Collage(size=64, object_size=(16, 32), flip=True)
     assert (manifest.config.letterbox, manifest.config.views) == (None, 2)
     assert findings(records) == []
-
-
-def test_boxes_need_a_letterbox(tmp_path: Path) -> None:
-    write_coco(tmp_path, made_set())
-    done = make_records("--source=coco", f"--data_dir={tmp_path}", config="cifar10_small")
-    assert complaint(done) == (
-        "--config must be one with a letterbox for pictures with boxes, such as detection, got cifar10_small"
-    )

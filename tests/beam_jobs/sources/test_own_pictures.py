@@ -58,7 +58,6 @@ def test_one_line(tmp_path: Path) -> None:
             f"--annotations={paths.annotations}",
             f"--images={paths.images}",
         ): "--config must be one with a letterbox for pictures with boxes, such as detection, got digits_demo",
-        ("--source=digits",): "--config must be one with a collage for pictures of single objects, got detection",
     }
     runs = [["--config=detection", f"--records={tmp_path / 'records'}", *flags] for flags in cases]
     for done, words in zip(run_each(COMMAND, runs, imports=IMPORTS), cases.values(), strict=True):
