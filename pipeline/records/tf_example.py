@@ -7,7 +7,7 @@ give equal bytes.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ Value = list[bytes] | NDArray[np.float32] | NDArray[np.int64]
 _FEATURES = _ENTRY = _ITEM = b"\x0a"
 _VALUE = b"\x12"
 _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
+
+MAX_VALUES = 1 << 17  # strings or integers in a list: Python needs 40 bytes for one that takes two in a record
 
 
 def encode_example(features: dict[str, Value]) -> bytes:
@@ -113,8 +115,14 @@ def _fields(data: bytes, wire_types: dict[int, int]) -> list[tuple[int, bytes]]:
         if at + length > len(data):
             raise ValueError("record must be a tf.train.Example, got one that is cut off")
         out.append((tag >> 3, data[at : at + length]))
+        _check_count(out)
         at += length
     return out
+
+
+def _check_count(values: list[Any]) -> None:
+    if len(values) > MAX_VALUES:
+        raise ValueError(f"record must have at most {MAX_VALUES} values of a kind, got more")
 
 
 def _value(feature: bytes) -> Value:
@@ -161,6 +169,7 @@ def _ints(body: bytes) -> NDArray[np.int64]:
         while at < end:
             value, at = _read_varint(body, at)
             values.append(value - (1 << 64) if value >= 1 << 63 else value)
+            _check_count(values)
         if packed and at != end:
             raise ValueError("int list must hold whole numbers, got a broken one")
     return np.array(values, np.int64)

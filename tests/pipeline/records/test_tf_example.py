@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.records.tf_example import Value, decode_example, encode_example
+from pipeline.records.tf_example import MAX_VALUES, Value, decode_example, encode_example
 
 FEATURES: dict[str, Value] = {
     "bytes": [b"", b"\x00\xff", b"x" * 300],
@@ -111,6 +111,13 @@ def test_a_number_of_more_than_64_bits_is_cut_to_64_as_protobuf_does() -> None:
 def test_what_is_not_an_example_is_a_value_error(broken: bytes) -> None:
     with pytest.raises(ValueError, match="must"):
         decode_example(broken)
+
+
+def test_a_list_that_would_take_much_more_memory_than_its_bytes_is_refused() -> None:
+    for value in ([b""] * (MAX_VALUES + 1), np.zeros(MAX_VALUES + 1, np.int64)):
+        with pytest.raises(ValueError, match=f"record must have at most {MAX_VALUES} values of a kind, got more"):
+            decode_example(encode_example({"a": value}))
+    assert len(decode_example(encode_example({"a": [b""] * MAX_VALUES}))["a"]) == MAX_VALUES
 
 
 def test_every_cut_is_a_value_error_or_nothing_at_all() -> None:
