@@ -33,7 +33,8 @@ class ShardStatistics:
         self._sizes.append((record.height, record.width))
         self._labels += [view.labels for view in record.views]
         self._matches += matches
-        self._objects += len(matches[0].best_iou) if record.truth is None else len(record.truth)
+        ignored = 0 if record.truth is None else int((~record.truth.is_target).sum())
+        self._objects += len(matches[0].best_iou) + ignored
         if len(self._matches) >= _HELD:
             self._counted = self.summary()
             self._sizes, self._labels, self._matches, self._objects = [], [], [], 0

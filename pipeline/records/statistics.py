@@ -21,7 +21,7 @@ class Statistics:
 
     examples: Count
     views: Count
-    objects: Count  # of the pictures: crowds, difficult ones and those too small for the canvas too
+    objects: Count  # boxes of the first views, and the pictures' crowds and difficult objects
     boxes: Count
     boxes_per_class: tuple[Count, ...]
     best_iou_histogram: tuple[Count, ...]  # boxes by their best IoU with any anchor
