@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from beam_jobs.sources.source import Item, Source, SourceBox
 from pipeline.config.records_config import SPLITS, RecordsConfig
@@ -15,7 +14,7 @@ ShardId = tuple[str, int]  # split, number
 
 
 class Entry(NamedTuple):
-    """One record to build. It goes through the shuffle packed: see `packed`."""
+    """One record to build. It goes through the shuffle as a plain tuple: thousands of them take little memory."""
 
     key: str
     reference: str
@@ -62,34 +61,23 @@ def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tu
         yield (split, shard), Entry(key, item.reference, item.label, item.boxes, item.image_id)
 
 
-def packed(entry: Entry) -> bytes:
-    """An entry as bytes: a worker that groups a shard's entries holds a tenth of what objects take."""
-    boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)  # plain tuples pack smaller
-    return pickle.dumps((*entry[:3], boxes, entry.image_id), protocol=5)
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries of a shard in record order: by the hash of the key, and for equal keys by all their fields."""
+    every = list(entries)
+    count = Counter(entry.key for entry in every)
+    return sorted(every, key=lambda e: (hash63(e.key), e.key, e.reference, repr(e) if count[e.key] > 1 else ""))
 
 
-def unpacked(data: bytes) -> Entry:
-    """The inverse of `packed`."""
-    entry = Entry._make(pickle.loads(data))
+def plain(entry: Entry) -> tuple[Any, ...]:
+    """An entry as plain tuples, which Beam's coders encode fast."""
+    boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)
+    return entry.key, entry.reference, entry.label, boxes, entry.image_id
+
+
+def entry_of(values: tuple[Any, ...]) -> Entry:
+    """The inverse of `plain`."""
+    entry = Entry._make(values)
     return entry if entry.boxes is None else entry._replace(boxes=tuple(SourceBox._make(box) for box in entry.boxes))
-
-
-def in_order(packed_entries: Iterable[bytes]) -> Iterator[Entry]:
-    """The entries of a shard in record order, unpacked when they are reached.
-
-    The order is by the hash of the key, and for equal keys by all their fields.
-    """
-    for _, same in groupby(sorted(packed_entries, key=_place), key=_key):
-        yield from sorted(map(unpacked, same), key=repr)
-
-
-def _place(data: bytes) -> tuple[int, str]:
-    key = _key(data)
-    return hash63(key), key
-
-
-def _key(data: bytes) -> str:
-    return str(pickle.loads(data)[0])
 
 
 def all_shards(config: RecordsConfig) -> list[ShardId]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 
-from beam_jobs.job.entries import ShardId, all_shards, entries_of, limited, packed
+from beam_jobs.job.entries import ShardId, all_shards, entries_of, limited, plain
 from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
 from beam_jobs.sources.pieces import Piece, all_items, items_of, pieces_of
 from beam_jobs.sources.source import Item, Source
 from pipeline.config.records_config import RecordsConfig
+
+PlainEntry = tuple[Any, ...]
 
 
 class ListItems(beam.PTransform):
@@ -31,13 +34,13 @@ class ListItems(beam.PTransform):
 
 
 class MakeEntries(beam.PTransform):
-    """The packed entries of items, one for each copy, keyed by their shards. Every shard gets at least None."""
+    """The entries of items, one for each copy, keyed by their shards. Every shard gets at least the entry None."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
         super().__init__()
         self._config, self._source = config, source
 
-    def expand(self, items: beam.PCollection[Item]) -> beam.PCollection[tuple[ShardId, bytes | None]]:
+    def expand(self, items: beam.PCollection[Item]) -> beam.PCollection[tuple[ShardId, PlainEntry | None]]:
         """Items -> entries by shard."""
         shards = [(shard, None) for shard in all_shards(self._config)]
         entries = items | "Copies" >> beam.ParDo(_Copies(self._config, self._source))
@@ -52,7 +55,7 @@ class WriteShards(beam.PTransform):
         super().__init__()
         self._write = WriteShard(folder, config, source)
 
-    def expand(self, entries: beam.PCollection[tuple[ShardId, bytes | None]]) -> beam.PCollection[str]:
+    def expand(self, entries: beam.PCollection[tuple[ShardId, PlainEntry | None]]) -> beam.PCollection[str]:
         """Entries by shard -> names of shards, each once its bytes and its receipt are in place."""
         return entries | "GroupByShard" >> beam.GroupByKey() | "Write" >> beam.ParDo(self._write)
 
@@ -102,10 +105,10 @@ class _Copies(beam.DoFn):
     def start_bundle(self) -> None:
         self._made = 0
 
-    def process(self, item: Item) -> Iterator[tuple[ShardId, bytes]]:
+    def process(self, item: Item) -> Iterator[tuple[ShardId, PlainEntry]]:
         for shard, entry in entries_of(self._config, self._source, item):
             self._made += 1
-            yield shard, packed(entry)
+            yield shard, plain(entry)
 
     def finish_bundle(self) -> None:
         self._entries.inc(self._made)  # once a bundle, because counting costs more than an entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from beam_jobs.job.entries import Entry, in_order, packed, unpacked
+from beam_jobs.job.entries import Entry, entry_of, in_order, plain
 from beam_jobs.sources.source import SourceBox
 from pipeline.records.keys import hash63
 
@@ -15,16 +15,16 @@ def test_the_order_does_not_depend_on_the_order_in_which_entries_arrive() -> Non
     entries = [Entry(f"train/{name}/0", f"0:{name}", None, (box,)) for name in "abcdefgh"]
     again = entries[2]
     entries += [again._replace(boxes=(box._replace(xmax=9.0, area=3.5),)), again._replace(boxes=()), again]
-    expected = list(in_order(map(packed, entries)))
+    expected = in_order(entries)
     keys = [entry.key for entry in expected]
     assert keys == sorted(keys, key=hash63) and sorted(map(repr, expected)) == sorted(map(repr, entries))
     for seed in range(20):
         shuffled = random.Random(seed).sample(entries, len(entries))
-        assert list(in_order(map(packed, shuffled))) == expected
+        assert in_order(shuffled) == expected
 
 
-def test_packing_keeps_every_value_that_annotations_can_hold() -> None:
-    """MessagePack has no integers beyond 64 bits, but JSON has, and such a box must reach its rejection."""
+def test_the_shuffle_keeps_every_value_that_annotations_can_hold() -> None:
+    """JSON has integers beyond 64 bits, and a box with one must reach its rejection."""
     odd = (10**400, -(2**63), float("inf"), None, "7", True)
     boxes = tuple(SourceBox(value, 0.5, 3, 4.0, 3, area=value) for value in odd)  # type: ignore[arg-type]
     for entry in (
@@ -32,6 +32,6 @@ def test_packing_keeps_every_value_that_annotations_can_hold() -> None:
         Entry("train/b/0", "b", 3, None),
         Entry("c", "c", None, ()),
     ):
-        again = unpacked(packed(entry))
+        again = entry_of(plain(entry))
         assert repr(again) == repr(entry) and type(again) is Entry
         assert all(type(box) is SourceBox for box in again.boxes or ())
