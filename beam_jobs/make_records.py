@@ -83,7 +83,8 @@ def make_records(pipeline: Pipeline) -> None:
     config = composed_for(config, source)
     if config.collage is not None:
         least, most = config.collage.object_size
-        print(f"pictures of single objects, {least} to {most} pixels large on canvases of {config.canvas_size} pixels")
+        large = f"{least} to {most}" if least < most else f"{most}"
+        print(f"pictures of single objects, {large} pixels large on canvases of {config.canvas_size} pixels")
     if FLAGS.anchors == "auto":
         proposal = propose(config, source)
         print("\n".join(proposal.lines()), flush=True)

@@ -49,8 +49,8 @@ def data_paths() -> DataPaths:
 def composed_for(config: RecordsConfig, source: Source) -> RecordsConfig:
     """The configuration with a composition that the source's pictures can have.
 
-    Pictures of single objects are placed on canvases also where the configuration has a letterbox. Raises `UserError`
-    for pictures with boxes and a collage, which has no use for boxes.
+    Pictures of single objects are placed on canvases even if the configuration has a letterbox. Raises `UserError` if
+    it has a collage and the pictures have boxes, which a collage cannot use.
     """
     has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
     if not has_boxes:

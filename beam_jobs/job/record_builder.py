@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import chain
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -155,7 +154,7 @@ class RecordBuilder:
             self._items[split] = own
         items = self._items[split]
         first = bits.below(len(items))
-        yield from chain(items[first:], items[:first])
+        yield from (items[(first + step) % len(items)] for step in range(len(items)))  # no copy: this is a long list
 
 
 def label_of(item: Item | Entry) -> int:
