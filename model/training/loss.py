@@ -102,6 +102,10 @@ def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config:
 
 def _error(predicted: tf.Tensor, wanted: tf.Tensor, anchors: Anchors, kind: str) -> tf.Tensor:
     """The error of each anchor's offsets, or of the box that they give. [B, N, 4] twice -> [B, N]."""
+    if kind == "giou+huber":
+        # The gradient of GIoU vanishes for a box many times too large or too small; Huber's brings it back. DETR adds
+        # L1 to GIoU in the same way (arXiv 2005.12872, section 3.1).
+        return _error(predicted, wanted, anchors, "giou") + _error(predicted, wanted, anchors, "huber")
     if kind in GIOU_LOSSES:
         loss = giou_loss if kind == "giou" else addons_giou_loss
         return loss(predicted_corners(wanted, anchors), predicted_corners(predicted, anchors))

@@ -9,7 +9,7 @@ from pipeline.config.plain import LATER
 from pipeline.config.records_config import MAX_SEED, RecordsConfig
 from pipeline.errors import require, require_between
 
-GIOU_LOSSES = ("giou", "tfa:giou")
+GIOU_LOSSES = ("giou", "giou+huber", "tfa:giou")
 BOX_LOSSES = ("huber", "squared", *GIOU_LOSSES)
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -52,7 +52,8 @@ class ModelConfig:
 class LossConfig:
     """Cross entropy on positives and mined negatives, plus the error of the positives' boxes, per positive."""
 
-    offsets: str = "huber"  # on offsets: "huber" (δ = 1) or "squared"; on boxes: "giou" or "tfa:giou"
+    # On offsets: "huber" (δ = 1) or "squared"; on boxes: "giou" or "tfa:giou"; both: "giou+huber".
+    offsets: str = "huber"
     offsets_weight: float = 1.0
     mining: str = "image"  # the hardest negatives of each picture ("image") or of each replica's batch ("batch")
     negatives_per_positive: float = 3.0

@@ -82,15 +82,22 @@ def boxes_in_views(
     geometry = np.array([_geometry(view) for view in views], np.float64).reshape(-1, 5, 1, 1, 2)
     low, high, sides, place_sides, origin = geometry.swapaxes(0, 1)  # each [V, 1, 1, y or x]
     # Multiply before dividing: a box that ends where the shown part ends then ends exactly where the place ends.
-    placed = (np.minimum(np.maximum(ends, low), high) - low) * place_sides / sides  # [V, G, low or high, y or x]
+    placed = np.minimum(np.maximum(ends, low), high)  # [V, G, low or high, y or x]
+    placed -= low
+    placed *= place_sides
+    placed /= sides
     mirrored = [number for number, view in enumerate(views) if view.mirrored]
     if mirrored:
         placed[mirrored, ..., 1] = place_sides[mirrored, ..., 1] - placed[mirrored, :, ::-1, 1]
-    boxes = ((placed + origin) / size).astype(np.float32)
-    kept = (boxes[:, :, 1] > boxes[:, :, 0]).all(axis=-1)  # [V, G]
+    placed += origin
+    placed /= size
+    boxes = placed.astype(np.float32)
+    good = boxes[:, :, 1] > boxes[:, :, 0]  # [V, G, y or x]
     if by_center:
         centers = (ends[:, 0] + ends[:, 1]) / 2
-        kept &= ((centers >= low[:, 0]) & (centers < high[:, 0])).all(axis=-1)
+        good &= centers >= low[:, 0]
+        good &= centers < high[:, 0]
+    kept = good[..., 0] & good[..., 1]  # far faster than `all` along an axis of two
     boxes = boxes.reshape(len(views), len(ends), 4)
     return [(of_view[mask], mask.nonzero()[0]) for of_view, mask in zip(boxes, kept, strict=True)]
 

@@ -42,10 +42,11 @@ def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.nd
                 continue
             positives[b] += 1
             classification[b] += cross_entropy
-            if config.offsets == "giou":
+            if "giou" in config.offsets:
                 anchor = ANCHORS.centroids[n]
                 pair = (offsets_to_corners(part["offsets"][b, n], anchor) for part in (targets, predictions))
                 offsets[b] += 1 - generalised_iou(*pair)
+            if config.offsets == "giou":
                 continue
             for k in range(4):
                 error = abs(float(predictions["offsets"][b, n, k]) - float(targets["offsets"][b, n, k]))
@@ -95,6 +96,7 @@ def make_case(
         IMPROVED_LOSS,
         LossConfig(offsets_weight=5.0, min_negatives=200),
         LossConfig(offsets="giou"),
+        LossConfig(offsets="giou+huber"),
         LossConfig(label_smoothing=0.1),
         LossConfig(label_smoothing=0.6, mining="batch"),
     ],
@@ -107,6 +109,26 @@ def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
     np.testing.assert_allclose(parts.classification, classification, rtol=1e-5)
     np.testing.assert_allclose(parts.offsets, offsets, rtol=1e-5)
     np.testing.assert_array_equal(parts.positives, positives)
+
+
+@pytest.mark.parametrize("log_size", [-5.0, 5.0])
+def test_a_box_of_a_wildly_wrong_size_is_pulled_back_by_giou_plus_huber(log_size: float) -> None:
+    """With GIoU alone such boxes stay as they are: a training from borrowed weights ended with all of them huge."""
+    count = len(ANCHORS)
+    offsets = tf.Variable(np.tile(np.float32([0.0, 0.0, log_size, log_size]), (1, count, 1)))
+    classes = np.full((1, count), -1, np.int32)
+    classes[0, 0] = 1  # all others are ignored
+    targets = {"classes": classes, "offsets": np.zeros((1, count, 4), np.float32)}
+
+    def slope(kind: str) -> float:
+        with tf.GradientTape() as tape:
+            found = {"logits": tf.zeros([1, count, BACKGROUND + 1]), "offsets": offsets}
+            config = LossConfig(offsets=kind)
+            parts = ssd_loss(found, targets, background=BACKGROUND, anchors=ANCHORS, config=config)
+        return float(tape.gradient(parts.offsets, offsets)[0, 0, 2] * np.sign(log_size))
+
+    assert slope("giou") < 0.01
+    assert slope("giou+huber") > 1.0
 
 
 def test_smoothed_cross_entropy_is_that_of_keras_and_has_its_least_at_the_smoothed_target() -> None:
