@@ -198,9 +198,10 @@ lint: setup ## ruff and mypy
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
-bench: setup ## Matching, decoding, reader and records job compared with the alternatives; fails if a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
+bench: setup ## Matching, decoding, training steps, reader and records job compared with the alternatives; fails if a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
 	$(python) -m benchmarks.matching$(if $(filter no,$(GOALS)), --nogoals)
 	$(python) -m benchmarks.decoding$(if $(filter no,$(GOALS)), --nogoals)
+	$(python) -m benchmarks.training_step$(if $(filter no,$(GOALS)), --nogoals)
 	$(python) -m benchmarks.reader_and_job$(call flag,data_dir,DATA_DIR)$(if $(filter no,$(GOALS)), --nogoals)$(call each,$(ARGS))
 
 clean: ## Removes caches and build leftovers; .venv, records and runs stay

@@ -115,7 +115,7 @@ def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
 def test_a_box_of_a_wildly_wrong_size_is_pulled_back_by_giou_plus_huber(log_size: float) -> None:
     """With GIoU alone such boxes stay as they are: a training from borrowed weights ended with all of them huge."""
     count = len(ANCHORS)
-    offsets = tf.Variable(np.tile(np.float32([0.0, 0.0, log_size, log_size]), (1, count, 1)))
+    offsets = tf.Variable(np.full((1, count, 4), [0.0, 0.0, log_size, log_size], np.float32))
     classes = np.full((1, count), -1, np.int32)
     classes[0, 0] = 1  # all others are ignored
     targets = {"classes": classes, "offsets": np.zeros((1, count, 4), np.float32)}
