@@ -11,6 +11,8 @@ from pipeline.records.manifest import MANIFEST
 from tests.model.tiny import refusal, run_command, run_script
 from tests.record_sets import write_record_set
 
+pytestmark = pytest.mark.any_stack
+
 NOWHERE = {"HOME": "/proc/none", "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "MPLCONFIGDIR": "", "NO_TEMP": "1"}
 
 

@@ -21,6 +21,8 @@ from tests.model.tiny import refusal, run_command, run_several
 from tests.model.training.test_checkpoints import Training
 from tests.record_sets import TINY, write_record_set
 
+pytestmark = pytest.mark.any_stack
+
 ODD = (
     "[a]",
     "a[",

@@ -11,6 +11,8 @@ from PIL import Image
 from model.detection.own_pixels import FoundObjects
 from model.pictures.annotated_picture import annotated_picture, class_colour, picture_file
 
+pytestmark = pytest.mark.any_stack
+
 
 def objects(*boxes: tuple[float, float, float, float]) -> FoundObjects:
     return FoundObjects(np.array(boxes).reshape(-1, 4), np.arange(len(boxes)), np.linspace(1.0, 0.5, len(boxes)))

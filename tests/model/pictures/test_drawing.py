@@ -26,6 +26,8 @@ from pipeline.errors import UserError
 from tests.model import tiny
 from tests.record_sets import TINY, make_records
 
+pytestmark = pytest.mark.any_stack
+
 NAMES = ("US$1_$5", r"_\frac{1}{$", "a\nb\x1b[31m", "$", "", "\ud800\x00", "고양이", r"\$x^", "{" * 50)
 ROW = EpochRow(1, 3, 1e-3, 2.0, 1.5, 0.5, 0.1, 0.2, None, None, 1.0, 96.0, 0.0)
 

@@ -18,6 +18,8 @@ from tests.model.small_training import SmallTraining
 from tests.model.tiny import run_command
 from tests.record_sets import write_record_set
 
+pytestmark = pytest.mark.any_stack
+
 
 def mounted(place: Path, size: str) -> Iterator[Path]:
     place.mkdir()

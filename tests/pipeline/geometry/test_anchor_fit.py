@@ -18,6 +18,8 @@ from pipeline.geometry.anchor_fit import (
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from pipeline.geometry.boxes import Array, corners_to_centroids, iou
 
+pytestmark = pytest.mark.any_stack
+
 
 def random_boxes(count: int, seed: int = 0) -> Array:
     """Boxes of all sizes that lie on the canvas."""

@@ -21,6 +21,8 @@ from pipeline.geometry.propose_anchors import MOST_BOXES, cluster_sizes, propose
 from pipeline.geometry.view_matching import match_views
 from tests.pipeline.geometry.annotated_sets import coco_boxes, voc_boxes
 
+pytestmark = pytest.mark.any_stack
+
 SIZE = 320
 STRIDES = IMPROVED_ANCHORS.strides
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data"

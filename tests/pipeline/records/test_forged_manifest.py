@@ -14,6 +14,8 @@ from pipeline.records.manifest import MANIFEST, parse_manifest
 from tests.pipeline.records.altered_manifest import Values, refusal, remover, setter
 from tests.record_sets import rewrite_manifest
 
+pytestmark = pytest.mark.any_stack
+
 FORGED = [
     *[(remover(path), path.rpartition(".")[2]) for path in (
         "versions", "category_ids", "config", "config.seed", "config.views", "config.letterbox", "config.collage.flip",
