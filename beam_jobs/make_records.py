@@ -84,7 +84,7 @@ def make_records(pipeline: Pipeline) -> None:
     if config.collage is not None:
         least, most = config.collage.object_size
         large = f"{least} to {most}" if least < most else f"{most}"
-        print(f"pictures of single objects, {large} pixels large on canvases of {config.canvas_size} pixels")
+        print(f"pictures of single objects: {large} pixels on canvases of {config.canvas_size} pixels")
     if FLAGS.anchors == "auto":
         proposal = propose(config, source)
         print("\n".join(proposal.lines()), flush=True)

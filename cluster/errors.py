@@ -1,28 +1,21 @@
-"""Errors of the cluster commands: one line on standard error, exit status 1."""
+"""How the cluster commands end: errors go to standard error, and the exit status is 1."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from pipeline.errors import os_error_text, printable
-
-
-class ClusterError(Exception):
-    """A problem that the user can fix. The message is one line: what is wrong, where, and what to do."""
+from pipeline.errors import UserError, printable, told
 
 
 def run_command(main: Callable[[], None]) -> int:
-    """Runs a command and returns its exit status.
-
-    A `ClusterError` or an `OSError` is printed without a traceback, in one line unless lines of a log follow.
-    """
+    """Runs a command and returns its exit status. An error is one line; a `UserError` may add lines of a log."""
     try:
         main()
-    except ClusterError as error:
+    except UserError as error:
         message = "\n".join(printable(line.expandtabs()) for line in str(error).split("\n"))
-    except OSError as error:
-        message = printable(os_error_text(error))
+    except Exception as error:
+        message = printable(told(error))
     except KeyboardInterrupt:
         message = "interrupted; `make cluster-down` stops what was started"
     else:

@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cluster.errors import ClusterError
 from cluster.jars import JarSet, check_jars, jars_folder
+from pipeline.errors import UserError
 
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
@@ -19,7 +19,7 @@ _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencie
 def fetch(jars: JarSet) -> list[Path]:
     """Fetches a set unless it is cached, checks it against its lock, and returns the jars' paths.
 
-    Raises `ClusterError` if the set cannot be downloaded, or a jar differs from the lock.
+    Raises `UserError` if the set cannot be downloaded, or a jar differs from the lock.
     """
     locked = jars.locked()
     if not jars.cached.exists():
@@ -36,9 +36,9 @@ def fetch(jars: JarSet) -> list[Path]:
 
 
 def download(jars: JarSet, folder: Path) -> None:
-    """Downloads the jars of the set's pom.xml into `folder` with Maven. Raises `ClusterError` if it fails."""
+    """Downloads the jars of the set's pom.xml into `folder` with Maven. Raises `UserError` if it fails."""
     if shutil.which("mvn") is None:
-        raise ClusterError(
+        raise UserError(
             f"Maven is needed for the jars of {jars.folder.name}, but `mvn` is not on PATH: install it (on Debian and "
             f"Ubuntu: apt-get install maven), or copy {jars.cached} from another machine"
         )
@@ -47,7 +47,7 @@ def download(jars: JarSet, folder: Path) -> None:
     command = ["mvn", *options, _COPY, "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode or not folder.exists():
-        raise ClusterError(f"the jars of {jars.pom} could not be downloaded: {_reason(done.stdout + done.stderr)}")
+        raise UserError(f"the jars of {jars.pom} could not be downloaded: {_reason(done.stdout + done.stderr)}")
 
 
 def _reason(output: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.errors import ClusterError
+from pipeline.errors import UserError
 from pipeline.files import cache_folder, file_sha256
 
 _MAVEN = Path(__file__).with_name("maven")
@@ -35,12 +35,12 @@ class JarSet:
         return jars_folder() / f"{self.folder.name}-{file_sha256(self.lock)[:12]}"
 
     def locked(self) -> dict[str, str]:
-        """The SHA-256 of each jar, by file name. Raises `ClusterError` that names a broken line of the lock."""
+        """The SHA-256 of each jar, by file name. Raises `UserError` that names a broken line of the lock."""
         jars = {}
         for number, line in enumerate(self.lock.read_text().splitlines(), start=1):
             found = re.fullmatch(r"([0-9a-f]{64})  ([\w.+-]+\.jar)", line)
             if found is None:
-                raise ClusterError(f"{self.lock}:{number} must be `sha256  name.jar`, got {line!r}")
+                raise UserError(f"{self.lock}:{number} must be `sha256  name.jar`, got {line!r}")
             jars[found.group(2)] = found.group(1)
         return jars
 
@@ -57,12 +57,12 @@ def jars_folder() -> Path:
 def check_jars(folder: Path, locked: Mapping[str, str], way_out: str) -> None:
     """Compares a folder of jars with a lock.
 
-    Raises `ClusterError`, ending in `way_out`, for a jar that is missing, not in the lock, or has other bytes.
+    Raises `UserError`, ending in `way_out`, for a jar that is missing, not in the lock, or has other bytes.
     """
     found = {path.name for path in folder.iterdir()}
     for name in sorted(found | locked.keys()):
         if name not in locked:
-            raise ClusterError(f"{folder / name} is not in the lock: {way_out}")
+            raise UserError(f"{folder / name} is not in the lock: {way_out}")
         got = file_sha256(folder / name) if name in found else "no file"
         if got != locked[name]:
-            raise ClusterError(f"{folder / name} must have SHA-256 {locked[name]}, got {got}: {way_out}")
+            raise UserError(f"{folder / name} must have SHA-256 {locked[name]}, got {got}: {way_out}")

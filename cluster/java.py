@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 
-from cluster.errors import ClusterError
+from pipeline.errors import UserError
 
 OLDEST = 17  # the version that this cluster is tested with
 _INSTALL = f"install Java {OLDEST} or newer (on Debian and Ubuntu: apt-get install default-jre-headless)"
@@ -19,20 +19,18 @@ OPENED_PACKAGES = [f"java.base/java.{package}" for package in f"{_PACKAGES} {_CO
 
 
 def find_java() -> str:
-    """The path of `java`, from JAVA_HOME or else from PATH. Raises `ClusterError` if it is missing or too old."""
+    """The path of `java`, from JAVA_HOME or else from PATH. Raises `UserError` if it is missing or too old."""
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")
     if java is None:
         where = f"in JAVA_HOME={home}" if home else "on PATH"
-        raise ClusterError(f"the cluster needs Java, and there is none {where}: {_INSTALL}")
+        raise UserError(f"the cluster needs Java, and there is none {where}: {_INSTALL}")
     said = subprocess.run([java, "-version"], capture_output=True, text=True)
     major = java_major(said.stderr + said.stdout)
     if major is None:
-        raise ClusterError(f"{java} does not say its version: {_INSTALL}")
+        raise UserError(f"{java} does not say its version: {_INSTALL}")
     if major < OLDEST:
-        raise ClusterError(
-            f"the cluster needs Java {OLDEST} or newer, got {major} ({java}): {_INSTALL}, or set JAVA_HOME"
-        )
+        raise UserError(f"the cluster needs Java {OLDEST} or newer, got {major} ({java}): {_INSTALL}, or set JAVA_HOME")
     return java
 
 

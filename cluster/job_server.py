@@ -23,7 +23,7 @@ def job_server_jar() -> Path:
     """The path of the jar that FlinkRunner starts (`--flink_job_server_jar`), made in the cache.
 
     It holds no classes; its manifest names the job server's jars, which are fetched unless they are cached. Raises
-    `ClusterError` if that fails.
+    `UserError` if that fails.
     """
     jars = fetch(JOB_SERVER_JARS)
     path = JOB_SERVER_JARS.cached.with_name(f"{JOB_SERVER_JARS.cached.name}.jar")

@@ -13,7 +13,7 @@ from pipeline.files import file_sha256
 
 
 def write_lock(jars: JarSet) -> None:
-    """Downloads the set and locks every jar of it. Raises `ClusterError` if it cannot be downloaded."""
+    """Downloads the set and locks every jar of it. Raises `UserError` if it cannot be downloaded."""
     with tempfile.TemporaryDirectory() as folder:
         jars.lock.touch()  # the cache folder is named after the lock, which may not exist yet
         download(jars, Path(folder) / "jars")

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cluster.errors import ClusterError
 from pipeline.config.plain import from_dict, parse_json
 from pipeline.errors import UserError, printable, require
 from pipeline.files import read_regular, write_whole
@@ -70,7 +69,7 @@ def save(processes: Sequence[Process], path: Path) -> None:
 
 
 def load(path: Path) -> list[Process]:
-    """The processes in the file; none if there is no file. Raises `ClusterError` if the file is broken."""
+    """The processes in the file; none if there is no file. Raises `UserError` if the file is broken."""
     if not path.exists():
         return []
     try:
@@ -80,7 +79,7 @@ def load(path: Path) -> list[Process]:
             require(process.pid > 1, f"{path}: pid", "the id of a process of the cluster", process.pid)
     except UserError as error:
         way_out = "end by hand what still runs of the cluster, then delete the file"
-        raise ClusterError(f"{printable(str(error))}; {way_out}") from None
+        raise UserError(f"{printable(str(error))}; {way_out}") from None
     return list(processes)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.beam_processes import start_job_service, start_worker_pool
-from cluster.errors import ClusterError, run_command
+from cluster.errors import run_command
 from cluster.fetch_jars import fetch
 from cluster.flink_conf import LOGGING, flink_conf
 from cluster.flink_overview import task_managers
@@ -21,7 +21,7 @@ from cluster.jars import FLINK_JARS
 from cluster.java import find_java
 from cluster.processes import Process, is_alive, load, save, stop
 from cluster.settings import FLINK, ClusterSettings, parse_settings
-from pipeline.errors import printable
+from pipeline.errors import UserError, printable
 
 PATIENCE = 120.0  # seconds that a process may take to answer
 LOG_LINES = 20  # of a process that ended, shown with the error
@@ -30,15 +30,15 @@ LOG_LINES = 20  # of a process that ended, shown with the error
 def up(settings: ClusterSettings) -> None:
     """Starts everything and waits until it answers.
 
-    Raises `ClusterError` if the cluster is up already, or, after stopping the rest, if a part cannot be started.
+    Raises `UserError` if the cluster is up already, or, after stopping the rest, if a part cannot be started.
     """
     java = find_java() if settings.engine == FLINK else ""
     if alive := [p for p in load(settings.state) if is_alive(p)]:
         names = ", ".join(p.name for p in alive)
-        raise ClusterError(f"the cluster is up already, {names} running: `make cluster-down` stops it")
+        raise UserError(f"the cluster is up already, {names} running: `make cluster-down` stops it")
     for port in settings.ports:
         if _answers(port):
-            raise ClusterError(f"another program listens on port {port}: stop it, or choose another port")
+            raise UserError(f"another program listens on port {port}: stop it, or choose another port")
     starter = _Starter(settings)
     try:
         if settings.engine == FLINK:
@@ -68,17 +68,17 @@ class _Starter:
         save(self.started, self.settings.state)
 
     def wait(self, what: str, there: Callable[[], bool]) -> None:
-        """Waits until `there` is true. Raises `ClusterError` if a process ends first, or if it takes too long."""
+        """Waits until `there` is true. Raises `UserError` if a process ends first, or if it takes too long."""
         logs = self.settings.logs
         deadline = time.monotonic() + PATIENCE
         while not there():
             if dead := next((p for p in self.started if not is_alive(p)), None):
                 log = logs / f"{dead.name}.log"
-                raise ClusterError(
+                raise UserError(
                     f"{dead.name} ended at once, see {printable(str(log))}; its last lines:\n{_last_lines(log)}"
                 )
             if time.monotonic() > deadline:
-                raise ClusterError(f"{what} did not answer in {PATIENCE:.0f} s: see {printable(str(logs))}")
+                raise UserError(f"{what} did not answer in {PATIENCE:.0f} s: see {printable(str(logs))}")
             time.sleep(0.3)
 
 

@@ -18,13 +18,13 @@ from tqdm import tqdm
 from model.detection.evaluator import Evaluator
 from model.detection.own_pixels import coco_results, detect_in_pictures
 from model.detection.picture_files import PictureFile, check_overwrites_nothing, find_pictures, output_names
-from model.pictures.annotated_picture import annotated_picture, picture_file
+from model.pictures.annotated_picture import annotated_picture, encode_picture_file
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import Letterbox
 from pipeline.errors import UserError, counted, printable, require_between, run_command
 from pipeline.files import open_regular, write_whole
-from pipeline.records.picture_file import decode_picture
+from pipeline.records.picture_file import decode_picture_file
 from pipeline.views.collage import Picture
 
 RESULTS = "detections.json"
@@ -76,12 +76,12 @@ def main() -> None:
                 )
                 drawn = annotated_picture(picture, objects, run.class_names)
                 outputs[number].parent.mkdir(parents=True, exist_ok=True)
-                write_whole(outputs[number], picture_file(drawn, outputs[number].suffix))
+                write_whole(outputs[number], encode_picture_file(drawn, outputs[number].suffix))
                 bar.update()
     write_whole(output / RESULTS, (json.dumps(results) + "\n").encode())
     print(
         printable(
-            f"detections: {len(results):,} of a score of at least {FLAGS.min_score:g} in "
+            f"detections: {len(results):,} with a score of at least {FLAGS.min_score:g} in "
             f"{counted(len(files) - len(skipped), 'picture')}; {output} ({RESULTS} and annotated pictures)"
         ),
         flush=True,
@@ -97,7 +97,7 @@ def _readable(files: Sequence[PictureFile], skipped: list[str], bar: tqdm) -> It
     for number, file in enumerate(files):
         try:
             with open_regular(file.path) as opened:
-                picture = decode_picture(opened)
+                picture = decode_picture_file(opened)
         except (ValueError, OSError) as error:
             skipped.append(str(file.path))
             tqdm.write(printable(f"skipped {file.path}: {error}"))

@@ -99,7 +99,7 @@ def run_command(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             message = "interrupted; run the same command again to go on"
         except Exception as error:
-            message = _told(error)
+            message = told(error)
             if os.environ.get("PREMATCH_TRACEBACK") == "1":
                 traceback.print_exc()
         with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
@@ -124,8 +124,8 @@ def _asks_for_help(argv: list[str]) -> bool:
     return any(argument.lstrip("-").partition("=")[0] in ("help", "helpfull", "helpshort") for argument in argv[1:])
 
 
-def _told(error: Exception) -> str:
-    """What the user reads about an error that ended a command."""
+def told(error: Exception) -> str:
+    """What the user reads about an error that ended a command. An unforeseen one goes to a file, which it names."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):

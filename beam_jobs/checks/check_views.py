@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.config.records_config import RecordsConfig
+from pipeline.records.check_record import shown_array
 from pipeline.records.keys import split_of
 from pipeline.records.letterbox_layout import letterbox_layout
 from pipeline.records.make_record import Layout
 from pipeline.records.record import Record, view_name
 from pipeline.views.collage import collage_views
 from pipeline.views.random_bits import bits_of_views
-
-_SHOWN = 200  # characters of a list
 
 
 def layout_again(record: Record, config: RecordsConfig) -> Layout:
@@ -43,8 +42,4 @@ def view_faults(record: Record, layout: Layout, size: int) -> Iterator[str]:
             continue
         for what, wanted, got in (("boxes", boxes, view.boxes), ("labels", labels, view.labels)):
             if not np.array_equal(wanted, got):
-                yield f"{name}: {what} must be those of the ground truth, {_short(wanted)}, got {_short(got)}"
-
-
-def _short(values: np.ndarray) -> str:
-    return " ".join(str(values.tolist()).split())[:_SHOWN]
+                yield f"{name}: {what} must be those of the ground truth, {shown_array(wanted)}, got {shown_array(got)}"

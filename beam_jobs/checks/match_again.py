@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets, encode_views
+from pipeline.records.check_record import shown_array
 from pipeline.records.make_record import Layout
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record, view_name
@@ -44,8 +45,4 @@ def target_faults(record: Record, fresh: Sequence[Targets]) -> Iterator[str]:
             )
             if not close:
                 name = f"{view_name(number)}: {field.name}"
-                yield f"{name} must be {_short(expected)} by a new matching, got {_short(got)}"
-
-
-def _short(values: np.ndarray) -> str:
-    return " ".join(str(values.tolist()).split())[:200]
+                yield f"{name} must be {shown_array(expected)} by a new matching, got {shown_array(got)}"

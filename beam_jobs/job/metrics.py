@@ -46,7 +46,8 @@ class JobMetrics:
 
     def lines(self) -> list[str]:
         """What the job prints about its work: only what the runner reported."""
-        counts = [f"{self.counts[name]:,} {name}" for name in (ITEMS, ENTRIES, RECORDS) if name in self.counts]
+        names = (ITEMS, ENTRIES, RECORDS, BYTES, REJECTED_PICTURES, REJECTED_BOXES)
+        counts = [f"{self.counts[name]:,} {name.replace('_', ' ')}" for name in names if name in self.counts]
         words = {READING: "read", MATCHING: "matched", WRITING: "wrote"}
         times = [f"{word} {self.times[name]:.1f} s" for name, word in words.items() if name in self.times]
         lines = [f"this run: {', '.join(counts)}"] if counts else []

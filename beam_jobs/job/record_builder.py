@@ -54,7 +54,7 @@ class RecordBuilder:
             return self._placed(entry, picture, collage)
         letterbox = self._config.letterbox
         assert letterbox is not None
-        return self._fitted(entry, picture, letterbox)
+        return self._letterboxed(entry, picture, letterbox)
 
     def _read(self, reference: str) -> Picture:
         began = perf_counter_ns()
@@ -84,16 +84,18 @@ class RecordBuilder:
         count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
         return Layout(corners, labels, collage_views(collage, window, count=count, bits_of=bits_of))
 
-    def _fitted(self, entry: Entry, picture: Picture, config: Letterbox) -> BuiltRecord:
+    def _letterboxed(self, entry: Entry, picture: Picture, config: Letterbox) -> BuiltRecord:
         """Lays a picture with boxes of its own on the canvas."""
         shape = (picture.shape[0], picture.shape[1])
-        layout, truth, faults = self._fitted_layout(entry, shape, config)
+        layout, truth, faults = self._letterboxed_layout(entry, shape, config)
         stored = stored_shape(config, shape)
         pixels = picture if stored == shape else shrink(picture, *stored)
         built = self._made(entry, pixels, layout, SourcePicture(shape, truth, entry.image_id))
         return built._replace(faults=tuple(faults))
 
-    def _fitted_layout(self, entry: Entry, shape: Shape, config: Letterbox) -> tuple[Layout, GroundTruth, list[str]]:
+    def _letterboxed_layout(
+        self, entry: Entry, shape: Shape, config: Letterbox
+    ) -> tuple[Layout, GroundTruth, list[str]]:
         """The layout of a picture of this shape in the source, its objects, and why some boxes were left out."""
         if entry.boxes is None:
             raise BadPicture(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
@@ -128,7 +130,7 @@ class RecordBuilder:
 
     def _layout(self, entry: Entry) -> Layout:
         if (letterbox := self._config.letterbox) is not None:
-            return self._fitted_layout(entry, self._source.shape(entry.reference), letterbox)[0]
+            return self._letterboxed_layout(entry, self._source.shape(entry.reference), letterbox)[0]
         collage = self._config.collage
         assert collage is not None
 

@@ -42,7 +42,7 @@ def run(pipeline: Pipeline) -> JobMetrics:
 def told_user_error(text: str) -> str:
     """The message of a `UserError` in another process, of which Beam has only the traceback's text; "" if it is none.
 
-    The text may hold the traceback as `repr` writes it, with escapes, of which the traceback's first line tells.
+    The text may hold the traceback as `repr` writes it, with escapes; the traceback's first line shows whether it does.
     """
     before, _, message = text.partition("UserError: ")
     if before.rfind(rf"{_TRACEBACK}\n") > before.rfind(f"{_TRACEBACK}\n"):

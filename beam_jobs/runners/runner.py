@@ -34,7 +34,7 @@ _QUIET = "--default_sdk_harness_log_level=WARN"  # as Java spells it; Python tak
 _CLUSTER = {"portable": PORTABLE, "flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _ADDRESSES = {"job_endpoint": "a job service", "flink_master": "a Flink JobManager"}
 _OF_CLUSTERS = {*_ADDRESSES, "environment_type", "environment_config", "flink_version", "spark_master_url"}
-PATIENCE = 20.0  # seconds that one of them may take to answer
+PATIENCE = 20.0  # seconds that an address may take to answer
 _REFUSED = {
     "dask": "it silently mixes tagged outputs, executes only the last leaf and drops what finish_bundle yields",
     "direct": "it first tries to download another runner and may hang; `local` is Beam's own in-process runner",

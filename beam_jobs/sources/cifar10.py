@@ -137,7 +137,7 @@ def _unpacked(archive: Path) -> Path:
     digest = file_sha256(archive)
     if digest != SHA256:
         other = f"{archive} is not the published archive (SHA-256 {digest})"
-        print(printable(f"note: {other}, so figures will not compare"))
+        print(printable(f"note: {other}, so its figures cannot be compared with others"))
     folder = _cache() / digest[:16]
     return folder if (folder / META).is_file() else _unpack(archive, folder)
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from beam_jobs.sources.open_file import is_local, open_file
 from beam_jobs.sources.source import BadPicture
 from pipeline.errors import UserError, printable
-from pipeline.records.picture_file import decode_picture, picture_shape
+from pipeline.records.picture_file import decode_picture_file, picture_shape
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape
 
@@ -24,7 +24,7 @@ def read_picture_file(path: str) -> Picture:
     Raises `BadPicture` if it is missing or broken, and `UserError` if it may be whole but cannot be read now.
     """
     with _opened(path) as file:
-        return decode_picture(file)
+        return decode_picture_file(file)
 
 
 def picture_file_shape(path: str) -> Shape:

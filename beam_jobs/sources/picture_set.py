@@ -17,7 +17,7 @@ from beam_jobs.sources.picture_reference import is_fault, picture_path, split_re
 from beam_jobs.sources.pictures_there import check_that_pictures_are_there
 from beam_jobs.sources.source import BadPicture, Check, Item
 from beam_jobs.sources.source_ids import with_unique_ids
-from beam_jobs.sources.test_split import fraction_for_test, split_item
+from beam_jobs.sources.split_for_test import fraction_for_test, split_item
 from pipeline.errors import UserError
 from pipeline.views.collage import Picture
 from pipeline.views.placement import Shape

@@ -32,7 +32,7 @@ class Item(NamedTuple):
     source_id: str  # unique in the source
     reference: str  # tells `read` where the picture is
     label: int | None = None  # of a picture that is itself the object and is placed on a canvas
-    boxes: tuple[SourceBox, ...] | None = None  # of a picture that shows objects and is fitted to the canvas
+    boxes: tuple[SourceBox, ...] | None = None  # of a picture that shows objects and is letterboxed
     image_id: str | None = None  # the source's id of the picture, as `image_id_text` writes it
 
 

@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from model.detection.own_pixels import FoundObjects
 from model.pictures.png import drawable
+from pipeline.config.records_config import MAX_PICTURE
 from pipeline.views.collage import Picture
 
 _QUALITY = 92  # of a JPEG file
-_MOST_JPEG = 65_500  # pixels of a side
 _MARGIN = 2  # pixels around a text
 _GOLDEN = 0.618033988749895
 
@@ -52,11 +52,11 @@ def class_colour(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def picture_file(picture: Picture, suffix: str) -> bytes:
+def encode_picture_file(picture: Picture, suffix: str) -> bytes:
     """A picture as a JPEG file if the suffix says so, else as a PNG file."""
     file = io.BytesIO()
     image = Image.fromarray(picture)
-    if suffix.lower() in (".jpg", ".jpeg") and max(image.size) <= _MOST_JPEG:
+    if suffix.lower() in (".jpg", ".jpeg") and max(image.size) <= MAX_PICTURE:  # JPEG has no larger ones
         image.save(file, format="JPEG", quality=_QUALITY)
     else:
         image.save(file, format="PNG", compress_level=1)

@@ -23,13 +23,13 @@ def named_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
         raise UserError(
-            f"Out of memory with --batch={batch}. Choose a smaller batch, more replicas, or --precision=bfloat16, "
+            f"out of memory with --batch={batch}; choose a smaller batch, more replicas, or --precision=bfloat16, "
             "and another --run"
         ) from None
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError):
         if rank.count == 1:
             raise
         raise UserError(
-            f"One of the {rank.count} ranks died. Start all of them again with the same command: training resumes "
+            f"one of the {rank.count} ranks died; start all of them again with the same command: training resumes "
             "from the last backup"
         ) from None

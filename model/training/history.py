@@ -81,4 +81,4 @@ def read_history(path: Path) -> list[EpochRow]:
         problem = f"{path} must be a table of epochs, got something else ({error})"
     except UserError as error:
         problem = str(error)
-    raise UserError(f"{problem}; choose another --run, or remove the file: its curves start again then")
+    raise UserError(f"{problem}; choose another --run, or remove the file: then the curves start again")

@@ -210,7 +210,7 @@ def with_canvas_size(config: RecordsConfig, size: int) -> RecordsConfig:
 
 
 def on_canvases(config: RecordsConfig) -> RecordsConfig:
-    """The same records for pictures of single objects: one on each canvas, a quarter to a half of it large."""
+    """The same records for pictures of single objects: one on each canvas, a quarter to a half its size."""
     size = config.canvas_size
     collage = Collage(size=size, object_size=(max(1, size // 4), max(1, size // 2)), flip=True)
     return replace(config, collage=collage, letterbox=None)

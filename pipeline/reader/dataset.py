@@ -67,7 +67,7 @@ def steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
     shards = len(manifest.shards["train"])
     if shards < readers:
         raise UserError(
-            f"{manifest.folder} must have at least {readers} training shards, one for each worker, got {shards}; "
+            f"{manifest.folder} must have at least {readers} training shards, one for each rank, got {shards}; "
             "make the records with more shards (records.shards)"
         )
     own = batch // readers
@@ -81,9 +81,9 @@ def _too_few_records(manifest: Manifest, batch: int, readers: int) -> str:
     examples = manifest.examples("train")
     if not examples:
         return f"{manifest.folder} has no training records; choose another record set, or make one with more pictures"
-    workers = f", divided among {readers} workers" if readers > 1 else ""
+    ranks = f", divided among {readers} ranks" if readers > 1 else ""
     return (
-        f"--batch must be at most the {examples} training records of {manifest.folder}{workers}, got {batch}; "
+        f"--batch must be at most the {examples} training records of {manifest.folder}{ranks}, got {batch}; "
         "choose a smaller batch, or make more records"
     )
 

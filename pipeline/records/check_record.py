@@ -92,7 +92,7 @@ def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
     elif truth is None:
         yield f"{features.TRUTH} must be there in a letterbox, got none"
     elif (truth.labels >= classes).any():
-        yield f"{features.TRUTH}: labels must be in [0, {classes}), got {_short(truth.labels)}"
+        yield f"{features.TRUTH}: labels must be in [0, {classes}), got {shown_array(truth.labels)}"
 
 
 def _picture_faults(record: Record, config: RecordsConfig) -> Iterator[str]:
@@ -148,32 +148,33 @@ def box_faults(view: RecordView, classes: int) -> Iterator[str]:
     """What is wrong with a view's boxes and labels. If nothing is, the boxes can be matched."""
     boxes, labels = view.boxes, view.labels
     if not (np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all()):
-        yield f"boxes must lie in [0, 1], got {_short(boxes)}"
+        yield f"boxes must lie in [0, 1], got {shown_array(boxes)}"
     elif not (boxes[:, :2] < boxes[:, 2:]).all():
-        yield f"boxes must have an area, got {_short(boxes)}"
+        yield f"boxes must have an area, got {shown_array(boxes)}"
     if not ((labels >= 0) & (labels < classes)).all():
-        yield f"labels must be in [0, {classes}), got {_short(labels)}"
+        yield f"labels must be in [0, {classes}), got {shown_array(labels)}"
 
 
 def _target_faults(view: RecordView, anchor_count: int) -> Iterator[str]:
     targets = view.targets
     for name, anchors in (("anchors", targets.anchors), ("ignored", targets.ignored)):
         if not ((anchors >= 0) & (anchors < anchor_count)).all():
-            yield f"{name} must be in [0, {anchor_count}), got {_short(anchors)}"
+            yield f"{name} must be in [0, {anchor_count}), got {shown_array(anchors)}"
         elif not (np.diff(anchors) > 0).all():
-            yield f"{name} must ascend, got {_short(anchors)}"
+            yield f"{name} must ascend, got {shown_array(anchors)}"
     if len(both := np.intersect1d(targets.anchors, targets.ignored)):
-        yield f"ignored must not name matched anchors, got {_short(both)}"
+        yield f"ignored must not name matched anchors, got {shown_array(both)}"
     if not np.isin(targets.classes, view.labels).all():
-        yield f"classes must be among the labels {_short(view.labels)}, got {_short(targets.classes)}"
+        yield f"classes must be among the labels {shown_array(view.labels)}, got {shown_array(targets.classes)}"
     if not np.isfinite(targets.offsets).all():
-        yield f"offsets must be finite, got {_short(targets.offsets)}"
+        yield f"offsets must be finite, got {shown_array(targets.offsets)}"
 
 
 def _name(text: str) -> str:
     return printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def _short(values: np.ndarray) -> str:
+def shown_array(values: np.ndarray) -> str:
+    """The values of an array as messages show them, with the end of a long list cut off."""
     text = str(values.reshape(-1)[:_SHOWN].tolist())
     return text if values.size <= _SHOWN and len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -31,7 +31,7 @@ def is_picture_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES | _OTHER_SUFFIXES
 
 
-def decode_picture(file: BinaryIO) -> Picture:
+def decode_picture_file(file: BinaryIO) -> Picture:
     """Decodes a picture whole or not at all.
 
     It is turned upright by its EXIF orientation. Gray, palette and CMYK become RGB. Of 16 bits the upper 8 are kept,
@@ -53,7 +53,7 @@ def decode_picture(file: BinaryIO) -> Picture:
 
 
 def picture_shape(file: BinaryIO) -> Shape:
-    """Height and width of the upright picture in pixels, from the file's header. Raises like `decode_picture`."""
+    """Height and width of the upright picture in pixels, from the file's header. Raises like `decode_picture_file`."""
     with _opened(file) as image:
         sideways = _orientation(image) in _SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import ClusterError, run_command
+from cluster.errors import run_command
 from cluster.jars import jars_folder
+from pipeline.errors import UserError
 
 
 def failing(error: BaseException) -> None:
@@ -21,8 +22,8 @@ def test_a_command_that_ends_well_says_nothing(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("error", "printed"),
     [
-        (ClusterError("port 1\x1b[2J"), "port 1\\x1b[2J"),
-        (ClusterError("ended; its last lines:\n  at\tmain"), "ended; its last lines:\n  at    main"),
+        (UserError("port 1\x1b[2J"), "port 1\\x1b[2J"),
+        (UserError("ended; its last lines:\n  at\tmain"), "ended; its last lines:\n  at    main"),
         (OSError("a\nb"), "a\\nb"),
         (
             OSError(errno.ENOSPC, "", "a\nb"),

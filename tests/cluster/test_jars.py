@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from cluster import job_server
-from cluster.errors import ClusterError
 from cluster.fetch_jars import fetch
 from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, JarSet
 from cluster.job_server import job_server_jar, manifest
 from cluster.lock_jars import write_lock
+from pipeline.errors import UserError
 
 JARS = {"api-1.0.jar": b"bytes of a jar", "runner-1.0.jar": b"bytes of another"}
 
@@ -63,7 +63,7 @@ def test_locks_of_the_project() -> None:
 @pytest.mark.parametrize("line", ["abc  runner-1.0.jar", f"{'0' * 64} runner-1.0.jar", f"{'0' * 64}  ../runner.jar"])
 def test_lock_names_a_bad_line(jars: JarSet, line: str) -> None:
     jars.lock.write_text(jars.lock.read_text() + line + "\n")
-    with pytest.raises(ClusterError, match=r"jars\.lock:3 must be"):
+    with pytest.raises(UserError, match=r"jars\.lock:3 must be"):
         jars.locked()
 
 
@@ -93,7 +93,7 @@ def test_other_jars_than_locked_are_not_used(jars: JarSet, served: Path, cache: 
     else:
         (served / "api-1.1.jar").touch()
     name, words = ("api-1.1.jar", "is not in the lock") if change == "extra" else ("api-1.0.jar", "SHA-256")
-    with pytest.raises(ClusterError, match=rf"{name} .*: nothing of the set is used") as failure:
+    with pytest.raises(UserError, match=rf"{name} .*: nothing of the set is used") as failure:
         fetch(jars)
     assert words in str(failure.value)
     assert list(cache.iterdir()) == []
@@ -101,23 +101,21 @@ def test_other_jars_than_locked_are_not_used(jars: JarSet, served: Path, cache: 
 
 def test_altered_cache_is_refused(jars: JarSet, served: Path) -> None:
     fetch(jars)[1].write_bytes(JARS["runner-1.0.jar"] + b"!")
-    with pytest.raises(ClusterError, match=r"runner-1\.0\.jar must have SHA-256 .*: delete .* and run this again"):
+    with pytest.raises(UserError, match=r"runner-1\.0\.jar must have SHA-256 .*: delete .* and run this again"):
         fetch(jars)
 
 
 def test_failed_download_says_why(jars: JarSet, served: Path, cache: Path) -> None:
     for file in served.iterdir():
         file.unlink()
-    with pytest.raises(
-        ClusterError, match=r"could not be downloaded: the registry has no org\.example:runner:jar:1\.0$"
-    ):
+    with pytest.raises(UserError, match=r"could not be downloaded: the registry has no org\.example:runner:jar:1\.0$"):
         fetch(jars)
     assert list(cache.iterdir()) == []
 
 
 def test_missing_maven_names_the_package(jars: JarSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ClusterError, match=r"`mvn` is not on PATH: install it .*apt-get install maven"):
+    with pytest.raises(UserError, match=r"`mvn` is not on PATH: install it .*apt-get install maven"):
         fetch(jars)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import ClusterError
 from cluster.java import find_java, java_major
+from pipeline.errors import UserError
 
 
 def fake_java(folder: Path, version: str) -> None:
@@ -45,7 +45,7 @@ def test_java_home_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_missing_java_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ClusterError, match=r"there is none on PATH: install Java 17.*default-jre-headless"):
+    with pytest.raises(UserError, match=r"there is none on PATH: install Java 17.*default-jre-headless"):
         find_java()
 
 
@@ -53,5 +53,5 @@ def test_old_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     fake_java(tmp_path, "11.0.25")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(ClusterError, match="Java 17 or newer, got 11"):
+    with pytest.raises(UserError, match="Java 17 or newer, got 11"):
         find_java()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import ClusterError
 from cluster.processes import Process, is_alive, load, save, start, stop
+from pipeline.errors import UserError
 from tests.commands import wait_until
 from tests.processes import runs
 
@@ -86,6 +86,6 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 def test_a_broken_file_is_named_with_a_way_out(text: str, tmp_path: Path) -> None:
     path = tmp_path / "processes.json"
     path.write_text(text)
-    with pytest.raises(ClusterError) as broken:
+    with pytest.raises(UserError) as broken:
         load(path)
     assert str(broken.value).startswith(str(path)) and str(broken.value).endswith("then delete the file")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import ClusterError
 from cluster.fetch_jars import fetch
 from cluster.jars import FLINK_JARS
 from cluster.job_server import job_server_jar
 from cluster.settings import FLINK
+from pipeline.errors import UserError
 from tests.cluster.cluster_run import Cluster, checksums, start_job, wait_for_first_shard
 from tests.commands import finished, output, run_module
 
@@ -28,7 +28,7 @@ def jars() -> None:
         if ENGINE == FLINK:
             fetch(FLINK_JARS)
             job_server_jar()
-    except ClusterError as error:
+    except UserError as error:
         missing = str(error)
     if missing:
         pytest.fail(missing, pytrace=False)

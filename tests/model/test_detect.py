@@ -65,7 +65,7 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
     assert whole[0] == 0, whole[1]
     assert f"detecting with {run / 'checkpoints' / 'best' / 'epoch-1'} in 4 pictures" in whole[1]
     results = json.loads((out / "detections.json").read_text())
-    assert f"detections: {len(results):,} of a score of at least 0.01 in 4 pictures; {out}" in whole[1]
+    assert f"detections: {len(results):,} with a score of at least 0.01 in 4 pictures; {out}" in whole[1]
     names = {1: "c.bmp", 2: "one/a.jpg", 3: "two/a.jpg", 4: "two/b.png"}
     assert {result["image_id"]: result["file_name"] for result in results} == names
     for result in results:

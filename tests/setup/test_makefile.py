@@ -223,7 +223,7 @@ def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout)
 
 
 def test_bench_runs_every_benchmark_and_hands_on_goals(checkout: Checkout) -> None:
-    names = ["benchmarks.matching", "benchmarks.decoding", "benchmarks.reader_and_job"]
+    names = [f"benchmarks.{name}" for name in ("matching", "decoding", "training_step", "reader_and_job")]
     assert run(checkout, "bench") == [["-m", name] for name in names]
     assert run(checkout, "bench", "GOALS=no") == [["-m", name, "--nogoals"] for name in names]
 

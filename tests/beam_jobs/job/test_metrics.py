@@ -37,7 +37,9 @@ def test_counts(mode: str, tmp_path: Path) -> None:
     }
     assert set(metrics.times) == TIMES and all(seconds >= 0 for seconds in metrics.times.values())
     lines = metrics.lines()
-    assert lines[0] == "this run: 15 items, 45 entries, 42 records" and lines[1].startswith("worker time: read ")
+    rejected = "3 rejected pictures, 3 rejected boxes"
+    assert lines[0] == f"this run: 15 items, 45 entries, 42 records, {size:,} bytes, {rejected}"
+    assert lines[1].startswith("worker time: read ")
 
     again = make_set(tmp_path / "records", config, source=source, mode=mode, workers=2, max_rejected=0.5)
     assert again.kept == 7 and again.lines() == ["this run: 15 items, 45 entries"]

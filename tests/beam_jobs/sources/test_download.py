@@ -130,7 +130,11 @@ def test_another_archive_is_noted_on_one_line(cache: Path, tmp_path: Path, capsy
     write_archive(place / ARCHIVE, write_cifar10(tmp_path / "original"))
     Cifar10.prepare(str(place))
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("note: ") and r"a\nb\x1b[2J" in line and line.endswith("so figures will not compare")
+    assert (
+        line.startswith("note: ")
+        and r"a\nb\x1b[2J" in line
+        and line.endswith("so its figures cannot be compared with others")
+    )
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from model.detection.own_pixels import FoundObjects
-from model.pictures.annotated_picture import annotated_picture, class_colour, picture_file
+from model.pictures.annotated_picture import annotated_picture, class_colour, encode_picture_file
 
 pytestmark = pytest.mark.any_stack
 
@@ -45,7 +45,7 @@ def test_any_name_and_any_box_can_be_drawn(shape: tuple[int, int], name: str) ->
 @pytest.mark.parametrize(("suffix", "kind"), [(".JPG", "JPEG"), (".jpeg", "JPEG"), (".png", "PNG"), (".PNG", "PNG")])
 def test_the_kind_of_file_is_that_of_its_name(suffix: str, kind: str) -> None:
     picture = np.full((20, 30, 3), 77, np.uint8)
-    image = Image.open(io.BytesIO(picture_file(picture, suffix)))
+    image = Image.open(io.BytesIO(encode_picture_file(picture, suffix)))
     assert image.format == kind and image.size == (30, 20)
     np.testing.assert_allclose(np.asarray(image), picture, atol=2)
 

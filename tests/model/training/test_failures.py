@@ -12,14 +12,14 @@ from pipeline.errors import UserError
 
 @pytest.mark.parametrize("error", [tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"), MemoryError()])
 def test_memory_that_ran_out(error: Exception) -> None:
-    said = "Out of memory with --batch=64. Choose a smaller batch"
+    said = "out of memory with --batch=64; choose a smaller batch"
     with pytest.raises(UserError, match=said), named_training_failures(batch=64, rank=Rank()):
         raise error
 
 
 def test_a_rank_that_died() -> None:
     gone = tf.errors.UnavailableError(None, None, "connection reset")
-    said = "One of the 3 ranks died. Start all of them again"
+    said = "one of the 3 ranks died; start all of them again"
     with pytest.raises(UserError, match=said), named_training_failures(batch=64, rank=Rank(0, 3)):
         raise gone
     with pytest.raises(tf.errors.UnavailableError), named_training_failures(batch=64, rank=Rank()):

@@ -79,7 +79,7 @@ def test_readers_share_the_shards_and_no_record_is_read_by_two(tmp_path: Path) -
 
 def test_more_readers_than_shards_say_how_many_shards_are_needed(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, train=8)
-    with pytest.raises(UserError, match=r"must have at least 4 training shards, one for each worker, got 3"):
+    with pytest.raises(UserError, match=r"must have at least 4 training shards, one for each rank, got 3"):
         training_batches(manifest, batch=4, seed=0, reader=Reader(0, 4))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.records import picture_file
-from pipeline.records.picture_file import decode_picture, picture_shape
+from pipeline.records.picture_file import decode_picture_file, picture_shape
 from pipeline.views.random_bits import RandomBits
 
 SMOOTH = np.stack(np.broadcast_arrays(np.arange(40)[:, None] * 5, np.arange(60) * 4, np.full((40, 60), 90)), 2)
@@ -26,7 +26,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
-    picture = decode_picture(io.BytesIO(data))
+    picture = decode_picture_file(io.BytesIO(data))
     assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3 and picture.flags.c_contiguous
     assert picture_shape(io.BytesIO(data)) == picture.shape[:2]
     return picture
@@ -130,13 +130,13 @@ def test_a_truncated_picture_is_an_error(kind: str, share: float) -> None:
     noise = np.frombuffer(np.random.Generator(np.random.Philox(1)).bytes(200 * 100 * 3), np.uint8)
     data = encoded(Image.fromarray(noise.reshape(200, 100, 3)), kind)
     with pytest.raises(ValueError, match="must be a"):
-        decode_picture(io.BytesIO(data[: int(len(data) * share)]))
+        decode_picture_file(io.BytesIO(data[: int(len(data) * share)]))
 
 
 def test_other_formats_and_huge_pictures_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     for data in (b"", b"no picture", encoded(Image.fromarray(PIXELS), "GIF")):
         with pytest.raises(ValueError, match="must be a picture"):
-            decode_picture(io.BytesIO(data))
+            decode_picture_file(io.BytesIO(data))
     monkeypatch.setattr(picture_file, "MAX_PIXELS", 40 * 60 - 1)
     with pytest.raises(ValueError, match="must have at most 2399 pixels, got 40 x 60"):
         picture_shape(io.BytesIO(encoded(Image.fromarray(PIXELS))))
@@ -156,7 +156,7 @@ def test_an_error_of_the_disk_stays_one() -> None:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output error"):
-        decode_picture(Broken(b"x"))
+        decode_picture_file(Broken(b"x"))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
@@ -169,6 +169,6 @@ def test_mutated_pictures_raise_nothing_but_value_errors(kind: str) -> None:
         for _ in range(1 + bits.below(4)):
             data[bits.below(len(data) if bits.below(2) else min(len(data), 120))] = bits.below(256)
         try:
-            decode_picture(io.BytesIO(bytes(data)))
+            decode_picture_file(io.BytesIO(bytes(data)))
         except ValueError as error:
             assert str(error).startswith("must "), error
