@@ -29,7 +29,7 @@ from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import whole_path
 from beam_jobs.sources.open_file import is_local
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable, run_command
+from pipeline.errors import UserError, counted, printable, require_utf8, run_command
 from pipeline.make_variable import make_variable
 from pipeline.records.manifest import MANIFEST, Manifest
 
@@ -73,6 +73,7 @@ def make_records(pipeline: Pipeline) -> None:
     started = time.monotonic()
     config = records_config()
     path = FLAGS.records or f"records/{FLAGS.config}"
+    require_utf8("--records", path)
     if FLAGS.runner != LOCAL:  # workers may have another current folder
         path = whole_path(path)
     source = make_source(config.source, data_paths())

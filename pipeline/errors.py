@@ -48,6 +48,14 @@ def require_between(name: str, value: float, least: float, most: float) -> None:
     require(least <= value <= most, name, f"from {least} to {most}", value)
 
 
+def require_utf8(flag: str, path: str) -> None:
+    """Raises `UserError` for a path that TensorFlow cannot take. Linux allows any bytes in one."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{flag} must be a path in UTF-8, got {path}") from None
+
+
 def disk_error(error: OSError) -> UserError | None:
     """The `UserError` for a full disk, a read-only one or missing permissions; None for any other `OSError`."""
     where = f" {error.filename}" if error.filename else ""

@@ -13,10 +13,15 @@ import tensorflow as tf
 
 from model.training.full_disk import named_full_disk
 from pipeline.errors import UserError
-from pipeline.files import sync_folder
+from pipeline.files import open_regular, sync_folder
 
-# What TensorFlow raises for files that are cut off, altered, or of another network.
+# What TensorFlow raises for files that are cut off, altered, or of another network,
 _BROKEN = (tf.errors.OpError, AssertionError, IndexError, RuntimeError, ValueError)
+# and for files that may be whole: the disk, the network or the memory fails.
+_UNREADABLE = (
+    *(tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError, tf.errors.UnavailableError),
+    *(tf.errors.DeadlineExceededError, tf.errors.UnknownError, tf.errors.AbortedError),
+)
 
 _PATTERN = re.compile(r"[*?\[\]\\]")  # TensorFlow treats a checkpoint's path as a glob pattern
 
@@ -71,18 +76,23 @@ class CheckpointFolder:
     def restore(self, checkpoint: tf.train.Checkpoint, number: int) -> None:
         """Puts a checkpoint's values into the objects, each of which must be in it.
 
-        Raises `BrokenCheckpoint` if that fails.
+        Raises `BrokenCheckpoint` if its files are not whole, `OSError` or `UserError` if they cannot be read now.
         """
         for entry in self._files(f"{self.name}-{number}"):
             if not (self.path / entry).is_file():
                 raise BrokenCheckpoint(f"{entry} is not a regular file")
+            open_regular(self.path / entry).close()
         with _known_to_tensorflow(self.path) as folder:
             try:
                 status = checkpoint.read(os.path.join(folder, f"{self.name}-{number}"))
                 status.assert_existing_objects_matched().expect_partial()
+            except _UNREADABLE as error:
+                raise UserError(
+                    f"{self.path_of(number)} cannot be read now: {_told(error, folder, self.path)}; it may be whole, "
+                    "so keep it, and run the same command again later"
+                ) from None
             except _BROKEN as error:
-                lines = str(error).splitlines() or [type(error).__name__]
-                raise BrokenCheckpoint(lines[0].replace(folder, str(self.path))) from None
+                raise BrokenCheckpoint(_told(error, folder, self.path)) from None
 
     @contextlib.contextmanager
     def _unfinished(self, checkpoint: tf.train.Checkpoint, name: str, *, said: Path) -> Iterator[list[str]]:
@@ -124,6 +134,12 @@ def _known_to_tensorflow(folder: Path) -> Iterator[str]:
         yield alias
     finally:
         os.close(handle)
+
+
+def _told(error: Exception, folder: str, path: Path) -> str:
+    """The first line of TensorFlow's message, with the folder's own path."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].replace(folder, str(path))
 
 
 def _sync(path: Path) -> None:

@@ -16,7 +16,7 @@ from model.network.ssd import NetworkShape
 from pipeline.config.field_types import Count, Fingerprint, Name, PathText, Text
 from pipeline.config.plain import JSON_BYTES, LATER, from_dict, parse_json, to_dict
 from pipeline.config.run_config import Config
-from pipeline.errors import UserError, require, shown
+from pipeline.errors import UserError, require, require_utf8, shown
 from pipeline.files import lock_file, read_regular, write_whole
 from pipeline.geometry.anchors import StoredAnchors, make_anchors
 from pipeline.records.manifest import MAX_CLASSES, Manifest
@@ -74,7 +74,6 @@ class StoredRun:
 
 def describe_run(config: Config, manifest: Manifest) -> Run:
     """The run of a configuration on a record set. The manifest, not `config`, decides everything about the records."""
-    _check_utf8("--records", manifest.folder)
     strides = manifest.config.anchors.strides
     shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
     own = replace(config, records=manifest.config)
@@ -100,7 +99,7 @@ class RunFolder:
 
         Raises `UserError` if another training run has locked it, or something in it is of the wrong kind.
         """
-        _check_utf8("--run", str(self.path))
+        require_utf8("--run", str(self.path))
         self.path.mkdir(parents=True, exist_ok=True)
         self.check_kinds()
         lock = lock_file(self.path / ".lock")
@@ -194,6 +193,7 @@ class RunFolder:
 
     def load(self) -> Run:
         """The run that this folder belongs to. Raises `UserError` if there is none."""
+        require_utf8("--run", str(self.path))
         if not self.config.is_file():
             raise UserError(
                 f"--run must be the folder of a run, got {self.path} without {self.config.name}; train one with "
@@ -209,14 +209,6 @@ class RunFolder:
         config, names = stored.config, stored.class_names
         shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors.anchors, len(names))
         return Run(config, names, shape, stored.records, stored.records_fingerprint, stored.category_ids)
-
-
-def _check_utf8(flag: str, path: str) -> None:
-    """Raises `UserError` for a path that TensorFlow cannot take. Linux allows any bytes in one."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{flag} must be a path in UTF-8, got {path}") from None
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from msgspec import Meta
 from pipeline.config.field_types import Count, FileName, Fingerprint, Name, Sha256, Text
 from pipeline.config.plain import JSON_BYTES, check_checksum, checksum, from_dict, parse_json, to_dict
 from pipeline.config.records_config import SPLITS, MatchingConfig, RecordsConfig
-from pipeline.errors import UserError, require, shown
+from pipeline.errors import UserError, require, require_utf8, shown
 from pipeline.files import file_sha256, read_regular
 from pipeline.geometry.anchors import Anchors, StoredAnchors, make_anchors
 from pipeline.records.keys import shard_name
@@ -216,8 +215,9 @@ def parse_manifest(text: bytes, *, folder: str) -> Manifest:
 def load_manifest(folder: str) -> Manifest:
     """Reads a record set's manifest and checks that every shard is there at its full size.
 
-    Raises `UserError` if the set is missing, unfinished, altered or of another format.
+    Raises `UserError` if the set is missing, unfinished, altered or of another format, or its path is not in UTF-8.
     """
+    require_utf8("--records", folder)
     path = Path(folder) / MANIFEST
     if not path.is_file():
         if any(Path(folder).glob("*.tfrecord")) or any(Path(folder).glob(".attempt-*")):
@@ -236,11 +236,9 @@ def load_manifest(folder: str) -> Manifest:
     return manifest
 
 
-def check_shards(manifest: Manifest, split: str, progress: Callable[[Shard], None] | None = None) -> None:
+def check_shards(manifest: Manifest, split: str) -> None:
     """Compares the SHA-256 of every shard of a split. Raises `UserError` that names the first altered one."""
     for shard in manifest.shards[split]:
         path = Path(manifest.folder) / shard.name
         if file_sha256(path) != shard.sha256:
             raise UserError(f"{path} must have the SHA-256 {shard.sha256}, got another: it was altered; {WAY_OUT}")
-        if progress is not None:
-            progress(shard)

@@ -16,6 +16,7 @@ from model.training.history import read_history
 from model.training.run_folder import RunFolder, describe_run
 from pipeline.errors import UserError
 from pipeline.make_variable import make_variable
+from pipeline.records.manifest import load_manifest
 from tests.model.small_training import SmallTraining
 from tests.model.tiny import refusal, run_command, run_several
 from tests.model.training.test_checkpoints import Training
@@ -88,8 +89,12 @@ def test_every_command_takes_odd_paths(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--run must be a path in UTF-8"):
-        RunFolder(tmp_path / os.fsdecode(b"\xff")).hold()
+    folder = tmp_path / os.fsdecode(b"\xff")
+    for begin in (RunFolder(folder).hold, RunFolder(folder).load):
+        with pytest.raises(UserError, match="--run must be a path in UTF-8"):
+            begin()
+    with pytest.raises(UserError, match="--records must be a path in UTF-8"):
+        load_manifest(str(folder))
 
 
 def test_a_run_on_records_with_an_odd_path_is_read_back(tmp_path: Path) -> None:

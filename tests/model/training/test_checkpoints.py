@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from model.distribution.workers import Rank
+from model.training import checkpoint_folder
 from model.training.checkpoints import BestCheckpoint, LastCheckpoints, restore_best
 from model.training.progress import Progress
 from model.training.run_folder import RunFolder
@@ -71,6 +72,36 @@ def test_a_broken_checkpoint_leaves_the_one_before_and_is_replaced(tmp_path: Pat
         (folder.last / f"step-{step}.index").write_bytes(b"")
     with pytest.raises(UserError, match="must hold a whole checkpoint, got only broken ones"):
         Training(folder).last.restore()
+
+
+@pytest.mark.parametrize("error", [tf.errors.UnknownError(None, None, "Input/output error"), PermissionError(13, "no")])
+def test_a_checkpoint_that_cannot_be_read_now_is_kept(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going on from the one before, or removing the folder as for broken ones, would lose good weights."""
+    folder = RunFolder(tmp_path)
+    first = Training(folder)
+    for step in (1, 2):
+        first.save(step)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    if isinstance(error, OSError):
+        monkeypatch.setattr(checkpoint_folder, "open_regular", fails)
+    else:
+        monkeypatch.setattr(tf.train.Checkpoint, "read", fails)
+    with pytest.raises((UserError, OSError)) as raised:
+        Training(folder).last.restore()
+    if isinstance(raised.value, UserError):
+        assert str(raised.value) == (
+            f"{folder.last / 'step-2'} cannot be read now: Input/output error; it may be whole, so keep it, and run "
+            "the same command again later"
+        )
+    else:
+        assert raised.value is error
+    monkeypatch.undo()
+    assert Training(folder).last.restore() == str(folder.last / "step-2")
 
 
 def test_what_an_interrupted_save_leaves_is_no_checkpoint(tmp_path: Path) -> None:

@@ -26,10 +26,8 @@ def test_a_shard_of_another_size(folder: Path, content: bytes) -> None:
 
 def test_a_shard_altered_in_place_is_found_by_its_checksum(folder: Path) -> None:
     manifest = load_manifest(str(folder))
-    seen: list[str] = []
-    check_shards(manifest, "train", lambda s: seen.append(s.name))
-    assert seen == [s.name for s in manifest.shards["train"]]
-    shard = folder / seen[1]
+    check_shards(manifest, "train")
+    shard = folder / manifest.shards["train"][1].name
     data = bytearray(shard.read_bytes())
     data[3] ^= 1
     shard.write_bytes(data)
