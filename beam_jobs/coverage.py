@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from beam_jobs.job.coverage import propose
 from beam_jobs.record_flags import composed_for, data_paths, records_config
+from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.sources import make_source
 from pipeline.errors import printable, run_command
 
 
 def main() -> None:
     """Prints how well the configured and the proposed anchors fit a source's boxes."""
+    let_sigterm_interrupt()
     config = records_config()
     source = make_source(config.source, data_paths())
     config = composed_for(config, source)

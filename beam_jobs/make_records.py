@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import sys
 import time
 
@@ -21,7 +20,7 @@ from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system
 from beam_jobs.record_flags import composed_for, data_paths, records_config
-from beam_jobs.runners.interrupted_workers import interrupt
+from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.runners.progress import shard_progress
 from beam_jobs.runners.run_job import run
 from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
@@ -59,8 +58,7 @@ def main() -> None:
     logging.set_verbosity(logging.FATAL if FLAGS.runner == LOCAL else logging.ERROR)
     if not 0 <= FLAGS.max_rejected <= 1:
         raise UserError(f"--max_rejected must be in [0, 1], got {FLAGS.max_rejected}")
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, interrupt)
+    let_sigterm_interrupt()
     check_file_system(FLAGS.records or "")
     with pipeline_on(
         FLAGS.runner, workers=FLAGS.workers, mode=FLAGS.running_mode, beam_args=FLAGS.beam_arg

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable, Iterator
 
 from pipeline.config.run_config import Config
 from pipeline.errors import UserError, printable
 
 
 def config_names() -> list[str]:
-    """The names of all configurations."""
-    modules = pkgutil.walk_packages(__path__, prefix=f"{__name__}.")
-    return sorted(module.name.removeprefix(f"{__name__}.") for module in modules if not module.ispkg)
+    """The names of all configurations. Imports none: a broken folder must not stop commands that need another."""
+    return sorted(_names(__path__))
 
 
 def load_config(name: str) -> Config:
@@ -31,3 +31,11 @@ def load_config(name: str) -> Config:
     if config.name != name:
         raise UserError(f"the name of {where} must be {name!r}, as its file's, got {config.name!r}")
     return config
+
+
+def _names(paths: Iterable[str], prefix: str = "") -> Iterator[str]:
+    for module in pkgutil.iter_modules(paths):
+        if module.ispkg:
+            yield from _names([f"{path}/{module.name}" for path in paths], f"{prefix}{module.name}.")
+        else:
+            yield f"{prefix}{module.name}"

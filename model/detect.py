@@ -18,6 +18,7 @@ from tqdm import tqdm
 from model.detection.evaluator import Evaluator
 from model.detection.own_pixels import coco_results, detect_in_pictures
 from model.detection.picture_files import PictureFile, check_overwrites_nothing, find_pictures, output_names
+from model.network.out_of_memory import named_out_of_memory
 from model.pictures.annotated_picture import annotated_picture, encode_picture_file
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
@@ -61,7 +62,7 @@ def main() -> None:
     category_ids = run.category_ids or range(1, len(run.class_names) + 1)
     results: list[dict[str, object]] = []
     skipped: list[str] = []
-    with tqdm(total=len(files), unit="image", desc="detection") as bar:
+    with named_out_of_memory(batch=FLAGS.batch), tqdm(total=len(files), unit="image", desc="detection") as bar:
         pictures = _readable(files, skipped, bar)
         while batch := list(islice(pictures, FLAGS.batch)):
             found = detect_in_pictures(

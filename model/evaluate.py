@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from model.detection.coco_metrics import METRICS
 from model.detection.evaluator import Evaluator
+from model.network.out_of_memory import named_out_of_memory
 from model.pictures.drawn_detections import drawn_detections
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
@@ -66,7 +67,7 @@ def main() -> None:
         printable(f"evaluating {weights} on {counted(examples, f'{FLAGS.split} record')} of {manifest.folder}"),
         flush=True,
     )
-    with tqdm(total=examples, unit="image", desc="evaluation") as bar:
+    with named_out_of_memory(batch=FLAGS.batch), tqdm(total=examples, unit="image", desc="evaluation") as bar:
         results = evaluator.evaluate(
             manifest,
             FLAGS.split,

@@ -5,17 +5,15 @@ from __future__ import annotations
 import http.client
 import os
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pipeline.errors import UserError, disk_error
-from pipeline.files import file_sha256
+from pipeline.files import file_sha256, remove_abandoned
 
 TIMEOUT_SECONDS = 30
-ABANDONED_SECONDS = 3600  # a part that has not grown for so long belongs to a download that was killed
 _BLOCK = 1 << 20
 
 
@@ -27,9 +25,7 @@ def download(url: str, target: Path, *, sha256: str, way_out: str) -> Path:
     if target.is_file() and file_sha256(target) == sha256:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    for old in target.parent.glob(f"{target.name}*.part"):
-        if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
-            old.unlink(missing_ok=True)
+    remove_abandoned(target.parent, f"{target.name}*.part")
     handle, part = tempfile.mkstemp(prefix=target.name, suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as out, urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:

@@ -1,15 +1,19 @@
-"""Local files: written whole or not at all, hashed, locked; and the folder that downloads are kept in."""
+"""Local files: written whole or not at all, hashed, locked; the folder of downloads, and what was abandoned in it."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
+import time
 import uuid
 from pathlib import Path
 from typing import BinaryIO
 
+ABANDONED_SECONDS = 3600  # a part that has not grown for so long belongs to a process that was killed
 _BLOCK = 1 << 20
 
 
@@ -38,6 +42,22 @@ def write_whole(path: Path, data: bytes, *, part: Path | None = None) -> None:
         part.unlink(missing_ok=True)
         error.filename = str(path)  # the error of a failed write has no file name
         raise
+
+
+def remove_abandoned(folder: Path, pattern: str) -> None:
+    """Deletes the unfinished files and folders in a folder whose names match a pattern, if nobody writes them any more.
+
+    One that cannot be deleted stays: it may be another user's, or another process deletes it.
+    """
+    for part in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            written = max(path.lstat().st_mtime for path in (part, *part.rglob("*")))
+            if time.time() - written <= ABANDONED_SECONDS:
+                continue
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink()
 
 
 def sync_folder(folder: Path) -> None:

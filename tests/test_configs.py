@@ -34,6 +34,24 @@ def test_a_copy_with_a_name_of_its_own(folder: Path) -> None:
     assert load_config("good_copy").name == "good_copy"
 
 
+@pytest.mark.parametrize("text", ["CONFIG = (", "raise SystemExit(3)", "raise ValueError('a')"])
+def test_a_broken_folder_stops_only_its_own_configurations(text: str, folder: Path) -> None:
+    """Every command lists all names when it starts. It imported the folders for that."""
+    broken = folder / "broken_folder"
+    (broken / "deeper").mkdir(parents=True)
+    (broken / "no_package").mkdir()
+    for place in (broken, broken / "deeper"):
+        (place / "__init__.py").write_text(text)
+    for place in (broken / "mine.py", broken / "deeper" / "yours.py", broken / "no_package" / "no_config.py"):
+        place.write_text(_COPY.format(name="any"))
+    assert {"broken_folder.mine", "broken_folder.deeper.yours", "ablations.no_flip"} <= set(config_names())
+    assert not any("no_config" in name for name in config_names())
+    assert load_config("digits_demo").name == "digits_demo"
+    with pytest.raises(UserError, match=r"^configs/broken_folder/mine.py must define a CONFIG, got ") as raised:
+        load_config("broken_folder.mine")
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

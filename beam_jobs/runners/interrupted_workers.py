@@ -20,6 +20,12 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def let_sigterm_interrupt() -> None:
+    """Lets SIGTERM end a command as Ctrl-C does, so that nothing unfinished stays. Keeps a handler that is set."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
+
+
 class HeldSignals:
     """Holds back signals from now until `let_go`, which passes them on.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import UserError, disk_error
-from pipeline.files import open_regular
+from pipeline.files import open_regular, remove_abandoned
 
 MAX_MEMBERS = 10_000
 _BLOCK = 1 << 20
@@ -32,6 +32,7 @@ def unpack(archive: Path, folder: Path, *, members: dict[str, str], max_member: 
     Raises `UserError`, and leaves nothing behind, if the archive is broken, too large, or lacks a member.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder.parent, f"{folder.name}.part-*")
     part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
     try:
         missing = dict(members)

@@ -27,7 +27,8 @@ def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
 
     Args:
         images: a file; a folder, which is searched with all folders in it; or a pattern such as `photos/*.jpg`, where
-            `**` stands for any folders. An existing file or folder is never taken for a pattern.
+            `**` stands for any folders. An existing file or folder is never taken for a pattern, nor is one that a
+            pattern begins with, such as `trip [2024]` in `trip [2024]/*.jpg`.
         flag: for messages.
         output: where annotated pictures go. If it lies in the folder that is searched, it is left out.
 
@@ -43,7 +44,7 @@ def find_pictures(images: str, *, flag: str, output: Path) -> list[PictureFile]:
     elif path.exists():
         root, found = path.parent.absolute(), [path]
     else:
-        matches = [file for match in set(glob.glob(images, recursive=True)) if _is_picture(file := Path(match))]
+        matches = [file for match in _matching(images) if _is_picture(file := Path(match))]
         parents = [str(file.parent.absolute()) for file in matches]
         root = Path(os.path.commonpath(parents)) if parents else Path()
         found = [file for file in matches if not _is_result(file, root, output)]
@@ -82,6 +83,14 @@ def check_overwrites_nothing(files: Sequence[PictureFile], outputs: Sequence[Pat
     for output in outputs:
         if _place(output) in sources:
             raise UserError(f"{flag} must be another folder than that of the pictures: {output} would be overwritten")
+
+
+def _matching(pattern: str) -> set[str]:
+    """What matches a pattern. Its longest leading folder that exists stands for itself, whatever its name."""
+    folder = os.path.dirname(pattern)
+    while folder and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return set(glob.glob(glob.escape(folder) + pattern[len(folder) :], recursive=True))
 
 
 def _below(folder: Path) -> Iterator[Path]:

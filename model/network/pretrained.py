@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from pipeline.config.run_config import BACKBONE_BLOCKS
 from pipeline.download import download
 from pipeline.errors import UserError
 from pipeline.files import cache_folder, open_regular
@@ -22,7 +24,9 @@ URL = (
 )
 SHA256 = "3e195a2857356cfc092cbbb460beb2a5bce279015d7792598b8d3d9e451902e3"
 
-_LARGEST = 1 << 24  # numbers in one weight; MobileNetV2's largest has a tenth of that
+_LARGEST = 1 << 24  # numbers in all the weights that are read; the widest network's part of them has 13.7 million
+_BLOCKS = "|".join(str(number) for number in range(BACKBONE_BLOCKS))
+_OUR_LAYERS = re.compile(rf"stem(_bn)?|block_({_BLOCKS})_(expand|depthwise|project)(_bn)?")
 
 Weights = Mapping[str, NDArray[np.float32]]  # `<layer>/<weight>`, such as `block_1_expand_bn/gamma`
 
@@ -39,17 +43,20 @@ def imagenet_file() -> Path:
 def weights_of_file(path: Path) -> dict[str, NDArray[np.float32]]:
     """The weights of a file in the layout of Keras Applications, under our names.
 
-    Takes every layer of MobileNetV2's stem and blocks in the file, even if the saved model has other layers too.
+    Takes the layers of MobileNetV2's stem and of our network's blocks, even if the saved model has other layers too.
 
-    Raises `UserError` if the file is not HDF5, is truncated, or holds no such layer; `OSError` like `open_regular`.
+    Raises `UserError` if the file is not HDF5, is truncated, holds no such layer, holds too many numbers, or keeps some
+    in another file; `OSError` like `open_regular`.
     """
     open_regular(path).close()  # HDF5 would wait for a FIFO
-    weights = {}
+    weights: dict[str, NDArray[np.float32]] = {}
+    left = _LARGEST
     try:
         with h5py.File(path, "r") as file:
             for name, value in _stored_weights(file):
                 if (ours := _our_name(name)) is not None:
-                    weights[ours] = _read(path, name, value)
+                    weights[ours] = _read(path, name, value, limit=left)
+                    left -= weights[ours].size
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py raises
         reason = " ".join(str(error).split())
         raise UserError(
@@ -118,27 +125,45 @@ def _variables(network: tf.keras.Model) -> dict[str, tf.Variable]:
 
 def _stored_weights(file: h5py.File) -> Iterable[tuple[str, object]]:
     """Names and values from a file of weights or of a whole model. A model inside the model has its own group."""
-    root = file if "layer_names" in file.attrs else file.get("model_weights")
-    if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
+    whole_model = "layer_names" not in file.attrs and "model_weights" in file
+    root = _member(file, "model_weights") if whole_model else file
+    if "layer_names" not in root.attrs:
         raise ValueError("no layer_names as in Keras's HDF5 files")
     for layer in root.attrs["layer_names"]:
-        group = root[_text(layer)]
+        group = _member(root, _text(layer))
         for weight in group.attrs["weight_names"]:
-            yield _text(weight), group[_text(weight)]
+            yield _text(weight), _member(group, _text(weight))
+
+
+def _member(group: h5py.Group, path: str) -> h5py.HLObject:
+    """What a group holds under a path.
+
+    Raises `ValueError` for a link: it may lead to another file, even to a FIFO, and HDF5 would wait for it.
+    """
+    member = group
+    for name in filter(None, path.split("/")):
+        if not isinstance(member, h5py.Group) or not isinstance(member.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"nothing is stored under {path}")
+        member = member[name]
+    return member
 
 
 def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _read(path: Path, name: str, value: object) -> NDArray[np.float32]:
-    if not isinstance(value, h5py.Dataset) or value.dtype.kind != "f" or value.size > _LARGEST:
-        raise UserError(f"{path} must hold at most {_LARGEST:,} floats in {name}, got something else")
+def _read(path: Path, name: str, value: object, *, limit: int) -> NDArray[np.float32]:
+    if not isinstance(value, h5py.Dataset) or value.dtype.kind != "f":
+        raise UserError(f"{path} must hold floats in {name}, got something else")
+    if value.external or value.is_virtual:
+        raise UserError(f"{path} must hold the floats of {name} itself, got the name of another file")
+    if max(value.size, math.prod(value.chunks or ())) > limit:  # HDF5 reads a chunk whole, even for one number
+        raise UserError(f"{path} must hold at most {_LARGEST:,} floats in the layers that are read, got more in {name}")
     return np.asarray(value[()], np.float32)
 
 
 def _our_name(theirs: str) -> str | None:
-    """`block_1_expand_BN/gamma:0` -> `block_1_expand_bn/gamma`; None for a layer outside the stem and the blocks.
+    """`block_1_expand_BN/gamma:0` -> `block_1_expand_bn/gamma`; None for a layer that our network lacks.
 
     Their first block is called `expanded_conv`, and the stem `Conv1`.
     """
@@ -148,6 +173,4 @@ def _our_name(theirs: str) -> str | None:
     layer, weight = match.groups()
     layer = {"Conv1": "stem", "bn_Conv1": "stem_bn"}.get(layer, layer)
     layer = re.sub("^expanded_conv_", "block_0_", layer).removesuffix("_BN") + ("_bn" if layer.endswith("_BN") else "")
-    return (
-        f"{layer}/{weight}" if re.fullmatch(r"stem(_bn)?|block_\d+_(expand|depthwise|project)(_bn)?", layer) else None
-    )
+    return f"{layer}/{weight}" if _OUR_LAYERS.fullmatch(layer) else None

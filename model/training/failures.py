@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from model.distribution.workers import Rank
+from model.network.out_of_memory import named_out_of_memory
 from pipeline.errors import UserError
 
 
@@ -20,12 +21,8 @@ def named_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
         rank: of this process.
     """
     try:
-        yield
-    except (tf.errors.ResourceExhaustedError, MemoryError):
-        raise UserError(
-            f"out of memory with --batch={batch}; choose a smaller batch, more replicas, or --precision=bfloat16, "
-            "and another --run"
-        ) from None
+        with named_out_of_memory(batch=batch, others=", more replicas, or --precision=bfloat16, and another --run"):
+            yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError):
         if rank.count == 1:
             raise

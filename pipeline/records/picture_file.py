@@ -23,6 +23,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the f
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"))
 _OTHER_SUFFIXES = frozenset((".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2"))
 _ORIENTATION = 0x0112  # tag of EXIF 2.32, table 4
+_BAND = 1 << 18  # pixels that are blended at a time
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
 
 
@@ -104,9 +105,19 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
         gray = (np.asarray(image).clip(0, 65_535) >> 8).astype(np.uint8)
         return np.repeat(gray[:, :, None], 3, axis=2)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        rgba = np.asarray(image.convert("RGBA"), np.uint16)
-        return ((rgba[:, :, :3] * rgba[:, :, 3:] + 127) // 255).astype(np.uint8)
+        return _on_black(image)
     return np.asarray(image.convert("RGB"), np.uint8)
+
+
+def _on_black(image: Image.Image) -> NDArray[np.uint8]:
+    """Pixels with transparency, blended with black, [h, w, 3]; in bands, because blending takes 24 bytes a pixel."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        rgba = np.asarray(band.convert("RGBA"), np.uint16)
+        pixels[top : top + rows] = (rgba[:, :, :3] * rgba[:, :, 3:] + 127) // 255
+    return pixels
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from pipeline.geometry.anchors import make_anchors
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import findings, make_records
 from tests.beam_jobs.sources.detection_sets import made_set, write_coco, write_picture
-from tests.commands import output, run_module
+from tests.commands import complaint, finished, output, run_module, start_module, wait_until
 
 SMALL = ("--image_size=64", "--views=2")
 
@@ -39,6 +41,23 @@ def test_anchors_are_those_that_coverage_proposes(tmp_path: Path) -> None:
     assert manifest.anchors.fingerprint == make_anchors(config.anchors, 64).fingerprint
     assert propose(config, make_source("coco", DataPaths(data_dir=str(data)))).anchors == config.anchors
     assert findings(records) == []
+
+
+def test_terminated_coverage_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
+    endless = tarfile.TarInfo("endless")
+    endless.size = 400_000_000  # takes a second or more to unpack
+    archive = tmp_path / "cifar-10-python.tar.gz"
+    with gzip.open(archive, "wb", compresslevel=1) as out:
+        out.write(endless.tobuf())
+        for _ in range(400):
+            out.write(bytes(1_000_000))
+    cache = tmp_path / "cache"
+    flags = ("--config=cifar10_small", "--source=cifar10", f"--data_dir={archive}")
+    command = start_module("beam_jobs.coverage", *flags, env={"PREMATCH_CACHE": str(cache)})
+    wait_until(lambda: list(cache.glob("cifar10/*.part-*")), command)
+    command.terminate()
+    assert complaint(finished(command)) == "interrupted; run the same command again to go on"
+    assert list((cache / "cifar10").iterdir()) == []
 
 
 def test_pictures_in_class_folders_are_placed_on_canvases(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""detect as a user runs it: a run, pictures of all kinds, results."""
+"""detect as a user runs it: a run, pictures of all kinds, results; and memory that runs out, in evaluate too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from model.network.ssd import build_network
 from model.training.checkpoints import BestCheckpoint
 from model.training.run_folder import RunFolder, describe_run
-from tests.model.tiny import CONFIG, refusal, run_several
+from tests.model.tiny import CONFIG, refusal, run_command, run_several
 from tests.record_sets import CLASS_NAMES, write_record_set
 
 
@@ -34,6 +34,14 @@ def write_pictures(folder: Path) -> dict[str, tuple[int, int]]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (*shape, 3), dtype=np.uint8)).save(folder / name)
     return shapes
+
+
+@pytest.mark.parametrize("command", ["model.detect", "model.evaluate"])
+def test_memory_that_runs_out_is_one_line(command: str, run: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    images = [f"--images={tmp_path}"] if command == "model.detect" else []
+    printed = run_command(command, f"--run={run}", "--batch=3", *images, status=1, env={"NO_MEMORY": "1"})
+    assert refusal(1, printed) == "error: out of memory with --batch=3; choose a smaller batch"
 
 
 @pytest.mark.long

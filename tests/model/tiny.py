@@ -58,11 +58,18 @@ for name, config in tiny.CONFIGS.items():
 configs.config_names = lambda: list(tiny.CONFIGS)
 """
 
-# Runs a command as `python -m` does; with NO_TEMP as on a machine without a folder for temporary files.
+# Runs a command as `python -m` does; with NO_TEMP as on a machine without a folder for temporary files, with NO_MEMORY
+# as on one whose memory runs out when the network detects.
 _RUN = f"""{_OFFER}
 import os, runpy, tempfile
 if "NO_TEMP" in os.environ:
     tempfile._candidate_tempdir_list = lambda: ["/proc/none"]
+if "NO_MEMORY" in os.environ:
+    import tensorflow as tf
+    from model.detection import evaluator
+    def exhausted(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    evaluator.decode = exhausted
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """

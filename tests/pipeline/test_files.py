@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,34 @@ def test_a_part_that_is_there_already_belongs_to_somebody(tmp_path: Path) -> Non
     with pytest.raises(FileExistsError):
         files.write_whole(tmp_path / "it", b"ours", part=part)
     assert part.read_bytes() == b"theirs" and not (tmp_path / "it").exists()
+
+
+def test_only_abandoned_parts_are_removed(tmp_path: Path) -> None:
+    long_ago = time.time() - files.ABANDONED_SECONDS - 60
+    for name in ("it.part-old", "it.part-grows", "other.part-old"):
+        (tmp_path / name / "in").mkdir(parents=True)
+        (tmp_path / name / "in" / "file").touch()
+    for name in ("it.part-file", "it.part-new", "it"):
+        (tmp_path / name).touch()
+    (tmp_path / "it.part-link").symlink_to(tmp_path / "other.part-old")
+    for path in [*tmp_path.rglob("*")]:
+        if path.name != "it.part-new" and path != tmp_path / "it.part-grows" / "in" / "file":
+            os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+    files.remove_abandoned(tmp_path, "it.part-*")
+    assert sorted(os.listdir(tmp_path)) == ["it", "it.part-grows", "it.part-link", "it.part-new", "other.part-old"]
+    assert (tmp_path / "other.part-old" / "in" / "file").exists()
+
+
+def test_a_part_that_cannot_be_removed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(files, "ABANDONED_SECONDS", -60)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    (tmp_path / "theirs.part").touch()
+    files.remove_abandoned(tmp_path, "*.part")
+    files.remove_abandoned(tmp_path / "nowhere", "*.part")
+    assert os.listdir(tmp_path) == ["theirs.part"]
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -94,6 +96,20 @@ def test_unpacking_replaces_an_older_folder_whole(tmp_path: Path) -> None:
     (tmp_path / "out" / "old").write_text("old")
     unpack(archive, tmp_path / "out", members={"in/a": "b"}, max_member=3, max_total=20_480)
     assert left(tmp_path / "out") == ["b"] and (tmp_path / "out" / "b").read_text() == "new"
+
+
+def test_what_killed_processes_left_goes(tmp_path: Path, cache: Path) -> None:
+    archive = write_archive(tmp_path / ARCHIVE, write_cifar10(tmp_path / "original"))
+    folder = Path(Cifar10.prepare(str(archive)).folder)
+    shutil.rmtree(folder)
+    old, new = (folder.with_name(f"{folder.name}.part-{age}") for age in ("old", "new"))
+    for part in (old, new):
+        part.mkdir()
+        (part / META).touch()
+    for path in (old / META, old):
+        os.utime(path, (0, 0))
+    Cifar10.prepare(str(archive))
+    assert sorted(os.listdir(folder.parent)) == [folder.name, new.name]
 
 
 def huge_header(kind: bytes, size: int) -> bytes:

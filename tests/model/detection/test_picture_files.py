@@ -45,6 +45,21 @@ def test_what_is_there_is_no_pattern(photos: Path) -> None:
     assert names(odd) == ["[a] *.png"]
 
 
+def test_a_folder_that_a_pattern_begins_with_is_no_pattern(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("trip [2024]/a.jpg", "trip [2024]/[b]/c.jpg", "trip [2024]/d/c.jpg", "trip 2/e.jpg"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).touch()
+    monkeypatch.chdir(photos)
+    for place in (str(photos), ".", ""):
+        trip = os.path.join(place, "trip [2024]")
+        assert names(f"{trip}/*.jpg") == names(f"{trip}//*.jpg") == ["a.jpg"]
+        assert names(f"{trip}/*/*.jpg") == ["[b]/c.jpg", "d/c.jpg"]
+        assert names(f"{trip}/[b]/*.jpg") == ["c.jpg"]
+        assert names(f"{trip}/[cd]/*.jpg") == ["c.jpg"]
+        assert names(os.path.join(place, "trip [0-9]/*.jpg")) == ["e.jpg"]
+        assert names(os.path.join(place, "trip*/*.jpg")) == ["trip 2/e.jpg", "trip [2024]/a.jpg"]
+
+
 def test_results_of_an_earlier_run_are_not_searched(photos: Path) -> None:
     assert names(photos, photos / "two") == ["a.png", "b.JPG", "one/a.png"]
     assert names(f"{photos}/*/*.png", photos / "two") == ["one/a.png"]

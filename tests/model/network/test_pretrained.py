@@ -15,8 +15,10 @@ import pytest
 import tensorflow as tf
 
 from model.network import pretrained
+from model.network.mobilenet_v2 import mobilenet_v2
 from model.network.pretrained import imagenet_file, parts_of_network, take_weights, weights_of_file, weights_of_network
 from model.network.ssd import NetworkShape, build_network
+from pipeline.config.run_config import MAX_WIDTH
 from pipeline.errors import UserError
 from pipeline.files import file_sha256
 from tests.model import tiny
@@ -132,6 +134,72 @@ def test_files_that_were_altered_are_one_line(change: Callable[[h5py.File], obje
     edit(path, change)
     line = refused(path, our_network())
     assert re.search(message, line), line
+
+
+def _link(link: object) -> Callable[[h5py.File], object]:
+    def change(file: h5py.File) -> None:
+        del file["block_1_expand"]
+        file["block_1_expand"] = link
+
+    return change
+
+
+@pytest.mark.parametrize("link", [h5py.ExternalLink("fifo", "/layer"), h5py.SoftLink("/gone")])
+def test_links_are_not_followed(link: object, path: Path, tmp_path: Path) -> None:
+    """HDF5 waited for ever for a FIFO that a link named."""
+    os.mkfifo(tmp_path / "fifo")
+    edit(path, _link(link))
+    assert "(nothing is stored under block_1_expand)" in refused(path)
+    edit(path, lambda file: [file.attrs.__delitem__("layer_names"), file.__setitem__("model_weights", link)])
+    assert "(nothing is stored under model_weights)" in refused(path)
+
+
+@pytest.mark.parametrize("kind", ["external", "virtual"])
+def test_floats_in_another_file_are_not_read(kind: str, path: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    def change(file: h5py.File) -> None:
+        group, name = file["block_1_expand"], "block_1_expand/kernel:0"
+        del group[name]
+        if kind == "external":
+            group.create_dataset(name, (2, 2), np.float32, external=[(tmp_path / "fifo", 0, 16)])
+        else:
+            layout = h5py.VirtualLayout((2, 2), np.float32)
+            layout[:] = h5py.VirtualSource(str(tmp_path / "fifo"), "x", (2, 2))
+            group.create_virtual_dataset(name, layout)
+
+    edit(path, change)
+    assert "the floats of block_1_expand/kernel:0 itself, got the name of another file" in refused(path)
+
+
+def test_the_numbers_in_all_weights_are_limited(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each weight had a limit, but a file of 1 MB could have any number of them."""
+    weights = weights_of_file(path)
+    assert {part for name in weights for part in re.findall(r"^(?:stem|block_\d+)", name)} == set(BACKBONE)
+    total = sum(value.size for value in weights.values())
+    monkeypatch.setattr(pretrained, "_LARGEST", total)
+    assert weights_of_file(path).keys() == weights.keys()
+    monkeypatch.setattr(pretrained, "_LARGEST", total - 1)
+    assert re.search(rf"at most {total - 1:,} floats in the layers that are read, got more in block_9_", refused(path))
+
+
+def test_a_chunk_is_limited_too(path: Path) -> None:
+    """HDF5 unpacks it whole: 1 MB of packed zeros may be many GB."""
+
+    def change(file: h5py.File) -> None:
+        group, name = file["block_1_expand"], "block_1_expand/kernel:0"
+        shape = group[name].shape
+        del group[name]
+        group.create_dataset(name, shape, np.float32, maxshape=(None, *shape[1:]), chunks=(1 << 21, *shape[1:]))
+
+    edit(path, change)
+    assert "floats in the layers that are read, got more in block_1_expand/kernel:0" in refused(path)
+
+
+def test_the_limit_leaves_room_for_the_widest_network() -> None:
+    images = tf.keras.Input([PIXELS, PIXELS, 3])
+    maps = mobilenet_v2(images, replace(tiny.MODEL, width_multiplier=MAX_WIDTH))
+    assert tf.keras.Model(images, list(maps.values())).count_params() <= pretrained._LARGEST
 
 
 def test_another_width_is_one_line(path: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 
 @pytest.mark.parametrize("error", [tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"), MemoryError()])
 def test_memory_that_ran_out(error: Exception) -> None:
-    said = "out of memory with --batch=64; choose a smaller batch"
+    said = "out of memory with --batch=64; choose a smaller batch, more replicas, or --precision=bfloat16, and another"
     with pytest.raises(UserError, match=said), named_training_failures(batch=64, rank=Rank()):
         raise error
 
