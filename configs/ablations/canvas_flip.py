@@ -2,7 +2,7 @@
 
 make ablations ONLY=canvas_flip DATA_DIR=...
 
-Score: AP 0.3805, +0.0013 against `reference`.
+Score: AP 0.3805, +0.0012 against `reference`.
 """
 
 from dataclasses import replace

@@ -42,6 +42,8 @@ def changes_meaning(honest: dict[str, Any], alteration: Alteration, text: bytes)
     path = ".".join(map(str, alteration.path))
     if path.startswith("config.anchors.strides") and _same_maps(honest, values):
         return False
+    if path.startswith("versions.") and alteration.kind == "missing":
+        return False  # any version may be absent
     return not path.startswith(PROVENANCE) or alteration.kind in IMPOSSIBLE
 
 
