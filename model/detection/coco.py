@@ -12,7 +12,6 @@ from model.detection.coco_metrics import coco_metrics
 from model.detection.source_frame import SourceFrame
 from pipeline.geometry.boxes import Array, areas
 from pipeline.records.ground_truth import GroundTruth
-from pipeline.records.image_id import image_id_of
 from pipeline.records.keys import source_id_of
 from pipeline.views.collage import Picture
 from pipeline.views.view import boxes_in_picture
@@ -72,7 +71,7 @@ class CocoResults:
         name, (height, width) = shown.key, (self.canvas_size, self.canvas_size)
         if frame is not None:
             name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
-            image = image_id_of(frame.image_id) if frame.image_id else image
+            image = image if frame.image_id is None else frame.image_id
         self.ground_truth["images"].append({"id": image, "file_name": name, "height": height, "width": width})
         truth = self._canvas_truth(shown) if frame is None else frame.truth
         annotations = self.ground_truth["annotations"]

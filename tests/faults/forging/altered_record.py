@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 
+from pipeline.records.image_id import image_id_of
 from pipeline.records.record import IMAGE_ID, TRUTH, VIEWS
 from pipeline.records.tf_example import Value, decode_example, encode_example
 from tests.faults.forging.packed_fields import (
@@ -142,7 +143,7 @@ def _same(name: str, one: Value, other: Value) -> bool:
         if name == "image/encoded" and isinstance(other, list):
             return [len(v) for v in one] == [len(v) for v in other]
         if name == IMAGE_ID and isinstance(other, list):
-            return len(other) == 1 and _is_text(other[0])
+            return len(other) == 1 and _is_image_id(other[0])
         if name == TRUTH and isinstance(one, list) and isinstance(other, list):
             return len(one) == len(other) and all(map(_same_truth, one, other))
         if name == VIEWS and isinstance(one, list) and isinstance(other, list):
@@ -155,10 +156,10 @@ def _same(name: str, one: Value, other: Value) -> bool:
     return bool((one == other).all())
 
 
-def _is_text(value: bytes) -> bool:
+def _is_image_id(value: bytes) -> bool:
     try:
-        value.decode()
-    except UnicodeDecodeError:
+        image_id_of(value.decode())
+    except ValueError:
         return False
     return True
 
