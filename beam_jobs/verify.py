@@ -53,7 +53,7 @@ def main() -> None:
         print(f"… and {len(findings) - SHOWN} more")
     seconds = time.monotonic() - started
     if unfinished := unfinished_files(manifest):
-        print(f"not checked: {counted(unfinished, 'file')} of a job for another set, which has not finished")
+        print(f"not checked: {counted(unfinished, 'file')} of a job that has not finished")
     read = f"{counted(len(checks), 'shard')}, {counted(records, 'record')} read"
     print(f"{read}, {matched:,} matched again, {seconds:.1f} s")
     if findings:
