@@ -131,11 +131,12 @@ def same_meaning(honest: bytes, altered: bytes) -> bool:
     """
     try:
         one, other = decode_example(honest), decode_example(altered)
-        if encode_example(other) != altered or set(one) != set(other):
+        # A JSON lines list may name the ids of only some pictures.
+        if encode_example(other) != altered or {*one, IMAGE_ID} != {*other, IMAGE_ID}:
             return False
     except (ValueError, TypeError):
         return False
-    return all(_same(name, one[name], other[name]) for name in one)
+    return all(_same(name, one[name], other[name]) for name in one.keys() & other.keys())
 
 
 def _same(name: str, one: Value, other: Value) -> bool:
