@@ -11,8 +11,9 @@ from absl import flags
 from tqdm import tqdm
 
 from beam_jobs.checks.check_folder import check_files, check_receipts, unfinished_files
-from beam_jobs.checks.check_shard import check_shard, shard_checks
+from beam_jobs.checks.check_shard import ShardFindings, check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
+from beam_jobs.checks.repeated_ids import repeated_ids
 from beam_jobs.runners.runner import local_workers
 from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.records.manifest import WAY_OUT
@@ -38,19 +39,21 @@ def main() -> None:
     manifest, findings = check_files(FLAGS.records)
     findings += check_receipts(manifest)
     checks = shard_checks(manifest, None if FLAGS.full else FLAGS.sample)
-    records = matched = 0
+    shards: list[ShardFindings] = []
     with tqdm(total=len(checks), unit="shard", desc="verify") as bar:
         for found in in_processes(check_shard, checks, local_workers(FLAGS.workers)):
-            findings += found.findings
-            records, matched = records + found.records, matched + found.matched
+            shards.append(found)
             bar.update()
+    findings += [finding for found in shards for finding in found.findings]
+    findings += repeated_ids(shards)
+    records, matched = sum(found.records for found in shards), sum(found.matched for found in shards)
     for finding in sorted(findings)[:SHOWN]:
         print(printable(f"wrong: {finding}"))
     if len(findings) > SHOWN:
         print(f"… and {len(findings) - SHOWN} more")
     seconds = time.monotonic() - started
     if unfinished := unfinished_files(manifest):
-        print(f"not checked: {counted(unfinished, 'file')} of a job for another set, which has not finished")
+        print(f"not checked: {counted(unfinished, 'file')} of a job that has not finished")
     read = f"{counted(len(checks), 'shard')}, {counted(records, 'record')} read"
     print(f"{read}, {matched:,} matched again, {seconds:.1f} s")
     if findings:

@@ -20,6 +20,8 @@ _FIRST_LINE = 300  # characters of a library's message
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 100
 _REPR.maxlong = 40
+_REPR.maxlevel = 2  # each level multiplies the length by six
+_SHOWN = 300  # characters of a value
 
 _CANNOT_WRITE = {
     errno.ENOSPC: "no space left",
@@ -39,8 +41,9 @@ def require(condition: bool, name: str, must_be: str, got: object) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as messages show it: its `repr`, with long parts cut short."""
-    return _REPR.repr(value)
+    """A value as messages show it: its `repr`, with long parts cut short, and the end of a long whole."""
+    text = _REPR.repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def require_between(name: str, value: float, least: float, most: float) -> None:

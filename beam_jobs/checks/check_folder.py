@@ -6,9 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from beam_jobs.job.attempt import is_attempt
 from beam_jobs.job.finish import count_rejected
 from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
-from beam_jobs.job.record_folder import RECEIPTS, of_another_set
+from beam_jobs.job.record_folder import LOCK, RECEIPTS, of_another_set
 from beam_jobs.job.shard_statistics import add_up
 from pipeline.config.plain import JSON_BYTES
 from pipeline.config.records_config import SPLITS
@@ -38,16 +39,16 @@ def check_files(folder: str) -> tuple[Manifest, list[str]]:
         findings.append(f"{MANIFEST}: must be written as the job writes it, got other bytes of the same meaning")
     findings += _check_rejected(manifest)
     shards = {shard.name for of in manifest.shards.values() for shard in of}
-    findings += _unknown(Path(folder), {*shards, MANIFEST, REJECTED}, {RECEIPTS}, manifest.fingerprint)
-    findings += _unknown(Path(folder) / RECEIPTS, {receipt_name(name) for name in shards}, set(), manifest.fingerprint)
+    findings += _unknown(Path(folder), {*shards, MANIFEST, REJECTED}, {RECEIPTS}, manifest)
+    findings += _unknown(Path(folder) / RECEIPTS, {receipt_name(name) for name in shards}, set(), manifest)
     return manifest, findings
 
 
 def unfinished_files(manifest: Manifest) -> int:
-    """How many files an unfinished job for another set has left in the folder. That job could go on from them."""
+    """How many files and folders an unfinished job has in the folder. It is at work, or could go on from them."""
     folder = Path(manifest.folder)
     paths = [path for place in (folder, folder / RECEIPTS) if place.is_dir() for path in place.iterdir()]
-    return sum(_is_unfinished(path, manifest.fingerprint) for path in paths)
+    return sum(_is_unfinished(path, manifest) for path in paths)
 
 
 def check_receipts(manifest: Manifest) -> list[str]:
@@ -123,7 +124,7 @@ def _check_rejected(manifest: Manifest) -> list[str]:
     return []
 
 
-def _unknown(folder: Path, files: set[str], folders: set[str], fingerprint: str) -> list[str]:
+def _unknown(folder: Path, files: set[str], folders: set[str], manifest: Manifest) -> list[str]:
     if not folder.is_dir():
         return [f"{folder.name}: must be a folder, got none"]
     return [
@@ -131,9 +132,11 @@ def _unknown(folder: Path, files: set[str], folders: set[str], fingerprint: str)
         for path in sorted(folder.iterdir())
         if path.name not in files
         and not (path.is_dir() and path.name in folders)
-        and not _is_unfinished(path, fingerprint)
+        and not _is_unfinished(path, manifest)
     ]
 
 
-def _is_unfinished(path: Path, fingerprint: str) -> bool:
-    return path.is_file() and of_another_set(path.name, fingerprint)
+def _is_unfinished(path: Path, manifest: Manifest) -> bool:
+    if path.parent == Path(manifest.folder) and (is_attempt(str(path)) or (path.name == LOCK and path.is_file())):
+        return True
+    return path.is_file() and of_another_set(path.name, manifest.fingerprint)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from beam_jobs.checks.check_views import layout_again, view_faults
 from beam_jobs.checks.match_again import matched_again, target_faults
@@ -15,7 +19,7 @@ from pipeline.config.records_config import MAX_OBJECTS, SPLITS
 from pipeline.errors import printable
 from pipeline.files import file_sha256, open_regular, read_regular
 from pipeline.records.check_record import box_faults, record_faults
-from pipeline.records.keys import chosen, hash63
+from pipeline.records.keys import chosen, hash63, is_first_copy
 from pipeline.records.manifest import Manifest, Shard
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.records.tfrecord import BrokenFrame, read_frames
@@ -41,11 +45,14 @@ class ShardCheck:
 
 @dataclass(frozen=True)
 class ShardFindings:
-    """What is wrong with a shard."""
+    """What is wrong with a shard, and what must be compared with other shards."""
 
+    split: str
+    name: str
     findings: list[str]  # each names the shard, and the record and its key if it has one
     records: int
     matched: int
+    image_ids: NDArray[np.int64]  # [records] hash of the id of each, or -1: it has none, or is a copy of another record
 
 
 def shard_checks(manifest: Manifest, sample: int | None) -> list[ShardCheck]:
@@ -76,11 +83,11 @@ def check_shard(check: ShardCheck) -> ShardFindings:
         records.add(str(error))
     except OSError as error:
         records.add(f"cannot be read: {error.strerror or error}")
-        return ShardFindings(records.findings, records.count, records.matched)
+        return records.summary()
     if records.count != shard.examples:
         records.add(f"must hold {shard.examples} records, got {records.count}")
     records.compare_statistics()
-    return ShardFindings(records.findings, records.count, records.matched)
+    return records.summary()
 
 
 class _Records:
@@ -91,8 +98,14 @@ class _Records:
         self.count = self.matched = 0
         self._check = check
         self._last = (-1, "")  # hash and key of the record before
+        self._image_ids = array("q")
         manifest = check.manifest
         self._counted = ShardStatistics(manifest.background, manifest.anchors, manifest.matching.positive_iou)
+
+    def summary(self) -> ShardFindings:
+        """What was found."""
+        shard, ids = self._check.shard, np.array(self._image_ids, np.int64)
+        return ShardFindings(self._check.split, shard.name, self.findings, self.count, self.matched, ids)
 
     def add(self, finding: str) -> None:
         """Adds a finding, unless there are `MAX_FINDINGS` already."""
@@ -103,12 +116,15 @@ class _Records:
         """Checks the next record."""
         where = f"record {self.count}"
         self.count += 1
+        self._image_ids.append(-1)
         try:
             record = decode_record(serialized)
         except ValueError as error:
             self.add(f"{where}: {error}")
             return
         where += f" ({printable(record.key[:_SHOWN])})"
+        if record.image_id is not None and is_first_copy(record.key):
+            self._image_ids[-1] = hash63(record.image_id)
         manifest = self._check.manifest
         faults = list(record_faults(record, manifest, self._check.split))
         for fault in (*faults, *self._storage_faults(record, serialized)):

@@ -47,14 +47,17 @@ def sweep_attempts(folder: str) -> None:
     """Deletes the attempts of dead jobs from a local record folder. Folders that only look like one stay."""
     for name in storage.names(folder):
         path = storage.join(folder, name)
-        if _NAME.fullmatch(name) and _is_attempt(path):
+        if is_attempt(path):
             # A longer name means that its deletion had already begun.
             delete_attempt(path) if len(name) == len(PREFIX) + 12 else storage.delete(path)
 
 
-def _is_attempt(path: str) -> bool:
-    """Whether a folder's owner file says that it is a job's, or the job was killed before it could write that."""
-    if os.path.islink(path) or not os.path.isdir(path):
+def is_attempt(path: str) -> bool:
+    """Whether a local path is an attempt's folder, of a dead job or of one at work.
+
+    It has an attempt's name, and its owner file says so, or the job was killed before it could write that.
+    """
+    if not _NAME.fullmatch(os.path.basename(path)) or os.path.islink(path) or not os.path.isdir(path):
         return False
     names = storage.names(path)
     owner = storage.read_bytes(storage.join(path, OWNER))

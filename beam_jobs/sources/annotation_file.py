@@ -12,10 +12,12 @@ from pipeline.files import read_regular
 
 _UTF8_MARK = b"\xef\xbb\xbf"  # which Windows programs write first
 
+MAX_LIST_BYTES = 1 << 30  # of a list with one name per line: tens of millions of pictures
+
 T = TypeVar("T")
 
 
-def read_annotations(path: str, *, limit: int | None = None) -> bytes:
+def read_annotations(path: str, *, limit: int) -> bytes:
     """The bytes of an annotation file, without a byte order mark of UTF-8.
 
     Raises `UserError` if it is missing, not a regular file, or longer than `limit` bytes.
@@ -24,12 +26,12 @@ def read_annotations(path: str, *, limit: int | None = None) -> bytes:
         if is_local(path):
             return read_regular(path, limit=limit).removeprefix(_UTF8_MARK)
         with open_file(path) as file:
-            data: bytes = file.read() if limit is None else file.read(limit + 1)
+            data: bytes = file.read(limit + 1)
     except FileNotFoundError:
         raise UserError(f"{path} must be a file of annotations, got none of that name") from None
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the annotations {path}: {error}") from None
-    if limit is not None and len(data) > limit:
+    if len(data) > limit:
         raise UserError(f"{path} must have at most {limit} bytes, got more")
     return data.removeprefix(_UTF8_MARK)
 

@@ -24,6 +24,7 @@ from pipeline.errors import UserError, require, shown
 from pipeline.records.image_id import image_id_text
 
 ROBOFLOW_FILE = "_annotations.coco.json"
+MAX_COCO_BYTES = 1 << 33  # COCO's own train2017 has 450 MB
 
 
 class _Image(msgspec.Struct):
@@ -81,7 +82,7 @@ class Coco:
 
     def read(self) -> Annotated:
         """Reads the files. Raises `UserError` if one is missing or is not COCO JSON."""
-        contents = [read_annotations(part.annotations) for part in self.parts]
+        contents = [read_annotations(part.annotations, limit=MAX_COCO_BYTES) for part in self.parts]
         files = [decode_json(data, _File, part.annotations) for part, data in zip(self.parts, contents, strict=True)]
         digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in contents)).hexdigest()
         del contents

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from beam_jobs.sources.annotation_file import read_annotations
+from beam_jobs.sources.annotation_file import MAX_LIST_BYTES, read_annotations
 from beam_jobs.sources.class_names import is_class_name
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.open_file import is_local
@@ -120,5 +120,5 @@ def _lists(folder: str) -> dict[str, str]:
 
 def _names_in(path: str) -> list[str]:
     """The names in a list, one a line."""
-    text = read_annotations(path).decode("utf-8", "backslashreplace")
+    text = read_annotations(path, limit=MAX_LIST_BYTES).decode("utf-8", "backslashreplace")
     return [line.strip() for line in text.splitlines() if line.strip()]

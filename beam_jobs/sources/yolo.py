@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from beam_jobs.sources.annotation_file import read_annotations
+from beam_jobs.sources.annotation_file import MAX_LIST_BYTES, read_annotations
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.listing import list_files, stem
 from beam_jobs.sources.picture_reference import fault_reference, is_fault, leads_out, picture_reference, split_reference
@@ -113,7 +113,7 @@ def _pictures_of(part: YoloPart) -> list[str]:
     """The names of a part's pictures in its folder."""
     if part.listed is None:
         return [name for name in list_files(part.images) if is_picture_name(name)]
-    text = read_annotations(part.listed).decode("utf-8", "backslashreplace")
+    text = read_annotations(part.listed, limit=MAX_LIST_BYTES).decode("utf-8", "backslashreplace")
     beside = os.path.dirname(part.listed)
     return [_name_in(part.images, line.strip(), beside) for line in text.splitlines() if line.strip()]
 

@@ -15,6 +15,7 @@ from pipeline.errors import UserError, printable, shown
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 MAX_YAML_BYTES = 1 << 22
+MAX_CLASSES_BYTES = 1 << 22
 CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
@@ -116,6 +117,7 @@ def _class_file(root: str) -> tuple[tuple[int, str], ...] | None:
     """The classes from a file with one name per line, if there is one."""
     for name in CLASS_FILES:
         if os.path.isfile(f"{root}/{name}"):
-            text = read_annotations(f"{root}/{name}").decode("utf-8", "backslashreplace")
+            data = read_annotations(f"{root}/{name}", limit=MAX_CLASSES_BYTES)
+            text = data.decode("utf-8", "backslashreplace")
             return tuple(enumerate(line.strip() for line in text.strip().splitlines()))
     return None

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.detection.coco_metrics import coco_metrics
+from model.detection.image_ids import ImageIds, PictureRows
 from model.detection.source_frame import SourceFrame
 from pipeline.geometry.boxes import Array, areas
 from pipeline.records.ground_truth import GroundTruth
-from pipeline.records.image_id import image_id_of
-from pipeline.records.keys import source_id_of
+from pipeline.records.keys import is_first_copy, source_id_of
 from pipeline.views.collage import Picture
 from pipeline.views.view import boxes_in_picture
 
@@ -35,8 +35,9 @@ class CocoResults:
     """Collects pictures with ground truth and detections. Every picture counts, with or without either.
 
     Boxes are x, y, width, height in pixels: of the source's picture if it is shown whole on the canvas, else of the
-    canvas. Picture and category ids are the source's own if it has any, and otherwise start at 1. Annotation ids always
-    start at 1, because COCO's evaluation reads an annotation id of 0 as "not matched".
+    canvas. Picture and category ids are the source's own if it has any, and otherwise start at 1. Of the copies of
+    a picture, only the first has the source's id. Annotation ids always start at 1, because COCO's evaluation reads an
+    annotation id of 0 as "not matched".
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class CocoResults:
         self.keep = keep
         self.pictures: list[DetectedPicture] = []  # the first `keep`
         self.detections: list[dict[str, Any]] = []
+        self._ids = ImageIds()
         self.ground_truth: dict[str, Any] = {
             "info": {"description": "prematch"},
             "images": [],
@@ -65,31 +67,38 @@ class CocoResults:
         Args:
             shown: the canvas, with what was detected there.
             frame: the source's picture, if it is shown whole on the canvas.
+
+        Raises `UserError` if another picture has the source's id of this one.
         """
         if len(self.pictures) < self.keep:
             self.pictures.append(shown)
-        image: int | str = len(self.ground_truth["images"]) + 1
+        own: int | str | None = None
         name, (height, width) = shown.key, (self.canvas_size, self.canvas_size)
         if frame is not None:
             name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
-            image = image_id_of(frame.image_id) if frame.image_id else image
-        self.ground_truth["images"].append({"id": image, "file_name": name, "height": height, "width": width})
+            own = frame.image_id if is_first_copy(shown.key) else None
+        image = {"id": own, "file_name": name, "height": height, "width": width}
         truth = self._canvas_truth(shown) if frame is None else frame.truth
-        annotations = self.ground_truth["annotations"]
+        annotations: list[dict[str, Any]] = []
+        first = len(self.ground_truth["annotations"]) + 1
         ignored = (~truth.is_target).tolist()
         rows = zip(_xywh(truth.corners), truth.labels.tolist(), truth.area.tolist(), ignored, strict=True)
         for box, label, area, crowd in rows:
-            annotation = {"id": len(annotations) + 1, "image_id": image, "category_id": self.category_ids[label]}
+            annotation = {"id": first + len(annotations), "image_id": own, "category_id": self.category_ids[label]}
             annotations.append({**annotation, "bbox": box, "area": area, "iscrowd": int(crowd)})
         corners = np.asarray(shown.detected_boxes, np.float64).reshape(-1, 4) * self.canvas_size
         kept = np.arange(len(corners))
         if frame is not None:
             corners, kept = boxes_in_picture(frame.view, shown.detected_boxes, size=self.canvas_size)
         classes, scores = shown.detected_classes[kept], shown.scores[kept]
-        for box, label, score in zip(_xywh(corners.round(3)), classes.tolist(), scores.tolist(), strict=True):
-            self.detections.append(
-                {"image_id": image, "category_id": self.category_ids[label], "bbox": box, "score": score}
-            )
+        detections: list[dict[str, Any]] = [
+            {"image_id": own, "category_id": self.category_ids[label], "bbox": box, "score": score}
+            for box, label, score in zip(_xywh(corners.round(3)), classes.tolist(), scores.tolist(), strict=True)
+        ]
+        self._ids.give(PictureRows(image, annotations + detections), own)
+        self.ground_truth["images"].append(image)
+        self.ground_truth["annotations"] += annotations
+        self.detections += detections
 
     def _canvas_truth(self, shown: DetectedPicture) -> GroundTruth:
         """The ground truth in pixels of the canvas."""

@@ -17,6 +17,7 @@ from pipeline.config.run_config import DecodeConfig, ModelConfig
 from pipeline.errors import UserError
 from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
 from pipeline.records.ground_truth import BrokenGroundTruth, unpack_ground_truth
+from pipeline.records.image_id import image_id_of
 from pipeline.records.letterbox_layout import letterbox_layout
 from pipeline.records.manifest import Manifest
 from pipeline.views.placement import Rectangle
@@ -115,7 +116,8 @@ class Evaluator:
 def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
     """The source's picture behind entry `index` of a batch of `evaluation_batches`; None for a collage.
 
-    Raises `BrokenGroundTruth` for objects that cannot be, and `UserError` if they are not those on the canvas.
+    Raises `BrokenGroundTruth` for objects that cannot be, `BrokenImageId` or `UnicodeDecodeError` for such an id, and
+    `UserError` if the objects are not those on the canvas.
     """
     letterbox, classes = manifest.config.letterbox, len(manifest.class_names)
     if letterbox is None:
@@ -138,8 +140,9 @@ def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> Sourc
             f"{manifest.folder}: record {key}: the objects and the size of the source's picture must give the boxes on "
             "the canvas, got others; run `make verify FULL=1`, which checks every record"
         )
+    image_id = truth["image_ids"][index].numpy().decode()
     return SourceFrame(
         view=View(Rectangle(0, 0, height, width), place, mirrored=False),
         truth=objects,
-        image_id=truth["image_ids"][index].numpy().decode(errors="replace"),
+        image_id=image_id_of(image_id) if image_id else None,
     )

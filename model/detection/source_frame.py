@@ -14,4 +14,4 @@ class SourceFrame:
 
     view: View  # shows the whole picture, in the source's own pixels
     truth: GroundTruth
-    image_id: str = ""  # the source's id of the picture, if it has one
+    image_id: int | str | None = None  # the source's id of the picture, if it has one

@@ -20,6 +20,7 @@ from pipeline.reader.feed import feed_of
 from pipeline.reader.parsing import parse_evaluation_batch, parse_keys, parse_training_batch
 from pipeline.reader.unpack import unpack
 from pipeline.records.ground_truth import BrokenGroundTruth
+from pipeline.records.image_id import BrokenImageId
 from pipeline.records.manifest import Manifest, Shard, check_shards, load_manifest
 from pipeline.records.read_records import read_records
 
@@ -33,6 +34,7 @@ _MET_READING = (
     tf.errors.NotFoundError,
     UnicodeDecodeError,
     BrokenGroundTruth,
+    BrokenImageId,
 )
 _READING = "Iterator"  # in every message of an input pipeline: the operation that asked for the batch
 
@@ -204,7 +206,7 @@ def named_read_errors(manifest: Manifest, split: str) -> Iterator[None]:
         yield
     except _MET_READING as error:
         check_shards(load_manifest(manifest.folder), split)
-        if _READING in str(error) or isinstance(error, UnicodeDecodeError | BrokenGroundTruth):
+        if _READING in str(error) or isinstance(error, UnicodeDecodeError | BrokenGroundTruth | BrokenImageId):
             for _ in read_records(manifest, split):
                 pass
         raise  # the records are as they should be

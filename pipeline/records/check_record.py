@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import printable
 from pipeline.records import record as features
+from pipeline.records.image_id import BrokenImageId, image_id_of
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
 from pipeline.records.packed_view import RecordView
@@ -89,7 +90,13 @@ def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
         for name, value in ((features.TRUTH, truth), (features.IMAGE_ID, record.image_id)):
             if value is not None:
                 yield f"{name} must not be there in a collage, got one"
-    elif truth is None:
+        return
+    if record.image_id is not None:
+        try:
+            image_id_of(record.image_id)
+        except BrokenImageId as error:
+            yield f"{features.IMAGE_ID} {error}"
+    if truth is None:
         yield f"{features.TRUTH} must be there in a letterbox, got none"
     elif (truth.labels >= classes).any():
         yield f"{features.TRUTH}: labels must be in [0, {classes}), got {shown_array(truth.labels)}"

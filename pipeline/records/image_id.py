@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
+from pipeline.errors import shown
+
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,999}")
+
+
+class BrokenImageId(ValueError):
+    """A text that is not the text of any id."""
 
 
 def image_id_text(image_id: int | str) -> str:
@@ -16,7 +23,12 @@ def image_id_text(image_id: int | str) -> str:
 
 
 def image_id_of(text: str) -> int | str:
-    """The inverse of `image_id_text`."""
+    """The inverse of `image_id_text`. Raises `BrokenImageId` for a text that it does not give."""
     if _NUMBER.fullmatch(text):
         return int(text)
-    return str(json.loads(text)) if text.startswith('"') else text
+    image_id: str | None = None
+    with contextlib.suppress(ValueError):
+        image_id = str(json.loads(text)) if text.startswith('"') else text
+    if image_id is None or image_id_text(image_id) != text:
+        raise BrokenImageId(f"must be a number, or a string as the job writes it, got {shown(text)}")
+    return image_id

@@ -20,6 +20,11 @@ def source_id_of(key: str) -> str:
     return key.partition("/")[2].rpartition("/")[0]
 
 
+def is_first_copy(key: str) -> bool:
+    """Whether a record is the first one of its picture."""
+    return key.endswith("/0")
+
+
 def hash63(text: str) -> int:
     """A hash in [0, 2^63), so that it fits Beam's coder of signed 64-bit integers."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1

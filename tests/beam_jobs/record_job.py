@@ -12,6 +12,7 @@ from apache_beam.pipeline import Pipeline
 
 from beam_jobs.checks.check_folder import check_files, check_receipts
 from beam_jobs.checks.check_shard import check_shard, shard_checks
+from beam_jobs.checks.repeated_ids import repeated_ids
 from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job.job import build_job
 from beam_jobs.job.metrics import JobMetrics
@@ -114,6 +115,5 @@ def findings(records: Path, sample: int | None = None) -> list[str]:
     except UserError as error:
         return [str(error)]
     found += check_receipts(manifest)
-    for check in shard_checks(manifest, sample):
-        found += check_shard(check).findings
-    return found
+    shards = [check_shard(check) for check in shard_checks(manifest, sample)]
+    return [*found, *(finding for shard in shards for finding in shard.findings), *repeated_ids(shards)]

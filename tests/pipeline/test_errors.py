@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError, counted, disk_error, printable, require, require_between
+from pipeline.errors import UserError, counted, disk_error, printable, require, require_between, shown
 
 _COMMAND = """
 import sys
@@ -108,6 +108,17 @@ def test_values_out_of_range_are_named() -> None:
     with pytest.raises(UserError) as refused:
         require(False, "x", "small", 10**4000)
     assert len(str(refused.value)) < 100
+
+
+def test_values_are_shown_short_however_they_are_nested() -> None:
+    """Lists in lists in lists gave lines of many megabytes."""
+    assert shown([[1, "a"], {"b": None}]) == "[[1, 'a'], {'b': None}]"
+    nested: object = "x" * 1_000
+    for _ in range(8):
+        nested = [nested] * 6
+    for value in (nested, {n: nested for n in range(9)}, [["x" * 1_000] * 6] * 6, "x" * 10**6):
+        assert len(shown(value)) <= 301
+    assert shown([["x" * 90] * 6] * 6).endswith("x…") and shown([[[1]]]) == "[[[...]]]"
 
 
 def test_only_errors_of_the_disk_are_told_as_such() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from beam_jobs.job.receipt import parse_receipt
+from beam_jobs.job.record_folder import own_folder
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import checksums, findings
 from tests.commands import complaint, run_module
@@ -44,10 +45,26 @@ def test_what_an_unfinished_job_for_another_set_has_left_is_no_fault(records: Pa
         (records / name.format("0" * 16)).write_bytes(b"")
     assert findings(records) == []
     done = run_module("beam_jobs.verify", f"--records={records}")
-    assert done.returncode == 0 and "not checked: 3 files of a job for another set" in done.stdout
+    assert done.returncode == 0 and "not checked: 3 files of a job that has not finished" in done.stdout
     for name in left:
         (records / name.format(ours)).write_bytes(b"")
     assert len(findings(records)) == 3
+
+
+def test_the_lock_and_the_own_folder_of_a_job_are_no_faults(records: Path) -> None:
+    """The advice was to delete them: a job that makes damaged shards again would have failed."""
+    with own_folder(str(records), load_manifest(str(records)).fingerprint) as folder:
+        Path(folder.temporary("train.tfrecord")).write_bytes(b"half a shard")
+        assert {path.name for path in records.glob(".*")} == {".lock", folder.attempt}
+        assert findings(records) == []
+        done = run_module("beam_jobs.verify", f"--records={records}", "--sample=0")
+        assert done.returncode == 0 and "not checked: 2 files of a job that has not finished" in done.stdout
+    (records / ".attempt-0123456789ab").mkdir()  # killed at once
+    assert findings(records) == []
+    (records / ".attempt-0123456789ab/mine").touch()
+    (records / "receipts/.lock").touch()
+    (records / ".lock").mkdir()
+    assert sorted(f.partition(":")[0] for f in findings(records)) == [".attempt-0123456789ab", ".lock", ".lock"]
 
 
 def test_receipts_that_say_other_things_than_the_manifest(records: Path) -> None:

@@ -86,6 +86,7 @@ STRINGS: dict[str, Change] = {
     "a control character": _at(0, lambda v: v + b"\x1b[2J"),
     "a line break": _at(0, lambda v: v + b"\n"),
     "a path": _at(0, lambda v: b"../../" + v),
+    "a quote": _at(0, lambda v: b'"' + v),
     "mathematics": _at(0, lambda v: v + b"US$1_$5"),
     "another end": _at(0, lambda v: v[:-1] + bytes([v[-1] ^ 1])),
     "cut short": _at(0, lambda v: v[: len(v) // 2]),

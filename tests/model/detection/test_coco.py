@@ -8,6 +8,7 @@ import pytest
 from model.detection.coco import CocoResults, DetectedPicture
 from model.detection.coco_metrics import METRICS
 from model.detection.source_frame import SourceFrame
+from pipeline.errors import UserError
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.views.placement import Rectangle
 from pipeline.views.view import View
@@ -29,6 +30,14 @@ def shown(
     )
 
 
+def frame(image_id: int | str | None) -> SourceFrame:
+    """A picture of the canvas's size, with one object."""
+    whole = View(Rectangle(0, 0, 200, 200), Rectangle(0, 0, 200, 200), mirrored=False)
+    no = np.zeros(1, bool)
+    truth = GroundTruth(BOX.astype(np.float64) * 200, np.zeros(1, np.int64), crowd=no, difficult=no, area=np.ones(1))
+    return SourceFrame(whole, truth, image_id)
+
+
 def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> None:
     results = CocoResults(("cat", "dog"), 200, keep=1)
     results.add(shown("test/a/0", BOX, [1], BOX, [0], [0.5]))
@@ -47,15 +56,34 @@ def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> 
 def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
     """A picture with the id 0 got its number in place of it, which was another picture's id."""
     results = CocoResults(("cat",), 200)
-    whole = View(Rectangle(0, 0, 200, 200), Rectangle(0, 0, 200, 200), mirrored=False)
-    no = np.zeros(1, bool)
-    truth = GroundTruth(BOX.astype(np.float64) * 200, np.zeros(1, np.int64), crowd=no, difficult=no, area=np.ones(1))
-    for image_id in ("2", "0", "1", "", "a", '"7"', "000001"):
-        results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), SourceFrame(whole, truth, image_id))
+    for image_id in (2, 0, 1, None, "a", "7", "000001"):
+        results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
     ids = [2, 0, 1, 4, "a", "7", "000001"]
     assert [image["id"] for image in results.ground_truth["images"]] == ids
     assert [annotation["image_id"] for annotation in results.ground_truth["annotations"]] == ids
     assert [detection["image_id"] for detection in results.detections] == ids
+
+
+def test_a_picture_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
+    """A JSON lines list may give ids to some pictures only; two pictures of one id counted as one."""
+    results = CocoResults(("cat",), 200)
+    for image_id in (None, 3, None, 1, 2, None):
+        results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
+    ids = [5, 3, 4, 1, 2, 7]
+    assert [image["id"] for image in results.ground_truth["images"]] == ids
+    assert [annotation["image_id"] for annotation in results.ground_truth["annotations"]] == ids
+    assert [detection["image_id"] for detection in results.detections] == ids
+
+
+def test_two_pictures_of_one_id_are_refused_and_copies_of_a_picture_count_each() -> None:
+    """COCO's metrics took them for one picture, and AP changed without a word."""
+    results = CocoResults(("cat",), 200)
+    for key in ("train/a/0", "train/a/1", "train/a/2"):
+        results.add(shown(key, BOX, [0], BOX, [0], [0.9]), frame(7))
+    assert [image["id"] for image in results.ground_truth["images"]] == [7, 2, 3]
+    with pytest.raises(UserError, match=r"^image ids must differ within a split, got 7 for a and for b; "):
+        results.add(shown("train/b/0", BOX, [0], BOX, [0], [0.9]), frame(7))
+    results.add(shown("train/b/0", BOX, [0], BOX, [0], [0.9]), frame("7"))
 
 
 def test_crowds_and_difficult_objects_are_passed_on_to_be_ignored() -> None:

@@ -62,8 +62,9 @@ def test_evaluation_counts_every_picture(tmp_path: Path) -> None:
         lambda r: replace(r, truth=None),
         lambda r: replace(r, truth=replace(r.truth, labels=1 - r.truth.labels)),
         lambda r: replace(r, truth=replace(r.truth, corners=r.truth.corners + 1)),
+        lambda r: replace(r, image_id='"x'),
     ],
-    ids=["twice the size", "a huge size", "no size", "no objects", "other classes", "other boxes"],
+    ids=["twice the size", "a huge size", "no size", "no objects", "other classes", "other boxes", "no id"],
 )
 def test_objects_that_are_not_those_on_the_canvas_are_named(change: Callable[[Record], Record], tmp_path: Path) -> None:
     """They moved AP without a word: figures are computed in the source's own pixels."""

@@ -54,6 +54,10 @@ def source_size(size: Shape | None) -> Change:
     return lambda record: replace(record, source_size=size)
 
 
+def image_id(text: str) -> Change:
+    return lambda record: replace(record, image_id=text)
+
+
 def labels_of_truth(*labels: int) -> Change:
     def change(record: Record) -> Record:
         assert record.truth is not None
@@ -95,6 +99,8 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(letterbox: Manifest) -> Non
         (f"{SOURCE_SIZE}, got (65500, 1), as (40, 1)", source_size((65_500, 1))),
         ("image/ground_truth must be there in a letterbox, got none", lambda r: replace(r, truth=None)),
         ("image/ground_truth: labels must be in [0, 3), got [0, 3]", labels_of_truth(0, 3)),
+        ("image/source_image_id must be a number, or a string as the job writes it, got '\"x'", image_id('"x')),
+        ("image/source_image_id must be a number, or a string as the job writes it, got ''", image_id("")),
         ("image/height must be from 20 to 20, as in the manifest, got 21", lambda r: replace(r, height=21)),
         ("image/width must be from 40 to 40, as in the manifest, got 39", lambda r: replace(r, width=39)),
         ("image/views[0]: shown must lie inside 20 x 40 pixels", shown(0, ymin=1)),
@@ -116,3 +122,8 @@ def test_other_views_of_a_letterbox_may_lie_anywhere_on_the_canvas(letterbox: Ma
     view = View(Rectangle(3, 5, 10, 7), Rectangle(40, 50, 9, 14), mirrored=True)
     record = view_with(1, lambda v: replace(v, view=view))(letterbox_record(0))
     assert list(record_faults(record, letterbox, "train")) == []
+
+
+@pytest.mark.parametrize("text", ["7", '"7"', "a.jpg", '""'])
+def test_ids_of_the_source_have_no_faults(text: str, letterbox: Manifest) -> None:
+    assert list(record_faults(image_id(text)(letterbox_record(0)), letterbox, "train")) == []
