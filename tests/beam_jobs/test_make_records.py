@@ -23,7 +23,7 @@ def test_cifar10_from_a_folder(tmp_path: Path) -> None:
     flags = [f"--records={records}", f"--data_dir={tmp_path / 'data'}", "--limit=9", "--running_mode=in_memory"]
     printed = output(make_records(*flags, config="cifar10_small"))
     assert "source cifar10, 44 shards, runner local" in printed
-    assert re.search(r"^this run: 12 items, \d+ entries, \d+ records$", printed, re.MULTILINE)
+    assert re.search(r"^this run: 12 items, \d+ entries, \d+ records, [\d,]+ bytes$", printed, re.MULTILINE)
     assert re.search(r"^worker time: read \d+\.\d s, matched \d+\.\d s, wrote \d+\.\d s$", printed, re.MULTILINE)
     assert re.search(r"^views: [\d,]+, \d+ of each training record$", printed, re.MULTILINE)
     assert "rejected: 0 pictures, 0 boxes" in printed
