@@ -10,7 +10,7 @@ import pytest
 from model.training.history import read_history
 from pipeline.errors import UserError
 
-WAY_OUT = "; choose another --run, or remove the file: its curves start again then"
+WAY_OUT = "; choose another --run, or remove the file: then the curves start again"
 
 
 def refusal(path: Path) -> str:
