@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.training_step import Round, goals, measure, table
 from pipeline.records.manifest import load_manifest
 from tests.model import tiny
@@ -21,6 +23,7 @@ def test_the_table_shows_every_way_and_a_missed_goal() -> None:
     assert table(rounds[1:2]).splitlines()[-1].endswith("1.100 (goal: at most 1.03) MISSED")
 
 
+@pytest.mark.long
 def test_it_takes_steps_in_every_way(tmp_path: Path) -> None:
     write_record_set(tmp_path / "records", train=16)
     (result,) = measure(tiny.CONFIG, load_manifest(str(tmp_path / "records")), rounds=1, steps=1)

@@ -186,7 +186,7 @@ def test_a_run_begun_from_a_file_goes_on_to_the_bit_without_it(file: Path, tmp_p
 
     def train(run: Path, *flags: str) -> tuple[str, ...]:
         command = ("model.train", "--config=tiny", f"--records={tmp_path / 'records'}", f"--run={run}")
-        return (*command, "--deterministic", "--backup_steps=1", "--strategy=mirrored", "--replicas=2", *flags)
+        return (*command, "--deterministic", "--backup_steps=1", *flags)
 
     borrowing = (f"--init={init}", "--freeze=3")
     printed = run_command(*train(whole, *borrowing))
