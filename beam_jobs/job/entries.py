@@ -11,6 +11,7 @@ from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.records.keys import chosen, hash63, record_key, source_id_of, split_of
 
 ShardId = tuple[str, int]  # split, number
+PlainEntry = tuple[Any, ...]  # an entry on its way through the shuffle
 
 
 class Entry(NamedTuple):
@@ -68,13 +69,13 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(every, key=lambda e: (hash63(e.key), e.key, e.reference, repr(e) if count[e.key] > 1 else ""))
 
 
-def plain(entry: Entry) -> tuple[Any, ...]:
+def plain(entry: Entry) -> PlainEntry:
     """An entry as plain tuples, which Beam's coders encode fast."""
     boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)
     return entry.key, entry.reference, entry.label, boxes, entry.image_id
 
 
-def entry_of(values: tuple[Any, ...]) -> Entry:
+def entry_of(values: PlainEntry) -> Entry:
     """The inverse of `plain`."""
     entry = Entry._make(values)
     return entry if entry.boxes is None else entry._replace(boxes=tuple(SourceBox._make(box) for box in entry.boxes))

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import apache_beam as beam
 
-from beam_jobs.job.entries import ShardId, all_shards, entries_of, limited, plain
+from beam_jobs.job.entries import PlainEntry, ShardId, all_shards, entries_of, limited, plain
 from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
 from beam_jobs.sources.pieces import Piece, all_items, items_of, pieces_of
 from beam_jobs.sources.source import Item, Source
 from pipeline.config.records_config import RecordsConfig
-
-PlainEntry = tuple[Any, ...]
 
 
 class ListItems(beam.PTransform):

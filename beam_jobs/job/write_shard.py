@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import apache_beam as beam
 
 from beam_jobs.job import metrics, storage
-from beam_jobs.job.entries import Entry, ShardId, entry_of, in_order
+from beam_jobs.job.entries import Entry, PlainEntry, ShardId, entry_of, in_order
 from beam_jobs.job.library_versions import check_versions, library_versions
 from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
@@ -46,7 +46,7 @@ class WriteShard(beam.DoFn):
         check_versions(self._versions)
         self._builder = RecordBuilder(self._config, self._source)
 
-    def process(self, group: tuple[ShardId, Iterable[tuple[Any, ...] | None]]) -> Iterator[str]:
+    def process(self, group: tuple[ShardId, Iterable[PlainEntry | None]]) -> Iterator[str]:
         """Yields the shard's name once its bytes and its receipt are in place."""
         (split, number), entries = group
         name = self._folder.shard_name(split, number, self._config.shards.of(split))
