@@ -198,11 +198,14 @@ lint: setup ## ruff and mypy
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
-bench: setup ## Matching, decoding, training steps, reader and records job compared with the alternatives; fails if a goal is missed  [DATA_DIR=] [GOALS=no] [ARGS=]
-	$(python) -m benchmarks.matching$(if $(filter no,$(GOALS)), --nogoals)
-	$(python) -m benchmarks.decoding$(if $(filter no,$(GOALS)), --nogoals)
-	$(python) -m benchmarks.training_step$(if $(filter no,$(GOALS)), --nogoals)
-	$(python) -m benchmarks.reader_and_job$(call flag,data_dir,DATA_DIR)$(if $(filter no,$(GOALS)), --nogoals)$(call each,$(ARGS))
+# Every benchmark runs, whatever the ones before it missed, and never two at once.
+benchmarks := $(addprefix bench-,matching decoding training_step reader_and_job)
+
+bench: setup ## Matching, decoding, training steps, reader and records job compared with the alternatives; fails if a goal is missed; bench-decoding runs one alone  [DATA_DIR=] [GOALS=no] [ARGS=--rounds=n]
+	@$(MAKE) --keep-going --jobs=1 $(benchmarks)
+
+$(benchmarks): setup
+	$(python) -m $(@:bench-%=benchmarks.%)$(if $(filter %reader_and_job,$@),$(call flag,data_dir,DATA_DIR))$(if $(filter no,$(GOALS)), --nogoals)$(call each,$(ARGS))
 
 clean: ## Removes caches and build leftovers; .venv, records and runs stay
 	rm -rf build dist prematch.egg-info .mypy_cache .pytest_cache .ruff_cache
@@ -211,4 +214,4 @@ clean: ## Removes caches and build leftovers; .venv, records and runs stay
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-.PHONY: setup lock demo records coverage verify train evaluate detect pictures curves ablations test test-all test-faults lint bench clean help
+.PHONY: setup lock demo records coverage verify train evaluate detect pictures curves ablations test test-all test-faults lint bench $(benchmarks) clean help

@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.flags import FLAGS
-from benchmarks.goals import Goal, goal_lines, require_goals
-from benchmarks.machine import describe_machine, load_average
+from benchmarks.goals import Goal
+from benchmarks.report import Conditions, report
 from configs import load_config
 from model.detection.decoding import Detections, decode, predicted_corners
 from pipeline.config.run_config import DecodeConfig
@@ -130,12 +130,12 @@ def goals(results: Sequence[Result]) -> list[Goal]:
     ]
 
 
-def table_of(results: Sequence[Result]) -> str:
-    """The figures of each kind of predictions, then a line for each goal."""
+def table(results: Sequence[Result]) -> list[str]:
+    """A line for each kind of predictions, below a heading."""
     lines = [f"{'decoding, pictures/s':<28}{'by class':>10}{'together':>10}{'ratio':>8}"]
     for result in results:
         lines.append(f"{result.kind.name:<28}{result.by_class:>10,.0f}{result.together:>10,.0f}{result.ratio:>8.1f}")
-    return "\n".join([*lines, *goal_lines(goals(results))])
+    return lines
 
 
 def _require_same_scores(kind: Kind, expected: Detections, found: Detections) -> None:
@@ -149,13 +149,9 @@ def main() -> None:
     """Measures all kinds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
     config = load_config(CONFIG)
     anchors = make_anchors(config.records.anchors, config.records.canvas_size)
-    load = load_average()
+    before = Conditions.now()
     results = [measure(kind, anchors, config.decode, rounds=FLAGS.rounds or ROUNDS) for kind in KINDS]
-    print(describe_machine())
-    print(f"{CONFIG}: {len(anchors):,} anchors; batch {BATCH}; load average before: {load:.1f}")
-    print(table_of(results))
-    if FLAGS.goals:
-        require_goals(goals(results))
+    report(before, f"{CONFIG}: {len(anchors):,} anchors; batch {BATCH}", table(results), goals(results))
 
 
 if __name__ == "__main__":

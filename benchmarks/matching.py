@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.flags import FLAGS
-from benchmarks.goals import Goal, goal_lines, require_goals
-from benchmarks.machine import describe_machine, load_average
+from benchmarks.goals import Goal
 from benchmarks.one_core_rate import pin_to_one_core
+from benchmarks.report import Conditions, report
 from configs import load_config
 from pipeline.config.records_config import MatchingConfig
 from pipeline.errors import run_command
@@ -106,30 +106,25 @@ def goals(results: Sequence[Result]) -> list[Goal]:
     ]
 
 
-def table_of(results: Sequence[Result]) -> str:
-    """The figures of each kind of picture, then a line for each goal."""
+def table(results: Sequence[Result]) -> list[str]:
+    """A line for each kind of picture, below a heading."""
     lines = [f"{'one picture':<24}{'table, ms':>10}{'near, ms':>10}{'ratio':>8}"]
     for result in results:
         lines.append(f"{result.kind.name:<24}{result.table:>10.3f}{result.near:>10.3f}{result.ratio:>8.2f}")
-    return "\n".join([*lines, *goal_lines(goals(results))])
+    return lines
 
 
 def main() -> None:
     """Measures all kinds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
-    machine = describe_machine()
+    before = Conditions.now()
     pin_to_one_core()
     records = load_config(CONFIG).records
     anchors = make_anchors(records.anchors, records.canvas_size)
-    load = load_average()
     results = [
         measure(kind, anchors, records.matching, canvas=records.canvas_size, rounds=FLAGS.rounds or ROUNDS)
         for kind in KINDS
     ]
-    print(machine)
-    print(f"{CONFIG}: {len(anchors):,} anchors; one core; load average before: {load:.1f}")
-    print(table_of(results))
-    if FLAGS.goals:
-        require_goals(goals(results))
+    report(before, f"{CONFIG}: {len(anchors):,} anchors; one core", table(results), goals(results))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ from tqdm import tqdm
 from beam_jobs.sources.cifar10 import Cifar10
 from benchmarks.commands import measure_python
 from benchmarks.flags import FLAGS
-from benchmarks.goals import require_goals
-from benchmarks.machine import describe_machine, load_average
 from benchmarks.reader_and_job_goals import MANY_VIEWS, WORKERS, Round, goals, table
+from benchmarks.report import Conditions, report
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
 from pipeline.errors import run_command
@@ -85,17 +84,14 @@ def main() -> None:
     config = load_config(CONFIG).records
     print(f"{CONFIG}: {config.canvas_size} pixels, batch 32; {FLAGS.rounds or ROUNDS} rounds of about a minute")
     rounds: list[Round] = []
-    load = load_average()
+    before = Conditions.now()
     with tempfile.TemporaryDirectory(prefix="prematch-bench-") as folder:
         source = Cifar10.prepare(FLAGS.data_dir or str(write_synthetic_cifar10(Path(folder) / "data")))
         for _ in tqdm(range(FLAGS.rounds or ROUNDS), desc="rounds", unit="round"):
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 rounds.append(measure(source.folder, str(Path(place) / "records"), FLAGS.limit))
-    print(describe_machine())
-    print(f"pictures: {FLAGS.data_dir or 'noise of the shape of CIFAR-10'}; load average before: {load:.1f}")
-    print(table(rounds))
-    if FLAGS.goals:
-        require_goals(goals(rounds))
+    pictures = FLAGS.data_dir or "noise of the shape of CIFAR-10"
+    report(before, f"pictures: {pictures}", table(rounds), goals(rounds))
 
 
 def _one_core_rate(*arguments: str) -> float:

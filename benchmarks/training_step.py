@@ -26,8 +26,8 @@ import tensorflow as tf
 
 from benchmarks.commands import measure_python
 from benchmarks.flags import FLAGS
-from benchmarks.goals import Goal, goal_lines, require_goals
-from benchmarks.machine import describe_machine, load_average
+from benchmarks.goals import Goal
+from benchmarks.report import Conditions, report
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
 from model.network.ssd import build_network
@@ -113,8 +113,8 @@ def goals(rounds: list[Round]) -> list[Goal]:
     return [Goal("a step as the trainer feeds it, in steps on dense batches", ratio, MOST, at_least=False, digits=3)]
 
 
-def table(rounds: list[Round]) -> str:
-    """The median times, then a line for each goal."""
+def table(rounds: list[Round]) -> list[str]:
+    """The median times, below a heading."""
     names = {
         "dense": "dense batches, ready in memory",
         "fed": "sparse, unpacked by the reader's threads",
@@ -125,14 +125,14 @@ def table(rounds: list[Round]) -> str:
         median = statistics.median(getattr(r, field) for r in rounds)
         ratio = statistics.median(getattr(r, field) / r.dense for r in rounds)
         lines.append(f"{name:<44}{median:>8,.0f}{ratio:>8.3f}")
-    return "\n".join([*lines, *goal_lines(goals(rounds))])
+    return lines
 
 
 def main() -> None:
     """Measures all rounds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
     tf.get_logger().setLevel("ERROR")
     config = load_config(CONFIG)
-    load = load_average()
+    before = Conditions.now()
     with tempfile.TemporaryDirectory(prefix="prematch-bench-") as folder:
         data = write_synthetic_cifar10(Path(folder) / "data")
         records = str(Path(folder) / "records")
@@ -141,11 +141,7 @@ def main() -> None:
             *(f"--data_dir={data}", f"--limit={LIMIT}"),
         )
         rounds = measure(config, load_manifest(records), rounds=FLAGS.rounds or ROUNDS, steps=STEPS)
-    print(describe_machine())
-    print(f"{CONFIG}: batch {config.training.batch}; pictures of noise; load average before: {load:.1f}")
-    print(table(rounds))
-    if FLAGS.goals:
-        require_goals(goals(rounds))
+    report(before, f"{CONFIG}: batch {config.training.batch}; pictures of noise", table(rounds), goals(rounds))
 
 
 if __name__ == "__main__":

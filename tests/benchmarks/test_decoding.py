@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.decoding import KINDS, Kind, Result, decode_by_class, goals, measure, random_predictions, table_of
+from benchmarks.decoding import KINDS, Kind, Result, decode_by_class, goals, measure, random_predictions, table
+from benchmarks.goals import goal_lines
 from pipeline.config.presets import IMPROVED_DECODE
 from tests.model import tiny
 
@@ -16,12 +17,12 @@ def test_the_table_shows_every_kind_and_which_goals_are_missed() -> None:
     )
     free = Result(Kind("c", 1, 1.0, 0.0, None), 1000.0, 900.0, 0.9)
     assert [goal.met for goal in goals([fast, slow, free])] == [True, False]
-    assert [line.split() for line in table_of([fast, slow, free]).splitlines()[1:4]] == [
+    assert [line.split() for line in table([fast, slow, free])[1:]] == [
         ["a", "50", "200", "4.0"],
         ["b", "50", "75", "1.5"],
         ["c", "1,000", "900", "0.9"],
     ]
-    assert table_of([slow]).splitlines()[-1] == "b, times as fast as by class: 1.5 (goal: at least 3) MISSED"
+    assert goal_lines(goals([slow]))[-1] == "b, times as fast as by class: 1.5 (goal: at least 3) MISSED"
 
 
 def test_it_measures_decoding_that_finds_the_same() -> None:

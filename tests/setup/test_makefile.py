@@ -226,6 +226,15 @@ def test_bench_runs_every_benchmark_and_hands_on_goals(checkout: Checkout) -> No
     names = [f"benchmarks.{name}" for name in ("matching", "decoding", "training_step", "reader_and_job")]
     assert run(checkout, "bench") == [["-m", name] for name in names]
     assert run(checkout, "bench", "GOALS=no") == [["-m", name, "--nogoals"] for name in names]
+    assert run(checkout, "bench-decoding", "ARGS=--rounds=7") == [["-m", names[1], "--rounds=7"]]
+
+
+def test_bench_fails_at_its_end_if_a_goal_is_missed(checkout: Checkout) -> None:
+    checkout.add_program("env/bin/python", 'case "$1 $2" in "-c "*) echo 3.12.1 ;; "-m "*) echo "$2"; false ;; esac')
+    done = checkout.make("bench", f"VENV={checkout.programs / 'env'}")
+    ran = [line for line in done.stdout.splitlines() if line.startswith("benchmarks.")]
+    assert ran == [f"benchmarks.{name}" for name in ("matching", "decoding", "training_step", "reader_and_job")]
+    assert done.returncode != 0
 
 
 def test_evaluation_leaves_to_the_run_what_is_not_said(checkout: Checkout) -> None:
@@ -285,4 +294,5 @@ def test_help_is_the_default_and_lists_every_target(checkout: Checkout) -> None:
     makefiles = "".join((ROOT / name).read_text() for name in ("Makefile", "cluster/cluster.mk"))
     targets = " ".join(re.findall(r"^\.PHONY: (.*)$", makefiles, re.MULTILINE)).split()
     assert {"records", "cluster-up"} <= set(targets)
+    targets.remove("$(benchmarks)")  # the parts of bench, which is listed
     assert [target for target in targets if not re.search(rf"^  {target} ", shown.stdout, re.MULTILINE)] == []
