@@ -94,11 +94,16 @@ def read_regular(path: str | os.PathLike[str], *, limit: int | None = None) -> b
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a regular file, in hex. Raises `OSError` like `open_regular`."""
-    digest = hashlib.sha256()
     with open_regular(path) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return stream_sha256(file).hex()
+
+
+def stream_sha256(file: BinaryIO) -> bytes:
+    """SHA-256 of all that is left to read in an open file."""
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.digest()
 
 
 def lock_file(path: Path) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from beam_jobs.job import storage
 from pipeline.config.field_types import Fingerprint, Sha256
 from pipeline.config.plain import canonical_json, check_checksum, checksum, from_dict, parse_json
 from pipeline.errors import UserError
+from pipeline.files import stream_sha256
 from pipeline.records.manifest import Shard
 from pipeline.records.statistics import Statistics
 
@@ -87,8 +87,5 @@ def holds(receipt: Receipt, fingerprint: str, path: str) -> bool:
     """Whether the file at `path` is, byte for byte, the shard of this receipt, and of this fingerprint."""
     if receipt.fingerprint != fingerprint or storage.size(path) != receipt.shard.bytes:
         return False
-    digest = hashlib.sha256()
     with storage.open_file(path) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest() == receipt.shard.sha256
+        return stream_sha256(file).hex() == receipt.shard.sha256

@@ -8,9 +8,8 @@ import os
 from beam_jobs.sources.listing import walk
 from beam_jobs.sources.open_file import open_file
 from beam_jobs.sources.source import Check
+from pipeline.files import stream_sha256
 from pipeline.records.picture_file import is_picture_name
-
-_BLOCK = 1 << 20
 
 
 def folder_digest(folder: str, *, check: Check) -> bytes:
@@ -31,11 +30,8 @@ def folder_digest(folder: str, *, check: Check) -> bytes:
 
 def content_digest(path: str) -> bytes:
     """SHA-256 of a picture's bytes; empty if it cannot be read, which the job will say."""
-    digest = hashlib.sha256()
     try:
         with open_file(path) as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+            return stream_sha256(file)
     except OSError:
         return b""
-    return digest.digest()

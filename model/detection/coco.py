@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model.detection.coco_metrics import coco_metrics
 from model.detection.image_ids import ImageIds, PictureRows
 from model.detection.source_frame import SourceFrame
-from pipeline.geometry.boxes import Array, areas
+from pipeline.geometry.boxes import Array, areas, corners_to_xywh
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.keys import is_first_copy, source_id_of
 from pipeline.views.collage import Picture
@@ -82,7 +82,7 @@ class CocoResults:
         annotations: list[dict[str, Any]] = []
         first = len(self.ground_truth["annotations"]) + 1
         ignored = (~truth.is_target).tolist()
-        rows = zip(_xywh(truth.corners), truth.labels.tolist(), truth.area.tolist(), ignored, strict=True)
+        rows = zip(coco_boxes(truth.corners), truth.labels.tolist(), truth.area.tolist(), ignored, strict=True)
         for box, label, area, crowd in rows:
             annotation = {"id": first + len(annotations), "image_id": own, "category_id": self.category_ids[label]}
             annotations.append({**annotation, "bbox": box, "area": area, "iscrowd": int(crowd)})
@@ -93,7 +93,7 @@ class CocoResults:
         classes, scores = shown.detected_classes[kept], shown.scores[kept]
         detections: list[dict[str, Any]] = [
             {"image_id": own, "category_id": self.category_ids[label], "bbox": box, "score": score}
-            for box, label, score in zip(_xywh(corners.round(3)), classes.tolist(), scores.tolist(), strict=True)
+            for box, label, score in zip(coco_boxes(corners.round(3)), classes.tolist(), scores.tolist(), strict=True)
         ]
         self._ids.give(PictureRows(image, annotations + detections), own)
         self.ground_truth["images"].append(image)
@@ -111,8 +111,7 @@ class CocoResults:
         return coco_metrics(self.ground_truth, self.detections)
 
 
-def _xywh(corners: Array) -> list[list[float]]:
+def coco_boxes(corners: Array) -> list[list[float]]:
     """Corners [G, 4] as a list of [x, y, width, height] in the same unit, rounded to 9 decimals."""
-    low, high = corners[:, 1::-1], corners[:, :1:-1]  # x before y
-    boxes: list[list[float]] = np.concatenate([low, high - low], axis=1).round(9).tolist()
+    boxes: list[list[float]] = corners_to_xywh(corners).round(9).tolist()
     return boxes

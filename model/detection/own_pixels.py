@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from model.detection.coco import coco_boxes
 from model.detection.decoding import Detections
 from pipeline.config.records_config import Letterbox
 from pipeline.geometry.boxes import Array
@@ -74,14 +75,14 @@ def coco_results(
     objects: FoundObjects, *, image_id: int, file_name: str, category_ids: Sequence[int]
 ) -> list[dict[str, object]]:
     """Detections in COCO's results format, with the file's name: boxes are x, y, width, height in pixels."""
-    boxes = np.concatenate([objects.boxes[:, 1::-1], (objects.boxes[:, 2:] - objects.boxes[:, :2])[:, ::-1]], axis=1)
+    boxes = coco_boxes(objects.boxes.round(3))
     return [
         {
             "image_id": image_id,
             "file_name": file_name,
             "category_id": category_ids[label],
-            "bbox": [round(side, 3) for side in box],
+            "bbox": box,
             "score": score,
         }
-        for box, label, score in zip(boxes.tolist(), objects.classes.tolist(), objects.scores.tolist(), strict=True)
+        for box, label, score in zip(boxes, objects.classes.tolist(), objects.scores.tolist(), strict=True)
     ]

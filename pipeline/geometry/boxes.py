@@ -22,6 +22,13 @@ def corners_to_centroids(boxes: Array) -> Array:
     return np.concatenate([(low + high) / 2, high - low], axis=-1)
 
 
+def corners_to_xywh(boxes: Array) -> Array:
+    """`[ymin, xmin, ymax, xmax]` to COCO's `[x, y, width, height]`; any unit. [..., 4] -> [..., 4] float64."""
+    boxes = np.asarray(boxes, np.float64)
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return np.concatenate([low[..., ::-1], (high - low)[..., ::-1]], axis=-1)
+
+
 def areas(corners: Array) -> Array:
     """Areas of corner boxes, in the square of their unit. [..., 4] -> [...]."""
     return (corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.geometry.boxes import Array, areas, centroids_to_corners, corners_to_centroids, iou
+from pipeline.geometry.boxes import Array, areas, centroids_to_corners, corners_to_centroids, corners_to_xywh, iou
 from tests import reference
 
 
@@ -23,6 +23,11 @@ def test_a_centroid_box_becomes_corners_and_back() -> None:
     corners = centroids_to_corners(centroids)
     np.testing.assert_allclose(corners, [[0.4, 0.2, 0.6, 0.3]], rtol=0, atol=1e-15)
     np.testing.assert_allclose(corners_to_centroids(corners), centroids, rtol=0, atol=1e-15)
+
+
+def test_corners_become_cocos_boxes() -> None:
+    assert corners_to_xywh(np.array([[[10.0, 20.0, 40.0, 25.0]]])).tolist() == [[[20.0, 10.0, 5.0, 30.0]]]
+    assert corners_to_xywh(np.zeros((0, 4))).shape == (0, 4)
 
 
 def test_conversions_undo_each_other_for_any_leading_shape() -> None:
