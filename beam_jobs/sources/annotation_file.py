@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from beam_jobs.sources.json_text import decode_tolerantly
 from beam_jobs.sources.open_file import is_local, open_file
 from pipeline.errors import UserError, printable
 from pipeline.files import read_regular
@@ -36,9 +37,9 @@ def read_annotations(path: str, *, limit: int) -> bytes:
     return data.removeprefix(_UTF8_MARK)
 
 
-def decode_json(data: bytes, kind: type[T], name: str) -> T:
+def decode_json(data: bytes, decoder: msgspec.json.Decoder[T], name: str) -> T:
     """Decodes JSON into a known type. Raises `UserError` with `name` in it if that fails."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decode_tolerantly(decoder, data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{name} must be JSON of its format, got an error: {printable(str(error))}") from None
+        raise UserError(f"{name} is not JSON of this format: {printable(str(error))}") from None

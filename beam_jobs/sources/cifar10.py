@@ -42,6 +42,7 @@ class Cifar10:
     name: str = "cifar10"
     category_ids: None = None
     has_val: bool = False
+    test_fraction: float = 0.0
 
     @staticmethod
     def prepare(data_dir: str | None) -> Cifar10:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +12,14 @@ import msgspec
 
 from beam_jobs.sources.annotation_file import decode_json, read_annotations
 from beam_jobs.sources.boxes_xywh import box_from_corner
-from beam_jobs.sources.class_names import tidy_class_name
+from beam_jobs.sources.coco_categories import Category, CategoryList, class_names_by_id
 from beam_jobs.sources.data_paths import DataPaths, Part
+from beam_jobs.sources.declared_sizes import declared_shape
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import split_folders
-from pipeline.config.field_types import MAX_COUNT
-from pipeline.errors import UserError, require, shown
+from pipeline.errors import UserError, shown
 from pipeline.records.image_id import image_id_text
 
 ROBOFLOW_FILE = "_annotations.coco.json"
@@ -30,6 +29,8 @@ MAX_COCO_BYTES = 1 << 33  # COCO's own train2017 has 450 MB
 class _Image(msgspec.Struct):
     id: Any = None
     file_name: Any = None
+    height: Any = None
+    width: Any = None
 
 
 class _Annotation(msgspec.Struct):
@@ -40,18 +41,16 @@ class _Annotation(msgspec.Struct):
     iscrowd: Any = None
 
 
-class _Category(msgspec.Struct):
-    id: Any = None
-    name: Any = None
-
-
 _Else = list[Any] | str | float | int | bool | None  # values found where a JSON object should be
 
 
 class _File(msgspec.Struct):
     images: list[_Image | _Else]
     annotations: list[_Annotation | _Else] = []
-    categories: list[_Category | _Else] = []
+    categories: list[Category | _Else] = []
+
+
+_decoder = msgspec.json.Decoder(_File)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Coco:
 
     A picture's name is its `file_name`, relative to the picture folder. Categories are in the order of their ids;
     those that no annotation has are left out. A `bbox` is [x, y, width, height] in pixels. The sizes that the file
-    claims for pictures are not used. An annotation of an unknown picture becomes an item that cannot be read.
+    declares for pictures are only compared. An annotation of an unknown picture becomes an item that cannot be read.
     """
 
     parts: tuple[Part, ...]
@@ -83,10 +82,15 @@ class Coco:
     def read(self) -> Annotated:
         """Reads the files. Raises `UserError` if one is missing or is not COCO JSON."""
         contents = [read_annotations(part.annotations, limit=MAX_COCO_BYTES) for part in self.parts]
-        files = [decode_json(data, _File, part.annotations) for part, data in zip(self.parts, contents, strict=True)]
+        files = [decode_json(data, _decoder, part.annotations) for part, data in zip(self.parts, contents, strict=True)]
         digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in contents)).hexdigest()
         del contents
-        names = _told_apart(_used(files, _categories(self.parts, files)))
+        names = class_names_by_id(
+            [
+                CategoryList(part.annotations, file.categories, _used(file))
+                for part, file in zip(self.parts, files, strict=True)
+            ]
+        )
         ids = tuple(sorted(names))
         items: list[Item] = []
         for folder, (part, file) in enumerate(zip(self.parts, files, strict=True)):
@@ -105,40 +109,10 @@ def _roboflow_parts(folder: str) -> list[Part]:
     return [Part(split, f"{path}/{ROBOFLOW_FILE}", path) for split, path in folders.items()]
 
 
-def _categories(parts: tuple[Part, ...], files: list[_File]) -> dict[int, str]:
-    """The names of all categories by id. Raises `UserError` if the files do not agree."""
-    names: dict[int, str] = {}
-    for part, file in zip(parts, files, strict=True):
-        path = part.annotations
-        for category in file.categories:
-            if not isinstance(category, _Category) or type(category.id) is not int:
-                raise UserError(f"{path}: categories must be objects with an integer `id`, got {shown(category)}")
-            name = tidy_class_name(category.name) if isinstance(category.name, str) else None
-            if name is None or names.get(category.id, name) != name:
-                wanted = shown(names[category.id]) if category.id in names else "a string"
-                raise UserError(
-                    f"{path}: the name of category {category.id} must be {wanted}, got {shown(category.name)}"
-                )
-            names[category.id] = name
-    return names
-
-
-def _used(files: list[_File], names: dict[int, str]) -> dict[int, str]:
-    """The categories that annotations use. Exports often begin with a category that only groups the others.
-
-    Raises `UserError` if a manifest cannot hold their ids.
-    """
-    every = (annotation for file in files for annotation in file.annotations if isinstance(annotation, _Annotation))
-    used = {annotation.category_id for annotation in every if type(annotation.category_id) is int}
-    for number in used & names.keys():
-        require(0 <= number <= MAX_COUNT, "ids of categories", f"from 0 to {MAX_COUNT}", number)
-    return {number: name for number, name in names.items() if number in used}
-
-
-def _told_apart(names: dict[int, str]) -> dict[int, str]:
-    """Categories of the same name get their ids added, because classes are known by their names."""
-    count = Counter(names.values())
-    return {number: f"{name} (id {number})" if count[name] > 1 else name for number, name in names.items()}
+def _used(file: _File) -> frozenset[int]:
+    """The ids of the categories that a file's annotations have."""
+    ids = (annotation.category_id for annotation in file.annotations if isinstance(annotation, _Annotation))
+    return frozenset(number for number in ids if type(number) is int)
 
 
 def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Iterator[Item]:
@@ -149,17 +123,20 @@ def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Itera
     for number, image in enumerate(file.images):
         fault = _image_fault(image, listed)
         if fault is not None or not isinstance(image, _Image):
+            if isinstance(image, _Image) and type(image.id) in (int, str):
+                listed.add(image.id)  # its boxes go with it
             reason = f"image {number} of {where} {fault}"
             yield Item(part.split, f"{where} image {number}", fault_reference(reason), boxes=())
             continue
         listed.add(image.id)
         found = tuple(boxes.get(image.id, ()))
         reference = picture_reference(folder, image.file_name)
-        yield Item(part.split, image.file_name, reference, boxes=found, image_id=image_id_text(image.id))
-    for image_id, found_boxes in boxes.items():
-        if image_id not in listed:
-            reason = f"image {shown(image_id)} must be listed in {where}, got only {len(found_boxes)} annotations of it"
-            yield Item(part.split, f"{where} image id {image_id}", fault_reference(reason), boxes=())
+        image_id, declared = image_id_text(image.id), declared_shape(image.height, image.width)
+        yield Item(part.split, image.file_name, reference, boxes=found, image_id=image_id, declared=declared)
+    for unlisted, found_boxes in boxes.items():
+        if unlisted not in listed:
+            reason = f"image {shown(unlisted)} must be listed in {where}, got only {len(found_boxes)} annotations of it"
+            yield Item(part.split, f"{where} image id {unlisted}", fault_reference(reason), boxes=())
     for number, annotation in lost:
         reason = f"annotation {number} of {where} must be an object with an `image_id`, got {shown(annotation)}"
         yield Item(part.split, f"{where} annotation {number}", fault_reference(reason), boxes=())

@@ -36,6 +36,7 @@ class Digits:
     name: str = "digits"
     category_ids: None = None
     has_val: bool = False
+    test_fraction: float = TEST_FRACTION
 
     @staticmethod
     def prepare(data_dir: str | None) -> Digits:
@@ -63,7 +64,7 @@ class Digits:
         out = []
         for index, label in enumerate(_load().target):
             source_id = f"{index:04d}"
-            split = "test" if chosen(source_id, TEST_FRACTION, "digits/test") else "train"
+            split = "test" if chosen(source_id, self.test_fraction, "digits/test") else "train"
             out.append(Item(split, source_id, source_id, int(label)))
         return out
 

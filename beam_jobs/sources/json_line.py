@@ -8,6 +8,7 @@ import msgspec
 
 from beam_jobs.sources.boxes_xywh import box_from_corner
 from beam_jobs.sources.class_names import is_class_name, tidy_class_name
+from beam_jobs.sources.json_text import decode_tolerantly
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference, tidy_id
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import SPLIT_WORDS
@@ -67,9 +68,9 @@ def scan_line(line: bytes, *, split: str) -> tuple[str, set[str]]:
 def _decoded(line: bytes) -> _Line | str:
     """A line whose parts have the right types, or what is wrong with it."""
     try:
-        found = _decoder.decode(line)
+        found = decode_tolerantly(_decoder, line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return f"must be an object in JSON, got an error: {error}"
+        return f"is not a JSON object: {error}"
     if found.split is not None and (type(found.split) is not str or found.split not in SPLIT_WORDS):
         return f"must have `split` train, val or test, got {shown(found.split)}"
     if type(found.image) is not str or not found.image:

@@ -74,7 +74,7 @@ class JsonLines:
                 pieces.append(Piece(number, start, end, first_line))
         if not splits:
             raise UserError(f"{parts[0].annotations} must have a picture a line, got none")
-        check_class_names("jsonl", classes)
+        check_class_names("jsonl", classes, first)
         check_that_pictures_are_there(first, tuple(part.images for part in parts))
         fraction = fraction_for_test("test" in splits, paths.test_fraction)
         classes_in_order = tuple(sorted(classes))

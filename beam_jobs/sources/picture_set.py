@@ -71,7 +71,7 @@ class PictureSet:
         splits = {item.split for item in annotated.items}
         if not annotated.items:
             raise UserError(f"source {name} must have pictures, got none in {', '.join(annotations.folders)}")
-        check_class_names(name, annotated.class_names)
+        check_class_names(name, annotated.class_names, annotated.items)
         check_that_pictures_are_there(annotated.items, annotations.folders)
         source = PictureSet(
             name=name,

@@ -34,6 +34,7 @@ class Item(NamedTuple):
     label: int | None = None  # of a picture that is itself the object and is placed on a canvas
     boxes: tuple[SourceBox, ...] | None = None  # of a picture that shows objects and is letterboxed
     image_id: str | None = None  # the source's id of the picture, as `image_id_text` writes it
+    declared: Shape | None = None  # height and width of the picture as the annotations have them; unchecked
 
 
 class BadPicture(ValueError):
@@ -58,6 +59,10 @@ class Source(Protocol):
     @property
     def has_val(self) -> bool:
         """Whether the source has a val split of its own, so that none is to be taken from train."""
+
+    @property
+    def test_fraction(self) -> float:
+        """The share of train that `items` gives as the test split, by hash; 0 if the source has a test split."""
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         """A digest of the source's data.

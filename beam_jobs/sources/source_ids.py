@@ -37,7 +37,13 @@ def _told_apart(items: list[Item], prefix: Callable[[Item], str]) -> list[Item]:
     prefixes: dict[str, set[str]] = {}
     for item in items:
         prefixes.setdefault(item.source_id, set()).add(prefix(item))
+    shared = [name for name, found in prefixes.items() if len(found) > 1]
+    told_apart = set(shared)
+    while shared:  # a new name may be another picture's: that one gets a prefix too
+        new = [f"{before}/{name}" for name in shared for before in prefixes[name]]
+        shared = [name for name in new if name in prefixes and name not in told_apart]
+        told_apart.update(shared)
     return [
-        item._replace(source_id=f"{prefix(item)}/{item.source_id}") if len(prefixes[item.source_id]) > 1 else item
+        item._replace(source_id=f"{prefix(item)}/{item.source_id}") if item.source_id in told_apart else item
         for item in items
     ]

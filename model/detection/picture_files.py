@@ -94,8 +94,19 @@ def _matching(pattern: str) -> set[str]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    """The pictures in a folder and in all folders in it. Linked folders are followed, and none is searched twice."""
+    root = os.path.realpath(folder)
+    seen = {root}
+
+    def is_new(path: str) -> bool:
+        real = os.path.realpath(path)
+        if real in seen or (os.path.islink(path) and real.startswith(root.rstrip(os.sep) + os.sep)):
+            return False
+        seen.add(real)
+        return True
+
+    for where, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".") and is_new(os.path.join(where, name))]
         for name in names:
             path = Path(where, name)
             if not name.startswith(".") and _is_picture(path):

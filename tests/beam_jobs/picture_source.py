@@ -25,6 +25,7 @@ class PictureSource:
     name: str = "pictures"
     category_ids: None = None
     has_val: bool = False
+    test_fraction: float = 0.0
 
     @property
     def class_names(self) -> tuple[str, ...]:

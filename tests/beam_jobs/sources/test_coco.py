@@ -68,6 +68,56 @@ def test_categories_keep_their_ids_and_unused_ones_are_left_out(tmp_path: Path) 
     assert source.category_ids == (0, 3, 7, 90)
 
 
+def test_an_unused_category_needs_no_name(tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    content["categories"].append({"id": 91})
+    assert prepared(tmp_path, content).class_names == CLASSES
+
+
+def test_files_that_number_a_class_differently_are_refused(tmp_path: Path) -> None:
+    """It became two classes, and no detection in the test split could be right."""
+    content = coco_content(MADE)
+    train = dict(content, categories=[*content["categories"], {"id": 4, "name": "dog"}])  # of no box there
+    (tmp_path / "test.json").write_text(json.dumps(train))
+    flags = {"test_annotations": str(tmp_path / "test.json"), "test_fraction": None}
+    assert prepared(tmp_path, content, **flags).class_names == CLASSES
+    for box in content["annotations"]:
+        box["category_id"] = {3: 4}.get(box["category_id"], box["category_id"])
+    for category in content["categories"]:
+        category["id"] = {3: 4}.get(category["id"], category["id"])
+    (tmp_path / "test.json").write_text(json.dumps(content))
+    wanted = r"test.json: category 'dog' must have the id 3 as in \S+train.json, got 4; number the categories of all"
+    with pytest.raises(UserError, match=wanted):
+        prepared(tmp_path, coco_content(MADE), **flags)
+
+
+def test_numbers_that_json_lacks_count_as_missing(tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    content["annotations"][0]["area"] = math.nan
+    assert b"NaN" in json.dumps(content).encode()
+    assert boxes_of(prepared(tmp_path, content).items()[0])[0].area is None
+
+
+def test_characters_that_join_letters_may_be_in_a_name(tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    content["categories"][1]["name"] = "می\u200cخواهم"
+    assert "می\u200cخواهم" in prepared(tmp_path, content).class_names
+    content["categories"][1]["name"] = "\u200d"
+    with pytest.raises(UserError, match="names of classes must be printable"):
+        prepared(tmp_path, content)
+
+
+def test_an_image_without_a_name_is_rejected_once_with_its_boxes(tmp_path: Path) -> None:
+    content = coco_content(MADE)
+    number = next(
+        n for n, image in enumerate(content["images"]) if image["id"] == content["annotations"][0]["image_id"]
+    )
+    del content["images"][number]["file_name"]
+    source = prepared(tmp_path, content)
+    assert len(source.items()) == len(MADE)
+    assert list(reasons_of(source).values()) == [f"image {number} of train.json must have a `file_name`, got None"]
+
+
 def test_blanks_around_a_name_do_not_make_another_class(tmp_path: Path) -> None:
     content = coco_content(MADE)
     content["categories"][0]["name"] = "big  dog "
@@ -239,20 +289,29 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "must be JSON of its format, got an error: Input data was truncated"),
-        (b"[1]", r"must be JSON of its format, got an error: Expected `object`, got `array`"),
-        (b'{"images": 3}', "must be JSON of its format"),
-        (b"[" * 100_000, "must be JSON of its format"),
+        (b"", "is not JSON of this format: Input data was truncated"),
+        (b"[1]", r"is not JSON of this format: Expected `object`, got `array`"),
+        (b'{"images": 3}', "is not JSON of this format"),
+        (b"[" * 100_000, "is not JSON of this format"),
         (b'{"images": []}', "source coco must have pictures, got none"),
         (b'{"images": [{"id": 1, "file_name": "train_0.jpg"}]}', "must have objects of at least one class, got none"),
         (
             b'{"images": [], "categories": [{"id": "1", "name": "a"}]}',
             "categories must be objects with an integer `id`",
         ),
-        (b'{"images": [], "categories": [{"id": 1}]}', "the name of category 1 must be a string, got None"),
         (
-            b'{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
+            b'{"images": [], "categories": [{"id": 1}], "annotations": [{"category_id": 1}]}',
+            "the name of category 1 must be a string, got None",
+        ),
+        (
+            b'{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}],'
+            b' "annotations": [{"category_id": 1}]}',
             "the name of category 1 must be 'a', got 'b'",
+        ),
+        (
+            b'{"images": [{"id": 1}, 7]}',
+            "must have objects of at least one class, got none in its annotations; the first of its faults: "
+            "image 0 of train.json must have a `file_name`, got None",
         ),
         (
             b'{"images": [{"id": 1, "file_name": "train_0.jpg"}], "categories": [{"id": 1, "name": "a\\u0007b"}],'

@@ -73,12 +73,22 @@ def test_a_line_that_cannot_be_used_is_an_item_with_its_reason(change: dict[str,
     assert reason(item) == f"list.jsonl line 7 {wanted}"
 
 
-@pytest.mark.parametrize("line", [b"{", b"\xff", b"[]", b"7", b"null", b"{}{}", b'{"image": NaN}', b"[" * 100_000])
+@pytest.mark.parametrize("line", [b"{", b"\xff", b"[]", b"7", b"null", b"{}{}", b'{"image": NaN, 3}', b"[" * 100_000])
 def test_what_is_no_object(line: bytes) -> None:
     item = parse_line(line, "list.jsonl line 7", split="val", folder=0)
     assert item.split == "val"
-    assert reason(item).startswith("list.jsonl line 7 must be an object in JSON, got an error: ")
+    assert reason(item).startswith("list.jsonl line 7 is not a JSON object: ")
     assert scan_line(line, split="val") == ("val", set())
+
+
+def test_numbers_that_json_lacks_count_as_missing() -> None:
+    """Python's `json` writes them. The whole line was lost for a NaN as the area."""
+    line = b'{"image": "a NaN \\" NaN.jpg", "boxes": [{"bbox": [1, 2, 3, 4], "class": "NaN", "area": NaN},'
+    line += b' {"bbox": [1, -Infinity, 3, 4], "class": "cat"}]}'
+    first, second = parse_line(line, "x", split="train", folder=0).boxes or ()
+    assert (first.class_name, first.area, first.fault) == ("NaN", None, None)
+    assert second.fault == "must have four numbers as `bbox`, got [1, None, 3, 4]"
+    assert parse_line(line, "x", split="train", folder=0).source_id == 'a NaN " NaN.jpg'
 
 
 @pytest.mark.parametrize(
@@ -141,7 +151,7 @@ def test_a_line_without_end_is_cut_and_rejected(tmp_path: Path, monkeypatch: pyt
     )
     found = reasons_of(source)
     assert [item.source_id for item in source.items()] == ["a.jpg", "list.jsonl line 2", "list.jsonl line 3"]
-    assert all("must be an object in JSON" in reason for reason in found.values()) and len(found) == 2
+    assert all("is not a JSON object" in reason for reason in found.values()) and len(found) == 2
 
 
 def test_preparing_holds_nothing_of_a_line(tmp_path: Path) -> None:

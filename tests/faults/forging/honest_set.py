@@ -50,6 +50,7 @@ class NoisyPictures:
     name: str = "forged"
     category_ids: tuple[int, ...] | None = (3, 7)
     has_val: bool = False
+    test_fraction: float = 0.0
 
     @property
     def class_names(self) -> tuple[str, ...]:

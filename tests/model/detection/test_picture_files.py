@@ -39,6 +39,18 @@ def test_a_file_a_folder_and_patterns(photos: Path) -> None:
     assert file == PictureFile(photos / "two" / "a.png", "a.png")
 
 
+def test_linked_folders_are_searched_once(photos: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "far.jpg").touch()
+    (elsewhere / "up").symlink_to(tmp_path)
+    before = names(photos)
+    (photos / "linked").symlink_to(elsewhere)
+    (photos / "a link to two").symlink_to(photos / "two")
+    (photos / "again").symlink_to(photos)
+    assert names(photos) == sorted([*before, "linked/deep/far.jpg"])
+
+
 def test_what_is_there_is_no_pattern(photos: Path) -> None:
     odd = photos / "[a] *.png"
     odd.touch()

@@ -1,0 +1,49 @@
+"""Pictures of another size than their annotations say, because they were resized or rotated afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+from itertools import islice
+
+from beam_jobs.sources.pieces import all_items
+from beam_jobs.sources.source import BadPicture, Source
+from pipeline.errors import counted, printable
+from pipeline.records.keys import hash63
+from pipeline.views.placement import Shape
+
+SAMPLE = 1000  # pictures
+
+
+def declared_shape(height: object, width: object) -> Shape | None:
+    """A declared size as the shape of a picture, or None if it is not one: tools that do not know it write 0."""
+    if type(height) is int and type(width) is int and height > 0 and width > 0:
+        return height, width
+    return None
+
+
+def size_notes(source: Source) -> list[str]:
+    """A line for the terminal if pictures of a sample, chosen by hash, differ from their declared size; else none.
+
+    Boxes are taken as pixels of the file's upright picture in any case: declared sizes are often wrong themselves.
+    """
+    if all(item.declared is None for item in islice(all_items(source), SAMPLE)):
+        return []  # such as a long list, which is not read once more
+    declared = (item for item in all_items(source) if item.declared is not None)
+    differing: list[tuple[str, Shape, Shape]] = []
+    sample = heapq.nsmallest(SAMPLE, declared, key=lambda item: hash63(f"sizes/{item.source_id}"))
+    for item in sample:
+        with contextlib.suppress(BadPicture):  # the job itself counts it and says why
+            shape = source.shape(item.reference)
+            if item.declared is not None and shape != item.declared:
+                differing.append((item.source_id, shape, item.declared))
+    if not differing:
+        return []
+    name, (height, width), (said_height, said_width) = differing[0]
+    return [
+        printable(
+            f"note: {counted(len(differing), 'picture')} of {len(sample):,} looked at differ in size from what the "
+            f"annotations say, such as {name}: {width} x {height} pixels (upright), not {said_width} x {said_height}. "
+            "Boxes are taken as pixels of the upright picture: look at some with `make pictures`"
+        )
+    ]

@@ -1,0 +1,57 @@
+"""Pictures that were resized or rotated after they were annotated are told of: their boxes lie elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from beam_jobs.sources.coco import Coco
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.declared_sizes import declared_shape, size_notes
+from beam_jobs.sources.picture_set import PictureSet
+from tests.beam_jobs.sources.detection_sets import coco_content, made_set, write_picture
+
+MADE = made_set(train=4, val=0, test=0)
+
+
+def prepared(folder: Path, *, declared: dict[str, tuple[int, int]]) -> PictureSet:
+    """Four pictures, of which some are declared with a height and a width."""
+    content = coco_content(MADE)
+    for image, picture in zip(content["images"], MADE, strict=True):
+        write_picture(folder / picture.name, picture.shape)
+        image["height"], image["width"] = declared.get(picture.name, (0, 0))
+    (folder / "train.json").write_text(json.dumps(content))
+    return Coco.prepare(DataPaths(annotations=str(folder / "train.json"), images=str(folder)))
+
+
+def test_other_sizes_are_counted_and_one_is_shown(tmp_path: Path) -> None:
+    sizes = {picture.name: picture.shape for picture in MADE}
+    assert size_notes(prepared(tmp_path, declared=sizes)) == []
+    (line,) = size_notes(prepared(tmp_path, declared=sizes | {"train_2.jpg": (104, 176)}))
+    assert line.startswith("note: 1 picture of 4 looked at differ in size from what the annotations say, such as ")
+    assert "train_2.jpg: 88 x 52 pixels (upright), not 176 x 104. Boxes are taken as pixels of the upright" in line
+
+
+def test_a_picture_that_exif_turns_differs_from_its_stored_size(tmp_path: Path) -> None:
+    source = prepared(tmp_path, declared={"train_0.jpg": (50, 90)})
+    assert size_notes(source) == []
+    exif = Image.Exif()
+    exif[274] = 6  # a quarter turn
+    Image.open(tmp_path / "train_0.jpg").save(tmp_path / "train_0.jpg", exif=exif)
+    (line,) = size_notes(source)
+    assert "1 picture of 1" in line and "train_0.jpg: 50 x 90 pixels (upright), not 90 x 50" in line
+
+
+def test_sizes_that_nobody_knows_and_missing_pictures_are_left_out(tmp_path: Path) -> None:
+    assert size_notes(prepared(tmp_path, declared={})) == []
+    source = prepared(tmp_path, declared={picture.name: (1, 1) for picture in MADE})
+    for picture in MADE[1:]:
+        (tmp_path / picture.name).unlink()
+    (line,) = size_notes(source)
+    assert line.startswith("note: 1 picture of 4 looked at")
+    assert declared_shape(50, 90) == (50, 90)
+    assert {declared_shape(*size) for size in ((0, 90), ("50", 90), (True, 9), (5.0, 9), (None, None), (3, -1))} == {
+        None
+    }
