@@ -1,4 +1,4 @@
-"""Where the splits of a YOLO set are, and what its classes are called: from its data.yaml or its folders alone."""
+"""Where the splits of a YOLO set are: by its data.yaml, or by its folders alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import yaml
 
 from beam_jobs.sources.annotation_file import read_annotations
 from beam_jobs.sources.split_folders import words_of
+from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, shown
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 MAX_YAML_BYTES = 1 << 22
-MAX_CLASSES_BYTES = 1 << 22
-CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
 
@@ -35,7 +34,7 @@ class YoloLayout:
 
     root: str
     parts: tuple[YoloPart, ...]
-    names: tuple[tuple[int, str], ...] | None  # number and name of each class, by number; None: unknown
+    names: Names | None  # None: unknown
     pose: bool = False  # whether key points follow the box in a line
 
 
@@ -52,7 +51,7 @@ def yolo_layout(root: str) -> YoloLayout:
         parts = [YoloPart("train", f"{root}/images")]
     if not any(part.split == "train" for part in parts):
         raise UserError(f"--data_dir must hold data.yaml, or folders images and labels, got {root!r} without them")
-    return YoloLayout(root, tuple(parts), _class_file(root))
+    return YoloLayout(root, tuple(parts), names_in_files(root))
 
 
 def _from_yaml(root: str, path: str) -> YoloLayout:
@@ -71,7 +70,7 @@ def _from_yaml(root: str, path: str) -> YoloLayout:
             parts.append(_part(split, place, [base, root], path))
     if not any(part.split == "train" for part in parts):
         raise UserError(f"{path} must say where `train` is, got no such line")
-    return YoloLayout(base, tuple(parts), _names(content.get("names"), path), pose="kpt_shape" in content)
+    return YoloLayout(base, tuple(parts), names_in_yaml(content.get("names"), path), pose="kpt_shape" in content)
 
 
 def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
@@ -95,29 +94,3 @@ def _yaml(path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold `names` and where `train` is, got {shown(content)}")
     return content
-
-
-def _names(names: object, path: str) -> tuple[tuple[int, str], ...]:
-    """The classes of data.yaml: a list, or a mapping of numbers to names."""
-    pairs = (
-        list(enumerate(names)) if isinstance(names, list) else list(names.items()) if isinstance(names, dict) else []
-    )
-    found = {}
-    for number, name in pairs:
-        text = str(number)
-        if not isinstance(name, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
-            raise UserError(f"{path}: `names` must give a name for each number, got {shown(number)}: {shown(name)}")
-        found[int(text)] = name.strip()
-    if not found:
-        raise UserError(f"{path}: `names` must be a list of names, or numbers and names, got {shown(names)}")
-    return tuple(sorted(found.items()))
-
-
-def _class_file(root: str) -> tuple[tuple[int, str], ...] | None:
-    """The classes from a file with one name per line, if there is one."""
-    for name in CLASS_FILES:
-        if os.path.isfile(f"{root}/{name}"):
-            data = read_annotations(f"{root}/{name}", limit=MAX_CLASSES_BYTES)
-            text = data.decode("utf-8", "backslashreplace")
-            return tuple(enumerate(line.strip() for line in text.strip().splitlines()))
-    return None

@@ -91,6 +91,15 @@ def test_names_keep_their_numbers_and_are_never_truth_values(tmp_path: Path) -> 
     assert [box.class_name for box in source.items()[0].boxes or ()] == ["no"]
 
 
+def test_names_are_tidied_as_in_the_other_formats(tmp_path: Path) -> None:
+    names = "[' traffic  light', \"stop\\u00a0sign\"]"
+    write(tmp_path, "images/a.jpg", labels={"labels/a.txt": LABEL}, yaml=f"train: images\nnames: {names}")
+    assert prepared(tmp_path).class_names == ("traffic light", "stop sign")
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / "classes.txt").write_text("traffic  light \r\nstop\u00a0sign\r\n", encoding="utf-8")
+    assert prepared(tmp_path).class_names == ("traffic light", "stop sign")
+
+
 def test_folders_lists_of_folders_and_text_files(tmp_path: Path) -> None:
     write(
         tmp_path,
