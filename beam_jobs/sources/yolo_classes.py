@@ -6,10 +6,15 @@ import os
 
 from beam_jobs.sources.annotation_file import read_annotations
 from beam_jobs.sources.class_names import tidy_class_name
+from beam_jobs.sources.split_folders import SPLIT_WORDS
 from pipeline.errors import UserError, shown
 
 MAX_CLASSES_BYTES = 1 << 22
-CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
+CLASS_FILES = (
+    *("classes.txt", "labels/classes.txt", "obj.names"),
+    # LabelImg writes one into every folder of labels.
+    *(f"{folder}/classes.txt" for word in SPLIT_WORDS for folder in (f"labels/{word}", f"{word}/labels")),
+)
 
 Names = tuple[tuple[int, str], ...]  # number and name of each class, by number
 
@@ -34,11 +39,19 @@ def names_in_yaml(names: object, path: str) -> Names:
 
 
 def names_in_files(root: str) -> Names | None:
-    """The classes of the first of `CLASS_FILES` in a data folder, None if there is none."""
-    for place in CLASS_FILES:
-        if os.path.isfile(f"{root}/{place}"):
-            return _names_in_file(f"{root}/{place}")
-    return None
+    """The classes in the `CLASS_FILES` of a data folder, None if it has no such file.
+
+    Raises `UserError` if two of them differ.
+    """
+    there = [place for place in CLASS_FILES if os.path.isfile(f"{root}/{place}")]
+    found = [_names_in_file(f"{root}/{place}") for place in there]
+    for place, names in zip(there, found, strict=True):
+        if names != found[0]:
+            raise UserError(
+                f"--data_dir must hold one list of classes, got {there[0]} and {place}, which differ, in {root!r}; "
+                "keep the one that the numbers in the labels follow"
+            )
+    return found[0] if found else None
 
 
 def _names_in_file(path: str) -> Names:

@@ -100,6 +100,21 @@ def test_names_are_tidied_as_in_the_other_formats(tmp_path: Path) -> None:
     assert prepared(tmp_path).class_names == ("traffic light", "stop sign")
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"), [("images", "labels"), ("images/train", "labels/train"), ("train/images", "train/labels")]
+)
+def test_names_that_labelimg_writes_among_the_labels(images: str, labels: str, tmp_path: Path) -> None:
+    write(tmp_path, f"{images}/a.jpg", labels={f"{labels}/a.txt": LABEL, f"{labels}/classes.txt": "cat\ndog\n"})
+    source = prepared(tmp_path)
+    assert source.class_names == ("cat", "dog")
+    assert items_of(source) == [("train", "a.jpg", 1)]
+    (tmp_path / "classes.txt").write_text("cat\r\ndog")
+    assert prepared(tmp_path).class_names == ("cat", "dog")
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    with pytest.raises(UserError, match=f"got classes.txt and {labels}/classes.txt, which differ, in .*; keep the one"):
+        prepared(tmp_path)
+
+
 def test_folders_lists_of_folders_and_text_files(tmp_path: Path) -> None:
     write(
         tmp_path,
