@@ -1,21 +1,16 @@
-"""Where the splits of a YOLO set are: by its data.yaml, or by its folders alone."""
+"""Where the splits of a YOLO set are: by its YAML file, or by its folders alone."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import yaml
-
-from beam_jobs.sources.annotation_file import read_annotations
 from beam_jobs.sources.split_folders import words_of
 from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
+from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, printable, shown
-
-YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-MAX_YAML_BYTES = 1 << 22
+from pipeline.errors import UserError, shown
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
 
@@ -39,10 +34,12 @@ class YoloLayout:
 
 
 def yolo_layout(root: str) -> YoloLayout:
-    """The layout of a data folder. Raises `UserError` if its data.yaml is broken, or if it is not a YOLO set."""
-    for name in YAML_FILES:
-        if os.path.isfile(f"{root}/{name}"):
-            return _from_yaml(root, f"{root}/{name}")
+    """The layout of a data folder. Raises `UserError` if its YAML file is broken, or if it is not a YOLO set."""
+    path = find_yaml(root)
+    return _from_folders(root) if path is None else _from_yaml(root, path)
+
+
+def _from_folders(root: str) -> YoloLayout:
     parts = []
     for split in SPLITS:
         places = [place for word in words_of(split) for place in (f"{root}/images/{word}", f"{root}/{word}/images")]
@@ -55,7 +52,7 @@ def yolo_layout(root: str) -> YoloLayout:
 
 
 def _from_yaml(root: str, path: str) -> YoloLayout:
-    content = _yaml(path)
+    content = read_yaml(path)
     base = root
     if isinstance(said := content.get("path"), str) and said and os.path.isdir(os.path.join(root, said)):
         base = os.path.normpath(os.path.join(root, said))
@@ -83,14 +80,3 @@ def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
             if os.path.isfile(found):
                 return YoloPart(split, base, found)
     raise UserError(f"{path}: `{split}` must be a folder or a text file, got {shown(place)}, which is not there")
-
-
-def _yaml(path: str) -> dict[str, Any]:
-    """The mapping in a YAML file, with every scalar as a string: a class called `no` must not become False."""
-    try:
-        content = yaml.load(read_annotations(path, limit=MAX_YAML_BYTES), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:  # TypeError: a mapping as a key
-        raise UserError(f"{path} must be YAML, got an error: {printable(' '.join(str(error).split()))}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold `names` and where `train` is, got {shown(content)}")
-    return content

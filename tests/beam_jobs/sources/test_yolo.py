@@ -115,6 +115,34 @@ def test_names_that_labelimg_writes_among_the_labels(images: str, labels: str, t
         prepared(tmp_path)
 
 
+def test_a_yaml_file_of_any_name(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        *("images/train2017/a.jpg", "images/val2017/b.jpg"),
+        labels={
+            "labels/train2017/a.txt": LABEL,
+            "labels/val2017/b.txt": LABEL,
+            "coco2.YAML": "path: ../coco2\ntrain: images/train2017\nval: images/val2017\nnames: {0: cat, 1: dog}",
+            "hyp.yaml": "lr0: 0.01\n",
+            "compose.yml": "hostnames: [a]\n---\nb: c\n",
+            "names.yml": "[names]",
+            ".hidden.yaml": "names: [a]",
+        },
+    )
+    (tmp_path / "folder.yaml").mkdir()
+    source = prepared(tmp_path)
+    assert source.class_names == ("cat", "dog")
+    assert items_of(source) == [("train", "a.jpg", 1), ("val", "b.jpg", 1)]
+    (tmp_path / "my.yaml").write_text("names: [a")
+    with pytest.raises(UserError, match=r"my\.yaml must be YAML, got an error"):
+        prepared(tmp_path)
+    (tmp_path / "my.yaml").write_text("train: images/val2017\nnames: [owl, ant]")
+    with pytest.raises(UserError, match=r"one YAML file with `names`, got coco2\.YAML, my\.yaml in .* one data\.yaml$"):
+        prepared(tmp_path)
+    (tmp_path / "my.yaml").rename(tmp_path / "data.yaml")
+    assert prepared(tmp_path).class_names == ("owl", "ant")
+
+
 def test_folders_lists_of_folders_and_text_files(tmp_path: Path) -> None:
     write(
         tmp_path,
