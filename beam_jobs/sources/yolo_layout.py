@@ -6,11 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from beam_jobs.sources.listing import walk
 from beam_jobs.sources.split_folders import words_of
 from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
 from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, shown
+from pipeline.records.picture_file import is_picture_name
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
 
@@ -44,11 +46,36 @@ def _from_folders(root: str) -> YoloLayout:
     for split in SPLITS:
         places = [place for word in words_of(split) for place in (f"{root}/images/{word}", f"{root}/{word}/images")]
         parts += [YoloPart(split, place) for place in places if os.path.isdir(place)]
-    if not parts and os.path.isdir(f"{root}/images"):
+    if parts:
+        _check_that_none_is_left_out(root, [part.images for part in parts])
+    elif os.path.isdir(f"{root}/images"):
         parts = [YoloPart("train", f"{root}/images")]
     if not any(part.split == "train" for part in parts):
         raise UserError(f"--data_dir must hold data.yaml, or folders images and labels, got {root!r} without them")
     return YoloLayout(root, tuple(parts), names_in_files(root))
+
+
+def _check_that_none_is_left_out(root: str, taken: list[str]) -> None:
+    """Raises `UserError` if a picture in `images/`, or in a folder `images` next to those taken, is in no split."""
+    for place in _entries(f"{root}/images") + [f"{entry}/images" for entry in _entries(root)]:
+        if place not in taken and _holds_a_picture(place):
+            beside, left = (path.removeprefix(f"{root}/") for path in (taken[0], place))
+            raise UserError(
+                f"--data_dir must hold no pictures outside the folders of splits, got {left} next to {beside} in "
+                f"{root!r}; move it into the folder of a split, or list the folders of each split in a data.yaml"
+            )
+
+
+def _entries(folder: str) -> list[str]:
+    """The paths of the files and folders in a folder, sorted, without hidden ones."""
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [f"{folder}/{name}" for name in names if not name.startswith(".")]
+
+
+def _holds_a_picture(place: str) -> bool:
+    if os.path.isdir(place):
+        return any(is_picture_name(name) for name, _ in walk(place, sizes=False))
+    return os.path.isfile(place) and is_picture_name(place)
 
 
 def _from_yaml(root: str, path: str) -> YoloLayout:

@@ -196,6 +196,36 @@ def test_images_and_labels_alone(tmp_path: Path) -> None:
     assert reasons_of(source) == {}
 
 
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        (("images/train/a.jpg", "images/c.jpg"), "got images/c.jpg next to images/train in"),
+        (("images/train/a.jpg", "images/extra/deep/c.jpg"), "got images/extra next to images/train in"),
+        (("images/val/a.jpg", "images/c.jpg"), "got images/c.jpg next to images/val in"),
+        (("train/images/a.jpg", "images/c.jpg"), "got images/c.jpg next to train/images in"),
+        (("train/images/a.jpg", "testing/images/c.jpg"), "got testing/images next to train/images in"),
+    ],
+)
+def test_pictures_next_to_folders_of_splits(pictures: tuple[str, str], message: str, tmp_path: Path) -> None:
+    write(tmp_path, *pictures, labels={"labels/train/a.txt": LABEL, "train/labels/a.txt": LABEL})
+    with pytest.raises(UserError, match=f"no pictures outside the folders of splits, {message} .*; move it into the"):
+        prepared(tmp_path)
+
+
+def test_files_that_are_no_pictures_next_to_folders_of_splits(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        *("images/train/a.jpg", "valid/images/b.jpg", "images/.cache/c.jpg", "plots/c.jpg"),
+        labels={
+            "labels/train/a.txt": LABEL,
+            "valid/labels/b.txt": LABEL,
+            "images/train.cache": "",
+            "images/extra/notes.txt": "",
+        },
+    )
+    assert items_of(prepared(tmp_path)) == [("train", "a.jpg", 1), ("val", "b.jpg", 1)]
+
+
 def test_labels_beside_pictures_and_above_a_folder_called_images(tmp_path: Path) -> None:
     root = tmp_path / "images/set"
     write(
