@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from beam_jobs.sources.listing import walk
 from beam_jobs.sources.split_folders import words_of
 from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
 from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, shown
+from pipeline.errors import UserError, printable, shown
 from pipeline.records.picture_file import is_picture_name
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
@@ -83,21 +83,38 @@ def _from_yaml(root: str, path: str) -> YoloLayout:
     base = root
     if isinstance(said := content.get("path"), str) and said and os.path.isdir(os.path.join(root, said)):
         base = os.path.normpath(os.path.join(root, said))
-    parts = []
-    for split in SPLITS:
-        said = next((content[word] for word in words_of(split) if content.get(word) not in _NOTHING), [])
-        for place in said if isinstance(said, list) else [said]:
-            if not isinstance(place, str):
-                raise UserError(
-                    f"{path}: `{split}` must be a folder, a text file or a list of them, got {shown(place)}"
-                )
-            parts.append(_part(split, place, [base, root], path))
+    parts = [part for split in SPLITS for part in _parts_of(split, content, [base, root], path)]
     if not any(part.split == "train" for part in parts):
         raise UserError(f"{path} must say where `train` is, got no such line")
     return YoloLayout(base, tuple(parts), names_in_yaml(content.get("names"), path), pose="kpt_shape" in content)
 
 
-def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
+def _parts_of(split: str, content: dict[str, Any], bases: list[str], path: str) -> list[YoloPart]:
+    """The parts of a split that a YAML file names. Exports name val and test even if they have none.
+
+    Prints a line if val or test is not there. Raises `UserError` if train, or one of several places, is not there.
+    """
+    said: Any = next((content[word] for word in words_of(split) if content.get(word) not in _NOTHING), [])
+    places = said if isinstance(said, list) else [said]
+    for place in places:
+        if not isinstance(place, str):
+            raise UserError(f"{path}: `{split}` must be a folder, a text file or a list of them, got {shown(place)}")
+    found = [_part(split, place, bases) for place in places]
+    if places and split != "train" and not any(found):
+        print(
+            printable(f"{path}: `{split}` is {shown(said)}, which is not there; read as a set without a {split} split")
+        )
+        return []
+    for place, part in zip(places, found, strict=True):
+        if part is None:
+            raise UserError(
+                f"{path}: `{split}` must be a folder or a text file, got {shown(place)}, which is not there"
+            )
+    return [part for part in found if part is not None]
+
+
+def _part(split: str, place: str, bases: list[str]) -> YoloPart | None:
+    """The folder or text file of that name, None if it is not there."""
     # Roboflow writes ../train/images although the folder train is next to its data.yaml.
     for said in (place, place.removeprefix("../")):
         for base in bases:
@@ -106,4 +123,4 @@ def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
                 return YoloPart(split, found)
             if os.path.isfile(found):
                 return YoloPart(split, base, found)
-    raise UserError(f"{path}: `{split}` must be a folder or a text file, got {shown(place)}, which is not there")
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,24 @@ def test_what_roboflow_writes(tmp_path: Path) -> None:
     source = prepared(tmp_path)
     assert items_of(source) == wanted
     assert (source.class_names, source.category_ids) == (("1",), (1,))
+
+
+def test_a_split_that_was_not_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    splits = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
+    write(tmp_path, "train/images/a.jpg", labels={"train/labels/a.txt": LABEL}, yaml=f"{splits}names: [cat, dog]")
+    write(tmp_path, "valid/images/b.jpg", labels={"valid/labels/b.txt": LABEL})
+    source = Yolo.prepare(DataPaths(data_dir=str(tmp_path), test_fraction=0.0))
+    said = f"{tmp_path}/data.yaml: `test` is '../test/images', which is not there; read as a set without a test split\n"
+    assert capsys.readouterr().out == said
+    in_worker = pickle.loads(pickle.dumps(source))
+    assert items_of(in_worker) == items_of(source) == [("train", "a.jpg", 1), ("val", "b.jpg", 1)]
+    assert capsys.readouterr().out == ""
+    (tmp_path / "data.yaml").write_text("train: train/images\nval: [a, b]\nnames: [cat, dog]")
+    assert not prepared(tmp_path).has_val
+    assert "`val` is ['a', 'b'], which is not there; read as a set without a val split\n" in capsys.readouterr().out
+    (tmp_path / "data.yaml").write_text("train: train/images\nval: [valid/images, b]\nnames: [cat, dog]")
+    with pytest.raises(UserError, match="`val` must be a folder or a text file, got 'b', which is not there"):
+        prepared(tmp_path)
 
 
 def test_images_and_labels_alone(tmp_path: Path) -> None:
