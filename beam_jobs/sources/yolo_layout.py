@@ -115,8 +115,7 @@ def _parts_of(split: str, content: dict[str, Any], bases: list[str], path: str) 
 
 def _part(split: str, place: str, bases: list[str]) -> YoloPart | None:
     """The folder or text file of that name, None if it is not there."""
-    # Roboflow writes ../train/images although the folder train is next to its data.yaml.
-    for said in (place, place.removeprefix("../")):
+    for said in _spellings(split, place, os.path.basename(bases[-1])):
         for base in bases:
             found = os.path.normpath(os.path.join(base, said)) if "\0" not in said else ""
             if os.path.isdir(found):
@@ -124,3 +123,12 @@ def _part(split: str, place: str, bases: list[str]) -> YoloPart | None:
             if os.path.isfile(found):
                 return YoloPart(split, base, found)
     return None
+
+
+def _spellings(split: str, place: str, folder_name: str) -> list[str]:
+    """A place as given, then as Roboflow means it, next to its file: `../train/images` or `my-set-1/train/images`."""
+    below = place.removeprefix("../")
+    first, _, rest = os.path.normpath(below).partition("/")
+    # The folder may have been renamed, but `holdout/images` must not become `images`, which holds every picture.
+    names_split = any(part.startswith(words_of(split)) for part in rest.split("/"))
+    return [place, below, *([rest] if names_split or (rest and first == folder_name) else [])]

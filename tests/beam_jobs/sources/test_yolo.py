@@ -187,6 +187,38 @@ def test_what_roboflow_writes(tmp_path: Path) -> None:
     assert (source.class_names, source.category_ids) == (("1",), (1,))
 
 
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("my-set-1", "my-set-1/{}/images"),
+        ("my-set-1", "./my-set-1/{}/images"),
+        ("renamed", "my-set-1/{}/images"),
+        ("renamed", "../my-set-1/{}/images"),
+        ("test", "test/{}/images"),
+    ],
+)
+def test_what_older_roboflow_exports_write(folder: str, said: str, tmp_path: Path) -> None:
+    root = tmp_path / folder
+    yaml = "".join(f"{split}: {said.format(word)}\n" for split, word in (("train", "train"), ("val", "valid")))
+    write(root, "train/images/a.jpg", labels={"train/labels/a.txt": LABEL}, yaml=f"{yaml}names: [cat, dog]")
+    write(root, "valid/images/b.jpg", labels={"valid/labels/b.txt": LABEL})
+    assert items_of(prepared(root)) == [("train", "a.jpg", 1), ("val", "b.jpg", 1)]
+
+
+def test_a_place_as_it_is_given_goes_first(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    write(root, "train/images/a.jpg", yaml="train: set/train/images\nnames: [cat, dog]")
+    write(root, "set/train/images/b.jpg", labels={"set/train/labels/b.txt": LABEL})
+    assert items_of(prepared(root)) == [("train", "b.jpg", 1)]
+
+
+@pytest.mark.parametrize("place", ["val/images", "holdout/images", "../../images", "images/../val/images"])
+def test_a_split_that_is_not_there_never_means_every_picture(place: str, tmp_path: Path) -> None:
+    yaml = f"train: images/train\nval: {place}\nnames: [cat, dog]"
+    write(tmp_path, "images/train/a.jpg", labels={"labels/train/a.txt": LABEL}, yaml=yaml)
+    assert not prepared(tmp_path).has_val
+
+
 def test_a_split_that_was_not_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     splits = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
     write(tmp_path, "train/images/a.jpg", labels={"train/labels/a.txt": LABEL}, yaml=f"{splits}names: [cat, dog]")
