@@ -172,6 +172,33 @@ def test_folders_lists_of_folders_and_text_files(tmp_path: Path) -> None:
     assert set(reasons_of(source)) == {"images/gone.jpg", "../outside.jpg", "/etc/passwd"}
 
 
+def test_absolute_lines_of_another_machine_say_why(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        *("images/train/a.jpg", "images/val/b.jpg"),
+        labels={"labels/train/a.txt": LABEL, "labels/val/b.txt": LABEL},
+        yaml="train: train.txt\nnames: [cat, dog]",
+    )
+    (tmp_path / "train.txt").write_text("/content/set/images/train/a.jpg\n")
+    reason = f"/content/set/images/train/a.jpg must lie inside the picture folder {tmp_path}, got a name that leads out"
+    with pytest.raises(UserError, match=f"no picture can be used: looked at 1 picture, such as .*: {reason} of it$"):
+        prepared(tmp_path)
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: images/val\nnames: [cat, dog]")
+    assert reasons_of(prepared(tmp_path)) == {"/content/set/images/train/a.jpg": f"{reason} of it"}
+
+
+def test_absolute_lines_of_a_set_behind_a_symbolic_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    write(real, "images/a.jpg", "images/b.jpg", "images/c.jpg", labels={"labels/a.txt": LABEL, "labels/b.txt": LABEL})
+    write(real, yaml="train: train.txt\nnames: [cat, dog]")
+    (real / "train.txt").write_text(f"{real}/images/a.jpg\n{link}/images/b.jpg\n./images/c.jpg\n")
+    link.symlink_to(real)
+    assert items_of(prepared(link)) == [
+        ("train", f"images/{name}.jpg", n) for name, n in (("a", 1), ("b", 1), ("c", 0))
+    ]
+    assert reasons_of(prepared(link)) == {}
+
+
 def test_what_roboflow_writes(tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         write(tmp_path, f"{split}/images/{split}.jpg", labels={f"{split}/labels/{split}.txt": LABEL})
