@@ -53,7 +53,7 @@ class Yolo:
         labelled: set[str] = set()
         for number, part in enumerate(self.layout.parts):
             items.extend(self._items(number, part, digest, labelled))
-        self._check_labels([item for item in items if item.split not in labelled and not is_fault(item.reference)])
+        self._check_labels([item for item in items if item.split not in labelled and not _is_unusable(item.reference)])
         names = self.layout.names
         if names is None:
             numbers = {int(box.class_name) for item in items for box in item.boxes or () if box.fault is None}
@@ -115,11 +115,17 @@ def _pictures_of(part: YoloPart) -> list[str]:
         return [name for name in list_files(part.images) if is_picture_name(name)]
     text = read_annotations(part.listed, limit=MAX_LIST_BYTES).decode("utf-8", "backslashreplace")
     beside = os.path.dirname(part.listed)
-    return [_name_in(part.images, line.strip(), beside) for line in text.splitlines() if line.strip()]
+    starts = (f"{part.images}/", f"{os.path.realpath(part.images)}/")  # the set may be reached by a symbolic link
+    return [_name_in(starts, line.strip(), beside) for line in text.splitlines() if line.strip()]
 
 
-def _name_in(folder: str, name: str, beside: str) -> str:
-    """A line of a list as a name relative to the folder. `./` stands for the list's own folder."""
+def _name_in(starts: tuple[str, ...], name: str, beside: str) -> str:
+    """A line of a list as a name relative to the folder, whose paths are the starts. `./` is the list's own folder."""
     if name.startswith("./"):
         name = f"{beside}/{name[2:]}"
-    return name.removeprefix(f"{folder}/")
+    return name.removeprefix(next(filter(name.startswith, starts), ""))
+
+
+def _is_unusable(reference: str) -> bool:
+    """Whether there is a reason against the picture already, so that its label file does not matter."""
+    return is_fault(reference) or leads_out(split_reference(reference)[1])

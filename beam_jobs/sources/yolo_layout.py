@@ -1,4 +1,4 @@
-"""Where the splits of a YOLO set are, and what its classes are called: from its data.yaml or its folders alone."""
+"""Where the splits of a YOLO set are: by its YAML file, or by its folders alone."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import yaml
-
-from beam_jobs.sources.annotation_file import read_annotations
+from beam_jobs.sources.listing import walk
 from beam_jobs.sources.split_folders import words_of
+from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
+from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, shown
-
-YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-MAX_YAML_BYTES = 1 << 22
-MAX_CLASSES_BYTES = 1 << 22
-CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
+from pipeline.records.picture_file import is_picture_name
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
 
@@ -35,89 +31,104 @@ class YoloLayout:
 
     root: str
     parts: tuple[YoloPart, ...]
-    names: tuple[tuple[int, str], ...] | None  # number and name of each class, by number; None: unknown
+    names: Names | None  # None: unknown
     pose: bool = False  # whether key points follow the box in a line
 
 
 def yolo_layout(root: str) -> YoloLayout:
-    """The layout of a data folder. Raises `UserError` if its data.yaml is broken, or if it is not a YOLO set."""
-    for name in YAML_FILES:
-        if os.path.isfile(f"{root}/{name}"):
-            return _from_yaml(root, f"{root}/{name}")
+    """The layout of a data folder. Raises `UserError` if its YAML file is broken, or if it is not a YOLO set."""
+    path = find_yaml(root)
+    return _from_folders(root) if path is None else _from_yaml(root, path)
+
+
+def _from_folders(root: str) -> YoloLayout:
     parts = []
     for split in SPLITS:
         places = [place for word in words_of(split) for place in (f"{root}/images/{word}", f"{root}/{word}/images")]
         parts += [YoloPart(split, place) for place in places if os.path.isdir(place)]
-    if not parts and os.path.isdir(f"{root}/images"):
+    if parts:
+        _check_that_none_is_left_out(root, [part.images for part in parts])
+    elif os.path.isdir(f"{root}/images"):
         parts = [YoloPart("train", f"{root}/images")]
     if not any(part.split == "train" for part in parts):
         raise UserError(f"--data_dir must hold data.yaml, or folders images and labels, got {root!r} without them")
-    return YoloLayout(root, tuple(parts), _class_file(root))
+    return YoloLayout(root, tuple(parts), names_in_files(root))
+
+
+def _check_that_none_is_left_out(root: str, taken: list[str]) -> None:
+    """Raises `UserError` if a picture in `images/`, or in a folder `images` next to those taken, is in no split."""
+    for place in _entries(f"{root}/images") + [f"{entry}/images" for entry in _entries(root)]:
+        if place not in taken and _holds_a_picture(place):
+            beside, left = (path.removeprefix(f"{root}/") for path in (taken[0], place))
+            raise UserError(
+                f"--data_dir must hold no pictures outside the folders of splits, got {left} next to {beside} in "
+                f"{root!r}; move it into the folder of a split, or list the folders of each split in a data.yaml"
+            )
+
+
+def _entries(folder: str) -> list[str]:
+    """The paths of the files and folders in a folder, sorted, without hidden ones."""
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [f"{folder}/{name}" for name in names if not name.startswith(".")]
+
+
+def _holds_a_picture(place: str) -> bool:
+    if os.path.isdir(place):
+        return any(is_picture_name(name) for name, _ in walk(place, sizes=False))
+    return os.path.isfile(place) and is_picture_name(place)
 
 
 def _from_yaml(root: str, path: str) -> YoloLayout:
-    content = _yaml(path)
+    content = read_yaml(path)
     base = root
     if isinstance(said := content.get("path"), str) and said and os.path.isdir(os.path.join(root, said)):
         base = os.path.normpath(os.path.join(root, said))
-    parts = []
-    for split in SPLITS:
-        said = next((content[word] for word in words_of(split) if content.get(word) not in _NOTHING), [])
-        for place in said if isinstance(said, list) else [said]:
-            if not isinstance(place, str):
-                raise UserError(
-                    f"{path}: `{split}` must be a folder, a text file or a list of them, got {shown(place)}"
-                )
-            parts.append(_part(split, place, [base, root], path))
+    parts = [part for split in SPLITS for part in _parts_of(split, content, [base, root], path)]
     if not any(part.split == "train" for part in parts):
         raise UserError(f"{path} must say where `train` is, got no such line")
-    return YoloLayout(base, tuple(parts), _names(content.get("names"), path), pose="kpt_shape" in content)
+    return YoloLayout(base, tuple(parts), names_in_yaml(content.get("names"), path), pose="kpt_shape" in content)
 
 
-def _part(split: str, place: str, bases: list[str], path: str) -> YoloPart:
-    # Roboflow writes ../train/images although the folder train is next to its data.yaml.
-    for said in (place, place.removeprefix("../")):
+def _parts_of(split: str, content: dict[str, Any], bases: list[str], path: str) -> list[YoloPart]:
+    """The parts of a split that a YAML file names. Exports name val and test even if they have none.
+
+    Prints a line if val or test is not there. Raises `UserError` if train, or one of several places, is not there.
+    """
+    said: Any = next((content[word] for word in words_of(split) if content.get(word) not in _NOTHING), [])
+    places = said if isinstance(said, list) else [said]
+    for place in places:
+        if not isinstance(place, str):
+            raise UserError(f"{path}: `{split}` must be a folder, a text file or a list of them, got {shown(place)}")
+    found = [_part(split, place, bases) for place in places]
+    if places and split != "train" and not any(found):
+        print(
+            printable(f"{path}: `{split}` is {shown(said)}, which is not there; read as a set without a {split} split")
+        )
+        return []
+    for place, part in zip(places, found, strict=True):
+        if part is None:
+            raise UserError(
+                f"{path}: `{split}` must be a folder or a text file, got {shown(place)}, which is not there"
+            )
+    return [part for part in found if part is not None]
+
+
+def _part(split: str, place: str, bases: list[str]) -> YoloPart | None:
+    """The folder or text file of that name, None if it is not there."""
+    for said in _spellings(split, place, os.path.basename(bases[-1])):
         for base in bases:
             found = os.path.normpath(os.path.join(base, said)) if "\0" not in said else ""
             if os.path.isdir(found):
                 return YoloPart(split, found)
             if os.path.isfile(found):
                 return YoloPart(split, base, found)
-    raise UserError(f"{path}: `{split}` must be a folder or a text file, got {shown(place)}, which is not there")
-
-
-def _yaml(path: str) -> dict[str, Any]:
-    """The mapping in a YAML file, with every scalar as a string: a class called `no` must not become False."""
-    try:
-        content = yaml.load(read_annotations(path, limit=MAX_YAML_BYTES), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:  # TypeError: a mapping as a key
-        raise UserError(f"{path} must be YAML, got an error: {printable(' '.join(str(error).split()))}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold `names` and where `train` is, got {shown(content)}")
-    return content
-
-
-def _names(names: object, path: str) -> tuple[tuple[int, str], ...]:
-    """The classes of data.yaml: a list, or a mapping of numbers to names."""
-    pairs = (
-        list(enumerate(names)) if isinstance(names, list) else list(names.items()) if isinstance(names, dict) else []
-    )
-    found = {}
-    for number, name in pairs:
-        text = str(number)
-        if not isinstance(name, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
-            raise UserError(f"{path}: `names` must give a name for each number, got {shown(number)}: {shown(name)}")
-        found[int(text)] = name.strip()
-    if not found:
-        raise UserError(f"{path}: `names` must be a list of names, or numbers and names, got {shown(names)}")
-    return tuple(sorted(found.items()))
-
-
-def _class_file(root: str) -> tuple[tuple[int, str], ...] | None:
-    """The classes from a file with one name per line, if there is one."""
-    for name in CLASS_FILES:
-        if os.path.isfile(f"{root}/{name}"):
-            data = read_annotations(f"{root}/{name}", limit=MAX_CLASSES_BYTES)
-            text = data.decode("utf-8", "backslashreplace")
-            return tuple(enumerate(line.strip() for line in text.strip().splitlines()))
     return None
+
+
+def _spellings(split: str, place: str, folder_name: str) -> list[str]:
+    """A place as given, then as Roboflow means it, next to its file: `../train/images` or `my-set-1/train/images`."""
+    below = place.removeprefix("../")
+    first, _, rest = os.path.normpath(below).partition("/")
+    # The folder may have been renamed, but `holdout/images` must not become `images`, which holds every picture.
+    names_split = any(part.startswith(words_of(split)) for part in rest.split("/"))
+    return [place, below, *([rest] if names_split or (rest and first == folder_name) else [])]

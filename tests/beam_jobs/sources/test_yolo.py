@@ -1,4 +1,4 @@
-"""YOLO's labels, by data.yaml or by folders alone."""
+"""YOLO's labels and lists of pictures."""
 
 from __future__ import annotations
 
@@ -6,36 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.picture_set import PictureSet
-from beam_jobs.sources.source import SourceBox
-from beam_jobs.sources.yolo import Yolo
 from beam_jobs.sources.yolo_label import parse_yolo
 from pipeline.errors import UserError
-from tests.beam_jobs.sources.detection_sets import write_picture
 from tests.beam_jobs.sources.reasons import reasons_of
+from tests.beam_jobs.sources.yolo_sets import BOX, LABEL, items_of, prepared, write
 
-LABEL = "1 0.5 0.25 0.5 0.25\n"
-BOX = SourceBox(0.125, 0.25, 0.375, 0.75, "dog", relative=True)
 NAMES = {0: "cat", 1: "dog"}
-
-
-def write(folder: Path, *pictures: str, labels: dict[str, str] | None = None, yaml: str | None = None) -> None:
-    for name in pictures:
-        write_picture(folder / name)
-    for name, text in (labels or {}).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    if yaml is not None:
-        (folder / "data.yaml").write_text(yaml)
-
-
-def prepared(folder: Path) -> PictureSet:
-    return Yolo.prepare(DataPaths(data_dir=str(folder)))
-
-
-def items_of(source: PictureSet) -> list[tuple[str, str, int]]:
-    return [(item.split, item.source_id, len(item.boxes or ())) for item in source.items()]
 
 
 def test_boxes_and_polygons() -> None:
@@ -69,28 +45,6 @@ def test_a_broken_line_has_its_reason(line: str, fault: str) -> None:
     assert second == BOX
 
 
-@pytest.mark.parametrize("names", ["[cat, dog]", "{0: cat, 1: dog}", "\n- cat\n- 'dog'", "\n  1: dog\n  0: cat"])
-def test_names_as_a_list_or_a_mapping(names: str, tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        "images/train/a.jpg",
-        labels={"labels/train/a.txt": LABEL},
-        yaml=f"train: images/train\nnames: {names}",
-    )
-    source = prepared(tmp_path)
-    assert (source.class_names, source.category_ids) == (("cat", "dog"), (0, 1))
-    assert source.items()[0].boxes == (BOX,)
-
-
-def test_names_keep_their_numbers_and_are_never_truth_values(tmp_path: Path) -> None:
-    write(
-        tmp_path, "images/a.jpg", labels={"labels/a.txt": "7 .5 .5 .1 .1"}, yaml="train: images\nnames: {7: no, 3: yes}"
-    )
-    source = prepared(tmp_path)
-    assert (source.class_names, source.category_ids) == (("yes", "no"), (3, 7))
-    assert [box.class_name for box in source.items()[0].boxes or ()] == ["no"]
-
-
 def test_folders_lists_of_folders_and_text_files(tmp_path: Path) -> None:
     write(
         tmp_path,
@@ -119,29 +73,31 @@ def test_folders_lists_of_folders_and_text_files(tmp_path: Path) -> None:
     assert set(reasons_of(source)) == {"images/gone.jpg", "../outside.jpg", "/etc/passwd"}
 
 
-def test_what_roboflow_writes(tmp_path: Path) -> None:
-    for split in ("train", "valid", "test"):
-        write(tmp_path, f"{split}/images/{split}.jpg", labels={f"{split}/labels/{split}.txt": LABEL})
+def test_absolute_lines_of_another_machine_say_why(tmp_path: Path) -> None:
     write(
         tmp_path,
-        yaml="train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnc: 2\nnames: ['cat', 'dog']",
+        *("images/train/a.jpg", "images/val/b.jpg"),
+        labels={"labels/train/a.txt": LABEL, "labels/val/b.txt": LABEL},
+        yaml="train: train.txt\nnames: [cat, dog]",
     )
-    wanted = [("train", "train.jpg", 1), ("val", "valid.jpg", 1), ("test", "test.jpg", 1)]
-    assert items_of(prepared(tmp_path)) == wanted
-    (tmp_path / "data.yaml").unlink()
-    source = prepared(tmp_path)
-    assert items_of(source) == wanted
-    assert (source.class_names, source.category_ids) == (("1",), (1,))
+    (tmp_path / "train.txt").write_text("/content/set/images/train/a.jpg\n")
+    reason = f"/content/set/images/train/a.jpg must lie inside the picture folder {tmp_path}, got a name that leads out"
+    with pytest.raises(UserError, match=f"no picture can be used: looked at 1 picture, such as .*: {reason} of it$"):
+        prepared(tmp_path)
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: images/val\nnames: [cat, dog]")
+    assert reasons_of(prepared(tmp_path)) == {"/content/set/images/train/a.jpg": f"{reason} of it"}
 
 
-def test_images_and_labels_alone(tmp_path: Path) -> None:
-    write(tmp_path, "images/a.jpg", "images/sub/b.jpg", labels={"labels/a.txt": LABEL, "labels/sub/b.txt": LABEL})
-    assert sorted(item.source_id for item in prepared(tmp_path).items()) == ["a.jpg", "sub/b.jpg"]
-    (tmp_path / "labels/classes.txt").write_text("cat\ndog\n")
-    (tmp_path / "labels/validation.txt").write_text("images/a.jpg\n")  # a list of pictures, no label file
-    source = prepared(tmp_path)
-    assert source.class_names == ("cat", "dog")
-    assert reasons_of(source) == {}
+def test_absolute_lines_of_a_set_behind_a_symbolic_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    write(real, "images/a.jpg", "images/b.jpg", "images/c.jpg", labels={"labels/a.txt": LABEL, "labels/b.txt": LABEL})
+    write(real, yaml="train: train.txt\nnames: [cat, dog]")
+    (real / "train.txt").write_text(f"{real}/images/a.jpg\n{link}/images/b.jpg\n./images/c.jpg\n")
+    link.symlink_to(real)
+    assert items_of(prepared(link)) == [
+        ("train", f"images/{name}.jpg", n) for name, n in (("a", 1), ("b", 1), ("c", 0))
+    ]
+    assert reasons_of(prepared(link)) == {}
 
 
 def test_labels_beside_pictures_and_above_a_folder_called_images(tmp_path: Path) -> None:
@@ -194,40 +150,3 @@ def test_labels_without_pictures_are_rejected_by_name(tmp_path: Path) -> None:
     assert reasons_of(prepared(tmp_path)) == {
         "b.txt": "b.txt must be the label file of a picture, got none of that name"
     }
-
-
-@pytest.mark.parametrize(
-    ("yaml", "message"),
-    [
-        ("", "must hold `names` and where `train` is, got None"),
-        ("[1, 2]", "must hold `names` and where `train` is"),
-        ("train: [", "must be YAML, got an error"),
-        ("{[1]: 2}", "must be YAML, got an error"),
-        ("names: [a]", "must say where `train` is"),
-        ("train: images", "`names` must be a list of names"),
-        ("train: images\nnames: {a: b}", "`names` must give a name for each number, got 'a': 'b'"),
-        ("train: images\nnames: [[a]]", "`names` must give a name for each number, got 0"),
-        ("train: images\nnames: [a, a]", "names of classes must differ, got a more than once"),
-        ("train: images\nnames: ['']", "names of classes must be printable"),
-        ("train: gone\nnames: [a]", "`train` must be a folder or a text file, got 'gone', which is not there"),
-        ("train: {a: b}\nnames: [a]", "`train` must be a folder, a text file or a list of them"),
-        ('train: "a\\0b"\nnames: [a]', "`train` must be a folder or a text file"),
-        (
-            "a: &a [x, x]\nb: &b [*a, *a]\ntrain: *b\nnames: [c]",
-            "`train` must be a folder, a text file or a list of them",
-        ),
-        ("[" * 800, "must be YAML, got an error"),
-    ],
-)
-def test_a_broken_yaml_is_one_line(yaml: str, message: str, tmp_path: Path) -> None:
-    write(tmp_path, "images/a.jpg", labels={"labels/a.txt": ""}, yaml=yaml)
-    with pytest.raises(UserError) as error:
-        prepared(tmp_path)
-    assert message in str(error.value) and "\n" not in str(error.value)
-
-
-def test_no_yolo_set(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--data_dir must hold data\.yaml, or folders images and labels"):
-        prepared(tmp_path)
-    with pytest.raises(UserError, match="--annotations must be left out for source yolo"):
-        Yolo.prepare(DataPaths(data_dir=str(tmp_path), annotations="a"))
