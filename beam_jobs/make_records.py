@@ -103,7 +103,7 @@ def make_records(pipeline: Pipeline) -> None:
         manifest = finish(folder, receipts, config=config, source=source, max_rejected=FLAGS.max_rejected)
 
     if metrics.kept:
-        print(f"{metrics.kept} of {shards} shards were there already, whole and with their receipts; kept")
+        print(f"{metrics.kept} of {shards} shards were already complete and are kept")
     print("".join(f"{line}\n" for line in metrics.lines()), end="")
     report(manifest, FLAGS.config, time.monotonic() - started)
 

@@ -59,7 +59,7 @@ def main() -> None:
     if findings:
         found_wrong = counted(len(findings), "finding")
         raise UserError(f"{FLAGS.records} has {found_wrong}; {WAY_OUT}: it keeps the shards that are whole")
-    print(printable(f"{FLAGS.records} is whole: nothing found"))
+    print(printable(f"{FLAGS.records} is whole: no faults found"))
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def goals(rounds: list[Round]) -> list[Goal]:
         statistics.median(getattr(r, name) / r.generator for r in rounds) for name in ("one_view", "many_views", "job")
     )
     return [
-        Goal("reader's rate, one view, in generators", one_view, 40, digits=1),
-        Goal(f"reader's rate, {MANY_VIEWS} views, in generators", many_views, 25, digits=1),
-        Goal("records job's rate, in generators", job, 4, digits=1),
+        Goal("reader, one view, times as fast as the generator", one_view, 40, digits=1),
+        Goal(f"reader, {MANY_VIEWS} views, times as fast as the generator", many_views, 25, digits=1),
+        Goal("records job, times as fast as the generator", job, 4, digits=1),
         Goal("records job's rate, in images/s", median.job, 3_800),
         Goal("bytes a record, one view", median.record_bytes, 13_312, at_least=False),
         Goal(f"bytes a record, {MANY_VIEWS} views", median.many_bytes, 24 << 10, at_least=False),

@@ -115,8 +115,6 @@ def main() -> None:
     rank, replicas = rank_of(strategy), strategy.num_replicas_in_sync
     check_batch(training.batch, replicas)
     check_arithmetic(config, replicas=replicas)
-    if not manifest.examples("train"):
-        raise UserError(f"{manifest.folder} has no training records, so there is nothing to train on")
     steps_per_pass(manifest, training.batch, rank.count)  # raises if there are too few records or shards
     # For one rank, not `rank.count`: so a run resumes in the same epoch with another number of ranks.
     epoch_steps = training.epoch_steps or steps_per_pass(manifest, training.batch)
@@ -164,7 +162,7 @@ def main() -> None:
     if restored is None:
         if folder.history.exists() or folder.best.exists():
             raise UserError(
-                f"{folder.last} must hold the checkpoint to resume from, got none; choose another --run, or remove "
+                f"{folder.last} holds no checkpoint to resume from; choose another --run, or remove "
                 "the folder to train from the start"
             )
         checkpoints.save()  # from here on there always is one
@@ -262,7 +260,7 @@ def main() -> None:
     best = f"best AP on val {progress.best_ap:.4f}"
     if progress.best_ap < 0:
         best = "val shows no objects, so the last weights are kept"
-    print(f"trained {counted(training.epochs, 'epoch')}, {seconds:.0f} s of them now; {best}")
+    print(f"trained {counted(training.epochs, 'epoch')}, in this session for {seconds:,.0f} s; {best}")
     print(printable(f"run: {folder.path} ({', '.join(folder.contents())})"))
     where = f"{make_variable('RUN', folder.path)} {make_variable('RECORDS', manifest.folder)}"
     print(printable(f"next: make evaluate {where}"))

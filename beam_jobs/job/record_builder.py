@@ -105,7 +105,7 @@ class RecordBuilder:
         count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
         layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
         boxes = truth.corners[small].tolist()
-        faults += [f"box at {box} must have an area on the canvas, got none" for box in boxes]
+        faults += [f"box at {box} has no area on the canvas" for box in boxes]
         return layout, truth, faults
 
     def _made(self, entry: Entry, pixels: Picture, layout: Layout, source: SourcePicture | None = None) -> BuiltRecord:

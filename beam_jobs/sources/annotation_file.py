@@ -29,7 +29,7 @@ def read_annotations(path: str, *, limit: int) -> bytes:
         with open_file(path) as file:
             data: bytes = file.read(limit + 1)
     except FileNotFoundError:
-        raise UserError(f"{path} must be a file of annotations, got none of that name") from None
+        raise UserError(f"there is no annotation file {path}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the annotations {path}: {error}") from None
     if len(data) > limit:

@@ -144,7 +144,7 @@ def lines_of(path: str, piece: Piece | None = None) -> Iterator[tuple[int, bytes
                 if not line.isspace():
                     yield number, line, at
     except FileNotFoundError:
-        raise UserError(f"{path} must be a file of annotations, got none of that name") from None
+        raise UserError(f"there is no annotation file {path}") from None
     except OSError as error:
         raise UserError(f"cannot read the annotations {path}: {error}") from None
 

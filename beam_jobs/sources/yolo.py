@@ -17,7 +17,7 @@ from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import SPLIT_WORDS
 from beam_jobs.sources.yolo_label import parse_yolo
 from beam_jobs.sources.yolo_layout import YoloLayout, YoloPart, yolo_layout
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, counted, printable
 from pipeline.records.picture_file import is_picture_name
 
 MAX_LABEL_BYTES = 1 << 24
@@ -96,8 +96,8 @@ class Yolo:
         count = sum(item.split == split for item in unlabelled)
         label = self._label_path(f"{self.layout.parts[folder].images}/{name}")
         raise UserError(
-            f"some of the {count:,} pictures of {split} must have a label file, but none has one, such as "
-            f"{printable(label)}; an empty file means no objects"
+            f"none of the {counted(count, 'picture')} of {split} has a label file, such as {printable(label)}; "
+            "an empty file means no objects"
         )
 
     def _label_path(self, picture: str) -> str:

@@ -28,7 +28,7 @@ STATISTICS_BATCHES = 16
 
 
 class Evaluator:
-    """Its own network, outside of any strategy, which detects and is evaluated.
+    """Evaluates with a network of its own, outside any strategy.
 
     Under a strategy every replica has its own batch-norm statistics. Here every weight has one value.
     """

@@ -98,8 +98,7 @@ def check_same_run(strategy: tf.distribute.Strategy, identity: dict[str, Any], c
     # Few enough bits that a sum over thousands of replicas fits.
     if not _all_have(strategy, hash63(json.dumps(identity, sort_keys=True)) >> 15):
         raise UserError(
-            "all ranks must be started with the same configuration, flags and records, and another rank was started "
-            f"with different ones; those of rank 0 are in {config}"
+            f"the ranks were started with different configurations, flags or records; those of rank 0 are in {config}"
         )
 
 

@@ -43,6 +43,6 @@ def rank_from_environment() -> Rank:
     if unknown:
         raise UserError(f"{VARIABLE} must name tasks of type worker (and one chief) only, got {', '.join(unknown)}")
     if not 0 <= index < counts.get(kind, 0) or counts.get("chief", 0) > 1:
-        raise UserError(f"{VARIABLE} must name this process among the cluster's, got task {kind} {index} of {counts}")
+        raise UserError(f"{VARIABLE} has no task {kind} {index}: its cluster is {counts}")
     before = counts.get("chief", 0) if kind == "worker" else 0
     return Rank(before + index, sum(counts.values()))

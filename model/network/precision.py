@@ -15,17 +15,16 @@ def check_arithmetic(config: Config, *, replicas: int) -> None:
     training = config.training
     if training.xla and replicas > 1:
         raise UserError(
-            f"--xla must go with one replica, got {replicas}: XLA cannot compile a step that replicas share"
+            f"--xla works with one replica only, got {replicas}: XLA cannot compile a step that replicas share"
         )
     if training.precision == "float16" and not tf.config.list_physical_devices("GPU"):
         raise UserError(
-            "--precision=float16 must have a GPU, got none: a CPU computes it in float32, only slower; choose float32 "
-            "or bfloat16"
+            "--precision=float16 needs a GPU: a CPU computes it in float32, only slower; choose float32 or bfloat16"
         )
 
 
 def set_arithmetic(config: Config) -> None:
-    """Sets precision and determinism for the whole process. Call it before building anything."""
+    """Sets precision, random seed and determinism for the whole process. Call it before building anything."""
     training = config.training
     tf.keras.mixed_precision.set_global_policy(_POLICIES[training.precision])
     # The same seed gives the same initial weights under any strategy.

@@ -53,7 +53,7 @@ class StopOnBrokenLoss(tf.keras.callbacks.Callback):
         keys = keys_of_step(self.manifest, batch=training.batch, seed=training.seed, step=step, readers=self.rank.count)
         look = f"make pictures {make_variable('RECORDS', folder)} {make_variable('KEY', keys[0])}"
         raise UserError(
-            f"the loss must be finite, got {values} at step {step + 1}, learning rate {losses[-1]:.3g}, on the records "
+            f"the loss is not finite at step {step + 1} ({values}; learning rate {losses[-1]:.3g}), on the records "
             f"{', '.join(keys)} of {folder}; lower schedule.base in the configuration and train it in another --run, "
             f"or look at these records, one at a time, with `{look}`"
         )

@@ -186,8 +186,8 @@ class RunFolder:
         differences = list(_differences(self.load().identity(), run.identity()))
         if differences:
             raise UserError(
-                f"{self.path} must be a run of this configuration and these records, got: "
-                f"{'; '.join(differences[:3])}. Choose another --run, or remove it"
+                f"{self.path} belongs to another configuration or other records: "
+                f"{'; '.join(differences[:3])}. Choose another --run, or remove the folder"
             )
         return True
 

@@ -1,4 +1,4 @@
-"""Types for the fields of stored dataclasses, with limits that no honest file comes near."""
+"""Types for the fields of stored dataclasses, with limits far above any real file."""
 
 from __future__ import annotations
 

@@ -70,9 +70,9 @@ def parse_json(data: bytes, *, where: str) -> Any:
     try:
         return msgspec.json.decode(data)
     except RecursionError:
-        raise UserError(f"{where} must be JSON of moderate depth, got values nested too deeply") from None
+        raise UserError(f"{where} is nested too deeply") from None
     except ValueError as error:
-        raise UserError(f"{where} must be JSON, got something else or a part of it ({error})") from None
+        raise UserError(f"{where} is not valid JSON: {error}") from None
 
 
 def canonical_json(values: Any) -> str:
@@ -90,7 +90,7 @@ def check_checksum(values: dict[str, Any], *, where: str) -> None:
     try:
         expected = checksum({name: value for name, value in values.items() if name != "checksum"})
     except RecursionError:
-        raise UserError(f"{where} must be JSON of moderate depth, got values nested too deeply") from None
+        raise UserError(f"{where} is nested too deeply") from None
     if values.get("checksum") != expected:
         stated = shown(values.get("checksum"))
         raise UserError(f"{where} must have the checksum {expected}, got {stated}: it was altered")

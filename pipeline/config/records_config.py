@@ -10,7 +10,7 @@ from pipeline.errors import require, require_between
 PICTURE_FORMATS = ("raw", "png", "jpeg")
 SPLITS = ("train", "val", "test")
 
-# Limits that no honest setting comes near. They keep a forged file from asking for memory or time without end.
+# Limits far above any real setting. They keep a forged file from asking for memory or time without end.
 MAX_MAPS = 32
 MAX_CANVAS = 8_192  # pixels; a raw canvas must fit into a record
 MAX_RATIO = 100.0

@@ -13,7 +13,7 @@ GIOU_LOSSES = ("giou", "giou+huber", "tfa:giou")
 BOX_LOSSES = ("huber", "squared", *GIOU_LOSSES)
 PRECISIONS = ("float32", "bfloat16", "float16")
 
-# Limits that no honest setting comes near. They keep a forged file from asking for memory or time without end.
+# Limits far above any real setting. They keep a forged file from asking for memory or time without end.
 MAX_WIDTH = 8.0
 MAX_CHANNELS = 4096
 MAX_WEIGHT = 1e6  # of a part of the loss

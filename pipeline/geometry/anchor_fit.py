@@ -54,7 +54,7 @@ class AnchorFit:
         return sum(self.positives_per_map)
 
     def lines(self) -> list[str]:
-        """What the commands print of these anchors alone."""
+        """The lines that report this fit."""
         groups = zip(GROUP_NAMES, self.boxes_by_size, self.covered_by_size, strict=True)
         sizes = [f"{name} {covered / count:.1%} of {count:,}" for name, count, covered in groups if count]
         return [

@@ -80,9 +80,9 @@ def _opened(file: BinaryIO) -> Iterator[Image.Image]:
     except OSError as error:
         if error.errno is not None:  # of the disk; Pillow's own have no number
             raise
-        raise ValueError(f"must be a whole picture, got {error}") from None
+        raise ValueError(f"cannot be decoded: {error}") from None
     except Exception as error:  # decoders may raise anything when bytes are broken
-        raise ValueError(f"must be a whole picture, got {type(error).__name__}: {error}") from None
+        raise ValueError(f"cannot be decoded: {type(error).__name__}: {error}") from None
 
 
 def _orientation(image: Image.Image) -> int:

@@ -40,16 +40,16 @@ def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
             raise BrokenFrame(f"{where} must have a header of {_HEADER.size} bytes, got {len(header)}")
         length, length_crc = _HEADER.unpack(header)
         if masked_crc(header[:8]) != length_crc:
-            raise BrokenFrame(f"{where} must have a length that matches its checksum, got another")
+            raise BrokenFrame(f"{where} has a length that does not match its checksum")
         if length > MAX_RECORD:
             raise BrokenFrame(f"{where} must have at most {MAX_RECORD} bytes of data, got {length}")
         if offset + length + FRAME_BYTES > size:
-            raise BrokenFrame(f"{where} must have {length} bytes of data, got the end of the file")
+            raise BrokenFrame(f"{where} is cut off: {length} bytes of data expected")
         data, footer = file.read(length), file.read(_FOOTER.size)
         if len(data) < length or len(footer) < _FOOTER.size:
-            raise BrokenFrame(f"{where} must have {length} bytes of data, got the end of the file")
+            raise BrokenFrame(f"{where} is cut off: {length} bytes of data expected")
         if masked_crc(data) != _FOOTER.unpack(footer)[0]:
-            raise BrokenFrame(f"{where} must have data that match their checksum, got others")
+            raise BrokenFrame(f"{where} has data that do not match their checksum")
         yield data
         index += 1
         offset += length + FRAME_BYTES

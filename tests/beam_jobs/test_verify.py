@@ -30,7 +30,7 @@ def test_a_whole_set(records: Path) -> None:
     before = checksums(records)
     assert findings(records) == []
     printed = output(verify(records, "--full"))
-    assert "records read" in printed and f"{records} is whole: nothing found" in printed
+    assert "records read" in printed and f"{records} is whole: no faults found" in printed
     assert checksums(records) == before
 
 

@@ -95,6 +95,6 @@ def test_workers_killed(cluster: Cluster, local: dict[str, str], tmp_path: Path)
         assert finished(job).returncode != 0  # the job service abandons the job, and the launcher notices at once
         assert not (records / "manifest.json").exists()
         again = output(finished(start_job(CONFIG, records, *cluster.job_flags())))
-        assert "shards were there already, whole and with their receipts; kept" in again
+        assert "shards were already complete and are kept" in again
     print(f"\n{killed} workers were killed after {shards} of {len(local)} shards")
     compare(records, local)

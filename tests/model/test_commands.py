@@ -240,7 +240,7 @@ def test_what_train_refuses_is_one_line(
         command("--strategy=mirrored", "--replicas=2", "--batch=3"): "--batch must be a multiple of the 2 replicas",
         ("--config=tinny",): "--config must be one of tiny, tiny_wild, tiny_calm, got 'tinny'",
         command("--strategy=tpu"): "--strategy must be one of default, mirrored, multiworker, got 'tpu'",
-        command("--precision=float16"): "--precision=float16 must have a GPU, got none",
+        command("--precision=float16"): "--precision=float16 needs a GPU",
         command("--optimizer=lamb"): "--optimizer must be one of adam, adamw, sgd, tfa:",
         command("--batch=1000"): "--batch must be at most the 24 training records",
         command("--batch=1", records=other_records["untrained"]): "untrained has no training records",
@@ -249,7 +249,7 @@ def test_what_train_refuses_is_one_line(
         command(records=other_records["unfinished"]): "the job did not finish",
         command(run=file): f"{file} must be a folder, or not there yet, got a file",
         command("--epochs=3", run=run): "config.training.epochs was 2, now 3",
-        command(run=headless): f"{headless / 'checkpoints' / 'last'} must hold the checkpoint to resume from",
+        command(run=headless): f"{headless / 'checkpoints' / 'last'} holds no checkpoint to resume from",
         command(run=torn): f"{torn / 'history.csv'}: line 2 must have 13 values",
     }
     for found, message in zip(run_several("model.train", list(expected)), expected.values(), strict=True):

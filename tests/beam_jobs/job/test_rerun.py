@@ -42,7 +42,7 @@ def test_the_command_says_what_it_kept(tmp_path: Path) -> None:
     flags = [f"--records={tmp_path}", "--limit=4", "--running_mode=in_memory"]
     assert "kept" not in output(make_records(*flags))
     before = checksums(tmp_path)
-    assert "12 of 12 shards were there already, whole and with their receipts; kept" in output(make_records(*flags))
+    assert "12 of 12 shards were already complete and are kept" in output(make_records(*flags))
     assert checksums(tmp_path) == before
 
 

@@ -71,7 +71,7 @@ def test_a_box_too_small_for_the_canvas_is_left_out_of_every_view(tmp_path: Path
     config = replace(CONFIG, copies=1, val_fraction=0.0, letterbox=Letterbox(size=64, picture_side=30))
     make_set(tmp_path / "records", config, source=source, max_rejected=0.5)
     (line,) = rejected(tmp_path / "records")
-    assert line["reason"] == f"box at {[*flat[:4]]} must have an area on the canvas, got none"
+    assert line["reason"] == f"box at {[*flat[:4]]} has no area on the canvas"
     records = {record.source_id: record for _, _, record in read_shards(tmp_path / "records")}
     assert [CLASSES[label] for label in records["00000"].views[0].labels] == ["square", "circle"]
     assert all(len(view.boxes) <= 2 for view in records["00000"].views)

@@ -337,7 +337,7 @@ def test_missing_files_and_flags_that_do_not_go_together(tmp_path: Path) -> None
         "--data_dir must hold train/_annotations.coco.json": DataPaths(data_dir=here),
         "--val_images needs --val_annotations": DataPaths(annotations="a", val_images=here),
         "the pictures of train must be in a folder, got '/nowhere'": DataPaths(annotations="a", images="/nowhere"),
-        f"{here}/none.json must be a file of annotations, got none": DataPaths(annotations=f"{here}/none.json"),
+        f"there is no annotation file {here}/none.json": DataPaths(annotations=f"{here}/none.json"),
         f"cannot read the annotations {here}: ": DataPaths(annotations=here),
         f"cannot read the annotations {here}/fifo: ": DataPaths(annotations=f"{here}/fifo"),
     }

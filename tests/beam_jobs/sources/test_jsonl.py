@@ -180,7 +180,7 @@ def test_lists_without_classes_and_other_flags_are_refused(tmp_path: Path) -> No
         written(tmp_path, b'{"image": "a.jpg", "boxes": []}')
     with pytest.raises(UserError, match="--data_dir must be left out for source jsonl"):
         written(tmp_path, b"", data_dir=str(tmp_path))
-    with pytest.raises(UserError, match="must be a file of annotations, got none of that name"):
+    with pytest.raises(UserError, match="there is no annotation file"):
         JsonLines.prepare(DataPaths(annotations=str(tmp_path / "none.jsonl")))
     with pytest.raises(UserError, match="must be a regular file, got a folder"):
         JsonLines.prepare(DataPaths(annotations=str(tmp_path)))

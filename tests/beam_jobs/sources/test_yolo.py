@@ -115,7 +115,7 @@ def test_labels_in_the_wrong_place_are_not_taken_for_pictures_without_objects(tm
         labels={"train/labels/a.txt": LABEL},
         yaml="train: train/img\nnames: [cat, dog]",
     )
-    with pytest.raises(UserError, match=r"^some of the 2 pictures of train must have a label file.*train/img/a\.txt;"):
+    with pytest.raises(UserError, match=r"^none of the 2 pictures of train has a label file.*train/img/a\.txt;"):
         prepared(tmp_path)
 
 

@@ -129,7 +129,7 @@ def test_ranks_with_other_flags_are_refused_before_the_first_step(tmp_path: Path
     printed = [worker.communicate(timeout=LONG)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [1, 1], "\n".join(printed)
     for text in printed:
-        assert "error: all ranks must be started with the same configuration, flags and records" in text
+        assert "error: the ranks were started with different configurations, flags or records" in text
         assert f"those of rank 0 are in {run}/config.json" in text and "Traceback" not in text
     assert not (run / "history.csv").exists()
 
