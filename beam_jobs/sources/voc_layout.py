@@ -1,0 +1,73 @@
+"""Where the splits of a VOC set are: by its lists of names, or by its folders alone."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from beam_jobs.sources.open_file import is_local
+from beam_jobs.sources.split_folders import split_folders
+from pipeline.errors import UserError
+
+XML_FOLDERS = ("Annotations", "annotations")
+PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
+_LISTS = "ImageSets/Main"
+
+
+class VocPart(NamedTuple):
+    """The annotations and pictures of a split, and which of them belong to it."""
+
+    split: str
+    annotations: str  # a folder
+    images: str  # a folder
+    listed: str | None = None  # a file with one name per line; None: all
+
+
+def voc_layout(folder: str) -> tuple[VocPart, ...]:
+    """The parts of a data folder: with lists of names, with a folder for each split, or all for train.
+
+    Raises `UserError` if test pictures could be trained on, or pictures left out, because the layout is unclear.
+    """
+    if not is_local(folder):  # its layout cannot be seen, and without it test pictures would be trained on
+        raise UserError(
+            f"--data_dir must be a local folder for source voc, got {folder}; give --annotations and --images instead"
+        )
+    if os.path.isdir(f"{folder}/{_LISTS}"):
+        lists = _lists(f"{folder}/{_LISTS}")
+        return tuple(VocPart(split, *_pair(folder), listed) for split, listed in lists.items())
+    folders = split_folders(folder)
+    if not folders:
+        return (VocPart("train", *_pair(folder)),)
+    if "train" not in folders:
+        raise UserError(f"--data_dir must hold a folder train next to {', '.join(folders)}, got {folder!r} without it")
+    return tuple(VocPart(split, *_pair(path)) for split, path in folders.items())
+
+
+def _pair(folder: str) -> tuple[str, str]:
+    """The XML folder and the picture folder in a folder; the folder itself, twice, if it holds both kinds of files."""
+    annotations, images = (
+        next((path for name in names if os.path.isdir(path := f"{folder}/{name}")), folder)
+        for names in (XML_FOLDERS, PICTURE_FOLDERS)
+    )
+    return (annotations, images) if annotations != folder else (folder, folder)
+
+
+def _lists(folder: str) -> dict[str, str]:
+    """The lists of names by split, train first. trainval is train and val together, and is used if train is missing.
+
+    Raises `UserError` if names of trainval would be left out.
+    """
+    paths = {name: f"{folder}/{name}.txt" for name in ("train", "trainval", "val", "test")}
+    there = {name: path for name, path in paths.items() if os.path.isfile(path)}
+    if "train" not in there and "trainval" not in there:
+        raise UserError(
+            f"{folder} must hold train.txt or trainval.txt, got neither; with --annotations and --images every XML "
+            "file of a folder is taken"
+        )
+    both = there.pop("trainval", "")
+    if "train" in there:
+        if both and "val" not in there:
+            raise UserError(f"{folder} must hold val.txt as well as train.txt and trainval.txt, got only these two")
+        return there
+    there.pop("val", None)
+    return {"train": both, **there}
