@@ -10,7 +10,7 @@ from beam_jobs.sources.annotation_file import read_annotations
 from beam_jobs.sources.listing import list_files, stem
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.source import Item
-from beam_jobs.sources.voc_xml import VocPicture, parse_voc
+from beam_jobs.sources.voc_xml import VocPicture, is_xml_name, parse_voc
 from pipeline.records.picture_file import is_picture_name
 
 MAX_XML_BYTES = 1 << 24
@@ -22,7 +22,7 @@ class VocFolders:
     def __init__(self, annotations: str, images: str) -> None:
         """Lists the folders. Raises `UserError` if one is missing."""
         self._annotations = annotations
-        self._xml = {stem(name): name for name in list_files(annotations) if name.lower().endswith(".xml")}
+        self._xml = {stem(name): name for name in list_files(annotations) if is_xml_name(name)}
         self._pictures: dict[str, list[str]] = {}
         for name in list_files(images):
             if is_picture_name(name):
@@ -39,7 +39,7 @@ class VocFolders:
         """
         taken = set()
         for name in sorted(self._xml) if names is None else names:
-            has_ending = is_picture_name(name) or name.lower().endswith(".xml")
+            has_ending = is_picture_name(name) or is_xml_name(name)
             known = stem(name) if name not in self._xml and has_ending else name
             if known not in self._xml:
                 yield self._without_xml(split, known)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from beam_jobs.sources.listing import list_files
 from beam_jobs.sources.open_file import is_local
-from beam_jobs.sources.split_folders import split_folders
-from pipeline.errors import UserError
+from beam_jobs.sources.split_folders import split_folders, split_of
+from beam_jobs.sources.voc_xml import is_xml_name
+from pipeline.errors import UserError, printable
+from pipeline.records.picture_file import is_picture_name
 
 XML_FOLDERS = ("Annotations", "annotations")
 PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
 _LISTS = "ImageSets/Main"
+_WAY_OUT = (
+    "name the folders of each split with --annotations, --val_annotations and --test_annotations, and with --images, "
+    "--val_images and --test_images"
+)
 
 
 class VocPart(NamedTuple):
@@ -35,12 +42,46 @@ def voc_layout(folder: str) -> tuple[VocPart, ...]:
     if os.path.isdir(f"{folder}/{_LISTS}"):
         lists = _lists(f"{folder}/{_LISTS}")
         return tuple(VocPart(split, *_pair(folder), listed) for split, listed in lists.items())
-    folders = split_folders(folder)
-    if not folders:
-        return (VocPart("train", *_pair(folder)),)
+    if folders := split_folders(folder):
+        _require_train(folders, folder)
+        return tuple(VocPart(split, *_pair(path)) for split, path in folders.items())
+    return _parts_inside(*_pair(folder))
+
+
+def _parts_inside(annotations: str, images: str) -> tuple[VocPart, ...]:
+    """The parts of an XML folder and a picture folder: by split folders in both, or all for train."""
+    xml, pictures = split_folders(annotations), split_folders(images)
+    if xml.keys() | pictures.keys() <= {"train"}:  # one folder alone tells nothing apart, and more may lie beside it
+        for folder in dict.fromkeys((annotations, images)):
+            _refuse_splits_below(folder)
+        return (VocPart("train", annotations, images),)
+    if xml.keys() != pictures.keys():
+        first, second = (", ".join(folders) or "none" for folders in (xml, pictures))
+        raise UserError(
+            f"{annotations} and {images} must hold the same split folders, got {first} in the first and {second} in "
+            f"the second; {_WAY_OUT}"
+        )
+    _require_train(xml, annotations)
+    return tuple(VocPart(split, path, pictures[split]) for split, path in xml.items())
+
+
+def _require_train(folders: dict[str, str], folder: str) -> None:
     if "train" not in folders:
         raise UserError(f"--data_dir must hold a folder train next to {', '.join(folders)}, got {folder!r} without it")
-    return tuple(VocPart(split, *_pair(path)) for split, path in folders.items())
+
+
+def _refuse_splits_below(folder: str) -> None:
+    """Raises `UserError` if there are folders for val or test deeper in a folder that is all taken for training."""
+    for name in filter(_is_content, list_files(folder)):
+        for part in name.split("/")[:-1]:
+            if split_of(part) not in (None, "train"):
+                why = f"{folder}/{name} would be taken for training, because no folder {part} is looked for there"
+                raise UserError(printable(f"{why}; {_WAY_OUT}"))
+
+
+def _is_content(name: str) -> bool:
+    """Whether a file is an annotation or a picture, judging by its name."""
+    return is_xml_name(name) or is_picture_name(name)
 
 
 def _pair(folder: str) -> tuple[str, str]:

@@ -46,3 +46,57 @@ def test_two_folders_for_one_split_are_refused(first: str, second: str, tmp_path
     split = first.lower()
     with pytest.raises(UserError, match=rf"--data_dir must hold one folder for {split}, got {first} and {second} in"):
         prepared(tmp_path)
+
+
+def test_split_folders_inside_the_two_folders(tmp_path: Path) -> None:
+    for split, other, name in (("train", "train", "a"), ("Val", "valid", "a"), ("test", "TEST", "c/c")):
+        write_pair(tmp_path, f"images/{split}/{name}.jpg", f"annotations/{other}/{name}.xml")
+    assert items_of(tmp_path) == [("train", "train/a.jpg"), ("val", "val/a.jpg"), ("test", "c/c.jpg")]
+    assert prepared(tmp_path).has_val
+
+
+def test_a_single_folder_train_inside_the_two_folders_names_no_splits(tmp_path: Path) -> None:
+    """The ids, which decide what becomes test, keep the folder's name, and nothing beside it is lost."""
+    write_pair(tmp_path, "JPEGImages/train/a.jpg", "Annotations/train/a.xml")
+    write_pair(tmp_path, "JPEGImages/extra/b.jpg", "Annotations/extra/b.xml")
+    assert {name for _, name in items_of(tmp_path)} == {"train/a.jpg", "extra/b.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("pictures", "xml", "got"),
+    [
+        (["train", "test"], ["train"], "train in the first and train, test in the second"),
+        (["train"], ["train", "val"], "train, val in the first and train in the second"),
+        (["train", "val"], ["."], "none in the first and train, val in the second"),
+        (["."], ["train", "test"], "train, test in the first and none in the second"),
+    ],
+)
+def test_the_two_folders_must_hold_the_same_splits(
+    pictures: list[str], xml: list[str], got: str, tmp_path: Path
+) -> None:
+    for folder in pictures:
+        write_picture(tmp_path / "images" / folder / "a.jpg")
+    for folder in xml:
+        write_pair(tmp_path, "images/a.jpg", f"annotations/{folder}/a.xml")
+    why = rf"/annotations and {tmp_path}/images must hold the same split folders, got {got}; name the folders of each"
+    with pytest.raises(UserError, match=why):
+        prepared(tmp_path)
+
+
+def test_the_two_folders_must_hold_train(tmp_path: Path) -> None:
+    write_pair(tmp_path, "images/test/a.jpg", "annotations/test/a.xml")
+    with pytest.raises(UserError, match=r"must hold a folder train next to test, got .*/annotations' without it"):
+        prepared(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folder", "xml"), [("images", "images"), ("data", "data"), ("JPEGImages/site", "Annotations/site")]
+)
+def test_splits_where_none_are_looked_for_are_refused(folder: str, xml: str, tmp_path: Path) -> None:
+    for split in ("train", "Test"):
+        write_pair(tmp_path, f"{folder}/{split}/{split}.jpg", f"{xml}/{split}/{split}.xml")
+    why = rf"{tmp_path}/{xml}/Test/Test\.(jpg|xml) would be taken for training, .*; name the folders of each split with"
+    with pytest.raises(UserError, match=why):
+        prepared(tmp_path)
+    paths = DataPaths(annotations=str(tmp_path / xml / "train"), images=str(tmp_path / folder / "train"))
+    assert [item.source_id for item in Voc.prepare(paths).items()] == ["train.jpg"]
