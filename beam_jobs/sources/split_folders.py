@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 
 from beam_jobs.sources.open_file import is_local
 from pipeline.errors import UserError
@@ -31,14 +32,27 @@ def split_folders(folder: str, inside: str = "") -> dict[str, str]:
     """
     if not is_local(folder):
         return {}
-    named = [name for name in sorted(os.listdir(folder)) if split_of(name) is not None]
+    named = (f"{folder}/{name}" for name in os.listdir(folder) if split_of(name) is not None)
+    there = [path for path in named if (os.path.isfile(f"{path}/{inside}") if inside else os.path.isdir(path))]
+    return one_for_each_split("folder", there, SPLIT_WORDS)
+
+
+def one_for_each_split(kind: str, paths: Iterable[str], words: Mapping[str, str]) -> dict[str, str]:
+    """Those of some paths whose names stand for a split, by the split, in the order of the words.
+
+    Args:
+        kind: what the paths are, for the message.
+        paths: all in one folder.
+        words: the names, in lower case, and the split that each stands for.
+
+    Raises `UserError` if there are two for one split: none may be left out silently.
+    """
+    order = {word: place for place, word in enumerate(words)}
+    named = [(os.path.basename(path).casefold(), path) for path in paths]
     found: dict[str, str] = {}
-    for name in sorted(named, key=lambda name: list(SPLIT_WORDS).index(name.casefold())):
-        path, split = f"{folder}/{name}", SPLIT_WORDS[name.casefold()]
-        if not (os.path.isfile(f"{path}/{inside}") if inside else os.path.isdir(path)):
-            continue
+    for _, path, split in sorted((order[name], path, words[name]) for name, path in named if name in words):
         if split in found:
-            both = f"{os.path.basename(found[split])} and {name}"
-            raise UserError(f"--data_dir must hold one folder for {split}, got {both} in {folder!r}")
+            both = f"{os.path.basename(found[split])} and {os.path.basename(path)}"
+            raise UserError(f"--data_dir must hold one {kind} for {split}, got {both} in {os.path.dirname(path)!r}")
         found[split] = path
     return found

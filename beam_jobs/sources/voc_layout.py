@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from beam_jobs.sources.listing import list_files
 from beam_jobs.sources.open_file import is_local
-from beam_jobs.sources.split_folders import split_folders, split_of
+from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, split_folders, split_of
 from beam_jobs.sources.voc_xml import is_xml_name
 from pipeline.errors import UserError, printable
 from pipeline.records.picture_file import is_picture_name
@@ -15,6 +15,7 @@ from pipeline.records.picture_file import is_picture_name
 XML_FOLDERS = ("Annotations", "annotations")
 PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
 _LISTS = "ImageSets/Main"
+_LIST_NAMES = {f"{word}.txt": split for word, split in {**SPLIT_WORDS, "trainval": "trainval"}.items()}
 _WAY_OUT = (
     "name the folders of each split with --annotations, --val_annotations and --test_annotations, and with --images, "
     "--val_images and --test_images"
@@ -96,10 +97,10 @@ def _pair(folder: str) -> tuple[str, str]:
 def _lists(folder: str) -> dict[str, str]:
     """The lists of names by split, train first. trainval is train and val together, and is used if train is missing.
 
-    Raises `UserError` if names of trainval would be left out.
+    Raises `UserError` if there are two lists for one split, or if names of trainval would be left out.
     """
-    paths = {name: f"{folder}/{name}.txt" for name in ("train", "trainval", "val", "test")}
-    there = {name: path for name, path in paths.items() if os.path.isfile(path)}
+    paths = [path for name in os.listdir(folder) if os.path.isfile(path := f"{folder}/{name}")]
+    there = one_for_each_split("list", paths, _LIST_NAMES)
     if "train" not in there and "trainval" not in there:
         raise UserError(
             f"{folder} must hold train.txt or trainval.txt, got neither; with --annotations and --images every XML "

@@ -100,3 +100,29 @@ def test_splits_where_none_are_looked_for_are_refused(folder: str, xml: str, tmp
         prepared(tmp_path)
     paths = DataPaths(annotations=str(tmp_path / xml / "train"), images=str(tmp_path / folder / "train"))
     assert [item.source_id for item in Voc.prepare(paths).items()] == ["train.jpg"]
+
+
+def write_lists(folder: Path, **pictures: str) -> None:
+    """A set in the published layout, with a list of one picture for each name."""
+    (folder / "ImageSets/Main").mkdir(parents=True)
+    for name, picture in pictures.items():
+        write_pair(folder, f"JPEGImages/{picture}.jpg", f"Annotations/{picture}.xml")
+        (folder / f"ImageSets/Main/{name}.txt").write_text(f"{picture}\n")
+
+
+@pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "validation", "TEST")])
+def test_lists_have_the_same_words_as_folders(names: tuple[str, str, str], tmp_path: Path) -> None:
+    write_lists(tmp_path, **dict(zip(names, "abc", strict=True)), cat_train="d")
+    assert items_of(tmp_path) == [("train", "a.jpg"), ("val", "b.jpg"), ("test", "c.jpg")]
+
+
+def test_trainval_in_capitals(tmp_path: Path) -> None:
+    write_lists(tmp_path, TrainVal="a", Val="a", test="b")
+    assert items_of(tmp_path) == [("train", "a.jpg"), ("test", "b.jpg")]
+
+
+def test_two_lists_for_one_split_are_refused(tmp_path: Path) -> None:
+    write_lists(tmp_path, train="a", valid="b", val="c")
+    why = r"--data_dir must hold one list for val, got val\.txt and valid\.txt in '.*/ImageSets/Main'$"
+    with pytest.raises(UserError, match=why):
+        prepared(tmp_path)
