@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from beam_jobs.sources.listing import list_files
+from beam_jobs.sources.listing import list_files, walk
 from beam_jobs.sources.open_file import is_local
 from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, split_folders, split_of
 from beam_jobs.sources.voc_xml import is_xml_name
@@ -44,7 +44,7 @@ def voc_layout(folder: str) -> tuple[VocPart, ...]:
         lists = _lists(f"{folder}/{_LISTS}")
         return tuple(VocPart(split, *_pair(folder), listed) for split, listed in lists.items())
     if folders := split_folders(folder):
-        _require_train(folders, folder)
+        _check_splits(folders, folder)
         return tuple(VocPart(split, *_pair(path)) for split, path in folders.items())
     return _parts_inside(*_pair(folder))
 
@@ -62,13 +62,29 @@ def _parts_inside(annotations: str, images: str) -> tuple[VocPart, ...]:
             f"{annotations} and {images} must hold the same split folders, got {first} in the first and {second} in "
             f"the second; {_WAY_OUT}"
         )
-    _require_train(xml, annotations)
+    _check_splits(xml, annotations)
+    _check_splits(pictures, images)
     return tuple(VocPart(split, path, pictures[split]) for split, path in xml.items())
 
 
-def _require_train(folders: dict[str, str], folder: str) -> None:
+def _check_splits(folders: dict[str, str], folder: str) -> None:
+    """Raises `UserError` unless train is among the split folders in a folder and no data lie beside them."""
     if "train" not in folders:
         raise UserError(f"--data_dir must hold a folder train next to {', '.join(folders)}, got {folder!r} without it")
+    for name in sorted(os.listdir(folder)):
+        path = f"{folder}/{name}"
+        if path in folders.values() or name.startswith("."):
+            continue
+        if (
+            any(_is_content(below) for below, _ in walk(path, sizes=False))
+            if os.path.isdir(path)
+            else _is_content(name)
+        ):
+            both = f"{printable(name)} beside {os.path.basename(folders['train'])}"
+            raise UserError(
+                f"--data_dir must hold annotations and pictures in split folders alone, got {both} in {folder!r}; "
+                "move it into a split, or out of the folder"
+            )
 
 
 def _refuse_splits_below(folder: str) -> None:

@@ -126,3 +126,35 @@ def test_two_lists_for_one_split_are_refused(tmp_path: Path) -> None:
     why = r"--data_dir must hold one list for val, got val\.txt and valid\.txt in '.*/ImageSets/Main'$"
     with pytest.raises(UserError, match=why):
         prepared(tmp_path)
+
+
+@pytest.mark.parametrize("beside", ["extra/b.jpg", "extra/sub/b.xml", "Annotations/b.xml", "b.xml", "b.JPG"])
+def test_what_lies_beside_the_splits_is_not_left_out(beside: str, tmp_path: Path) -> None:
+    for split in ("Train", "test"):
+        write_pair(tmp_path, f"{split}/{split}.jpg")
+    for ignored in ("docs/.hidden/c.jpg", ".cache/c.jpg"):
+        write_picture(tmp_path / ignored)
+    (tmp_path / "README.txt").touch()
+    assert len(items_of(tmp_path)) == 2
+    (tmp_path / beside).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / beside).touch()
+    name = beside.split("/")[0]
+    why = (
+        rf"--data_dir must hold annotations and pictures in split folders alone, got {name} beside Train in '.*'; move"
+    )
+    with pytest.raises(UserError, match=why):
+        prepared(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "beside", ["images/extra/b.jpg", "images/b.jpg", "annotations/extra/b.xml", "annotations/b.xml"]
+)
+def test_what_lies_beside_the_splits_inside_is_not_left_out(beside: str, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_pair(tmp_path, f"images/{split}/{split}.jpg", f"annotations/{split}/{split}.xml")
+    assert len(items_of(tmp_path)) == 2
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / beside).touch()
+    folder, name = beside.split("/")[:2]
+    with pytest.raises(UserError, match=rf"got {name} beside train in '.*/{folder}'; move"):
+        prepared(tmp_path)
