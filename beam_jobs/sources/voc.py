@@ -19,7 +19,8 @@ class Voc:
     """Folders of XML files and of pictures.
 
     An XML file belongs to the picture of its own name; if there is none, to the one that its `<filename>` names, with
-    or without extension. Pictures without XML are items that cannot be read, unless a list of names leaves them out.
+    or without extension, unless that has an XML file of its own name. Pictures without XML, and XML files without a
+    picture, are items that cannot be read, unless a list of names leaves them out.
     """
 
     parts: tuple[VocPart, ...]

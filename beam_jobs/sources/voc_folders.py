@@ -55,19 +55,32 @@ class VocFolders:
     def _annotated(self, split: str, folder: int, name: str, digest: Any) -> tuple[Item, str]:
         """The item of an XML file, and its picture."""
         xml = self._xml[name]
-        data = read_annotations(f"{self._annotations}/{xml}", limit=MAX_XML_BYTES)
+        data = self._bytes_of(xml)
         digest.update(f"{split}\0{xml}\0{len(data)}\0".encode("utf-8", "backslashreplace") + data)
-        try:
-            parsed, fault = parse_voc(data), None
-        except ValueError as error:
-            parsed, fault = VocPicture("", ()), f"{xml} {error}"
+        parsed, fault = _parsed(data)
         picture = self._picture_of(name, parsed.file_name)
+        if stem(picture) != name and (owner := self._owner_of(picture)):
+            fault = f"must have a picture of its own, got only {picture}, which it names and which has {owner}.xml"
+            picture = ""
         if fault is None and not (picture or parsed.file_name):
-            fault = f"{xml} must have a picture of its name, got none"
+            fault = "must have a picture of its name, got none"
         if fault is not None:
-            return Item(split, picture or xml, fault_reference(fault), boxes=()), picture
+            return Item(split, picture or xml, fault_reference(f"{xml} {fault}"), boxes=()), picture
         named = picture or parsed.file_name
         return Item(split, named, picture_reference(folder, named), boxes=parsed.boxes), picture
+
+    def _bytes_of(self, xml: str) -> bytes:
+        return read_annotations(f"{self._annotations}/{xml}", limit=MAX_XML_BYTES)
+
+    def _owner_of(self, picture: str) -> str:
+        """The XML file of the picture's own name, without extension, if it takes this picture; else ""."""
+        name = stem(picture)
+        if name not in self._xml:
+            return ""
+        if len(self._pictures[name]) > 1:  # a.jpg and a.png: a.xml takes one of them, and the other is still free
+            file_name = _parsed(self._bytes_of(self._xml[name]))[0].file_name
+            return name if self._picture_of(name, file_name) == picture else ""
+        return name
 
     def _without_xml(self, split: str, name: str, picture: str = "") -> Item:
         named = picture or next(iter(self._pictures.get(name, [])), name)
@@ -85,3 +98,11 @@ class VocFolders:
             if found:
                 return found[0]
         return ""
+
+
+def _parsed(data: bytes) -> tuple[VocPicture, str | None]:
+    """What an XML file says, and what is wrong with it."""
+    try:
+        return parse_voc(data), None
+    except ValueError as error:
+        return VocPicture("", ()), str(error)
