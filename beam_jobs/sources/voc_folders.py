@@ -22,7 +22,10 @@ class VocFolders:
     def __init__(self, annotations: str, images: str) -> None:
         """Lists the folders. Raises `UserError` if one is missing."""
         self._annotations = annotations
-        self._xml = {stem(name): name for name in list_files(annotations) if is_xml_name(name)}
+        self._xml: dict[str, list[str]] = {}
+        for name in reversed(list_files(annotations)):  # of a.xml and a.XML, a.xml is first, and is the one taken
+            if is_xml_name(name):
+                self._xml.setdefault(stem(name), []).append(name)
         self._pictures: dict[str, list[str]] = {}
         for name in list_files(images):
             if is_picture_name(name):
@@ -47,6 +50,10 @@ class VocFolders:
             item, picture = self._annotated(split, folder, known, digest)
             taken.add(picture)
             yield item
+            first, *others = self._xml[known]
+            for other in others:
+                reason = f"{other} must be the only annotation of its name, got {first} too"
+                yield Item(split, other, fault_reference(reason), boxes=())
         if names is None:
             left = (picture for same in self._pictures.values() for picture in same if picture not in taken)
             for picture in sorted(left):
@@ -54,7 +61,7 @@ class VocFolders:
 
     def _annotated(self, split: str, folder: int, name: str, digest: Any) -> tuple[Item, str]:
         """The item of an XML file, and its picture."""
-        xml = self._xml[name]
+        xml = self._xml[name][0]
         data = self._bytes_of(xml)
         digest.update(f"{split}\0{xml}\0{len(data)}\0".encode("utf-8", "backslashreplace") + data)
         parsed, fault = _parsed(data)
@@ -78,7 +85,7 @@ class VocFolders:
         if name not in self._xml:
             return ""
         if len(self._pictures[name]) > 1:  # a.jpg and a.png: a.xml takes one of them, and the other is still free
-            file_name = _parsed(self._bytes_of(self._xml[name]))[0].file_name
+            file_name = _parsed(self._bytes_of(self._xml[name][0]))[0].file_name
             return name if self._picture_of(name, file_name) == picture else ""
         return name
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.picture_set import PictureSet
 from beam_jobs.sources.voc import Voc
@@ -39,3 +41,18 @@ def test_of_two_pictures_of_one_name_another_annotation_may_name_the_second(tmp_
     source = prepared(tmp_path)
     assert [item.source_id for item in source.items()] == ["a.png", "a.jpg", "a_3.xml"]
     assert list(reasons_of(source)) == ["a_3.xml"]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_two_annotations_of_one_name(listed: bool, tmp_path: Path) -> None:
+    write_picture(tmp_path / "JPEGImages/a.jpg")
+    for ending in ("xml", "XML", "Xml"):
+        write_xml(tmp_path / f"Annotations/a.{ending}", "a.jpg", ending)
+    if listed:
+        (tmp_path / "ImageSets/Main").mkdir(parents=True)
+        (tmp_path / "ImageSets/Main/train.txt").write_text("a\n")
+    source = prepared(tmp_path)
+    assert source.class_names == ("xml",)
+    assert [item.source_id for item in source.items()] == ["a.jpg", "a.Xml", "a.XML"]
+    reason = "must be the only annotation of its name, got a.xml too"
+    assert reasons_of(source) == {name: f"{name} {reason}" for name in ("a.Xml", "a.XML")}
