@@ -12,7 +12,7 @@ from beam_jobs.sources.listing import list_files
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
-from beam_jobs.sources.split_folders import SPLIT_WORDS, split_folders
+from beam_jobs.sources.split_folders import split_folders, split_of
 from pipeline.errors import UserError
 from pipeline.records.picture_file import is_picture_name
 
@@ -60,8 +60,9 @@ def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
     found = split_folders(folder)
     if not ("train" in found and _subfolders(found["train"])):
         return (("train", folder),)
-    if others := [name for name in _subfolders(folder) if name not in SPLIT_WORDS]:
-        raise UserError(f"--data_dir must hold either class folders or splits, got train and {others[0]} in {folder!r}")
+    if others := [name for name in _subfolders(folder) if split_of(name) is None]:
+        both = f"{os.path.basename(found['train'])} and {others[0]}"
+        raise UserError(f"--data_dir must hold either class folders or splits, got {both} in {folder!r}")
     return tuple(found.items())
 
 

@@ -21,6 +21,11 @@ class VocPicture(NamedTuple):
     boxes: tuple[SourceBox, ...]
 
 
+def is_xml_name(name: str) -> bool:
+    """Whether a file is named as an annotation."""
+    return name.lower().endswith(".xml")
+
+
 def parse_voc(data: bytes) -> VocPicture:
     """Parses the annotation of a picture.
 

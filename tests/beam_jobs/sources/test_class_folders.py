@@ -50,6 +50,16 @@ def test_folders_of_splits(tmp_path: Path) -> None:
         prepared(tmp_path)
 
 
+def test_folders_of_splits_in_any_case(tmp_path: Path) -> None:
+    source = prepared(tmp_path, "Train/cat/a.jpg", "TEST/cat/b.jpg", "Validation/cat/c.jpg")
+    assert source.class_names == ("cat",)
+    assert items_of(source) == [("train", "cat/a.jpg", 0), ("val", "cat/c.jpg", 0), ("test", "cat/b.jpg", 0)]
+    with pytest.raises(UserError, match="must hold either class folders or splits, got Train and owl in"):
+        prepared(tmp_path, "owl/d.jpg")
+    with pytest.raises(UserError, match="--data_dir must hold one folder for train, got Train and train in"):
+        prepared(tmp_path, "train/cat/e.jpg")
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     source = prepared(tmp_path, "train/a.jpg", "car/b.jpg", fraction=0.0)
     assert items_of(source) == [("train", "car/b.jpg", 0), ("train", "train/a.jpg", 1)]

@@ -1,0 +1,131 @@
+"""Where the splits of a VOC set are: by its lists of names, or by its folders alone."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from beam_jobs.sources.listing import list_files, walk
+from beam_jobs.sources.open_file import is_local
+from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, split_folders, split_of
+from beam_jobs.sources.voc_xml import is_xml_name
+from pipeline.errors import UserError, printable
+from pipeline.records.picture_file import is_picture_name
+
+XML_FOLDERS = ("Annotations", "annotations")
+PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
+_LISTS = "ImageSets/Main"
+_LIST_NAMES = {f"{word}.txt": split for word, split in {**SPLIT_WORDS, "trainval": "trainval"}.items()}
+_WAY_OUT = (
+    "name the folders of each split with --annotations, --val_annotations and --test_annotations, and with --images, "
+    "--val_images and --test_images"
+)
+
+
+class VocPart(NamedTuple):
+    """The annotations and pictures of a split, and which of them belong to it."""
+
+    split: str
+    annotations: str  # a folder
+    images: str  # a folder
+    listed: str | None = None  # a file with one name per line; None: all
+
+
+def voc_layout(folder: str) -> tuple[VocPart, ...]:
+    """The parts of a data folder: with lists of names, with a folder for each split, or all for train.
+
+    Raises `UserError` if test pictures could be trained on, or pictures left out, because the layout is unclear.
+    """
+    if not is_local(folder):  # its layout cannot be seen, and without it test pictures would be trained on
+        raise UserError(
+            f"--data_dir must be a local folder for source voc, got {folder}; give --annotations and --images instead"
+        )
+    if os.path.isdir(f"{folder}/{_LISTS}"):
+        lists = _lists(f"{folder}/{_LISTS}")
+        return tuple(VocPart(split, *_pair(folder), listed) for split, listed in lists.items())
+    if folders := split_folders(folder):
+        _check_splits(folders, folder)
+        return tuple(VocPart(split, *_pair(path)) for split, path in folders.items())
+    return _parts_inside(*_pair(folder))
+
+
+def _parts_inside(annotations: str, images: str) -> tuple[VocPart, ...]:
+    """The parts of an XML folder and a picture folder: by split folders in both, or all for train."""
+    xml, pictures = split_folders(annotations), split_folders(images)
+    if xml.keys() | pictures.keys() <= {"train"}:  # one folder alone tells nothing apart, and more may lie beside it
+        for folder in dict.fromkeys((annotations, images)):
+            _refuse_splits_below(folder)
+        return (VocPart("train", annotations, images),)
+    if xml.keys() != pictures.keys():
+        first, second = (", ".join(folders) or "none" for folders in (xml, pictures))
+        raise UserError(
+            f"{annotations} and {images} must hold the same split folders, got {first} in the first and {second} in "
+            f"the second; {_WAY_OUT}"
+        )
+    _check_splits(xml, annotations)
+    _check_splits(pictures, images)
+    return tuple(VocPart(split, path, pictures[split]) for split, path in xml.items())
+
+
+def _check_splits(folders: dict[str, str], folder: str) -> None:
+    """Raises `UserError` unless train is among the split folders in a folder and no data lie beside them."""
+    if "train" not in folders:
+        raise UserError(f"--data_dir must hold a folder train next to {', '.join(folders)}, got {folder!r} without it")
+    for name in sorted(os.listdir(folder)):
+        path = f"{folder}/{name}"
+        if path in folders.values() or name.startswith("."):
+            continue
+        if (
+            any(_is_content(below) for below, _ in walk(path, sizes=False))
+            if os.path.isdir(path)
+            else _is_content(name)
+        ):
+            both = f"{printable(name)} beside {os.path.basename(folders['train'])}"
+            raise UserError(
+                f"--data_dir must hold annotations and pictures in split folders alone, got {both} in {folder!r}; "
+                "move it into a split, or out of the folder"
+            )
+
+
+def _refuse_splits_below(folder: str) -> None:
+    """Raises `UserError` if there are folders for val or test deeper in a folder that is all taken for training."""
+    for name in filter(_is_content, list_files(folder)):
+        for part in name.split("/")[:-1]:
+            if split_of(part) not in (None, "train"):
+                why = f"{folder}/{name} would be taken for training, because no folder {part} is looked for there"
+                raise UserError(printable(f"{why}; {_WAY_OUT}"))
+
+
+def _is_content(name: str) -> bool:
+    """Whether a file is an annotation or a picture, judging by its name."""
+    return is_xml_name(name) or is_picture_name(name)
+
+
+def _pair(folder: str) -> tuple[str, str]:
+    """The XML folder and the picture folder in a folder; the folder itself, twice, if it holds both kinds of files."""
+    annotations, images = (
+        next((path for name in names if os.path.isdir(path := f"{folder}/{name}")), folder)
+        for names in (XML_FOLDERS, PICTURE_FOLDERS)
+    )
+    return (annotations, images) if annotations != folder else (folder, folder)
+
+
+def _lists(folder: str) -> dict[str, str]:
+    """The lists of names by split, train first. trainval is train and val together, and is used if train is missing.
+
+    Raises `UserError` if there are two lists for one split, or if names of trainval would be left out.
+    """
+    paths = [path for name in os.listdir(folder) if os.path.isfile(path := f"{folder}/{name}")]
+    there = one_for_each_split("list", paths, _LIST_NAMES)
+    if "train" not in there and "trainval" not in there:
+        raise UserError(
+            f"{folder} must hold train.txt or trainval.txt, got neither; with --annotations and --images every XML "
+            "file of a folder is taken"
+        )
+    both = there.pop("trainval", "")
+    if "train" in there:
+        if both and "val" not in there:
+            raise UserError(f"{folder} must hold val.txt as well as train.txt and trainval.txt, got only these two")
+        return there
+    there.pop("val", None)
+    return {"train": both, **there}
