@@ -11,7 +11,7 @@ from beam_jobs.sources.class_names import is_class_name, tidy_class_name
 from beam_jobs.sources.json_text import decode_tolerantly
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference, tidy_id
 from beam_jobs.sources.source import Item, SourceBox
-from beam_jobs.sources.split_folders import SPLIT_WORDS
+from beam_jobs.sources.split_folders import split_of
 from pipeline.errors import shown
 from pipeline.records.image_id import image_id_text
 
@@ -71,7 +71,7 @@ def _decoded(line: bytes) -> _Line | str:
         found = decode_tolerantly(_decoder, line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return f"is not a JSON object: {error}"
-    if found.split is not None and (type(found.split) is not str or found.split not in SPLIT_WORDS):
+    if found.split is not None and (type(found.split) is not str or split_of(found.split) is None):
         return f"must have `split` train, val or test, got {shown(found.split)}"
     if type(found.image) is not str or not found.image:
         return f"must have the name of a picture as `image`, got {shown(found.image)}"
@@ -83,7 +83,7 @@ def _decoded(line: bytes) -> _Line | str:
 
 
 def _split(found: _Line, default: str) -> str:
-    return default if found.split is None else SPLIT_WORDS[found.split]
+    return default if found.split is None else split_of(found.split) or default
 
 
 def _box(box: object) -> SourceBox:

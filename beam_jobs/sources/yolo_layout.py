@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from beam_jobs.sources.listing import walk
-from beam_jobs.sources.split_folders import words_of
+from beam_jobs.sources.split_folders import SPLIT_WORDS, words_of
 from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
 from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
 from pipeline.config.records_config import SPLITS
@@ -15,6 +16,8 @@ from pipeline.errors import UserError, printable, shown
 from pipeline.records.picture_file import is_picture_name
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
+
+_LIKE_A_SPLIT = re.compile(rf"({'|'.join(SPLIT_WORDS)})[\W_]*\d*", re.IGNORECASE)  # such as train2017
 
 
 class YoloPart(NamedTuple):
@@ -42,17 +45,37 @@ def yolo_layout(root: str) -> YoloLayout:
 
 
 def _from_folders(root: str) -> YoloLayout:
-    parts = []
-    for split in SPLITS:
-        places = [place for word in words_of(split) for place in (f"{root}/images/{word}", f"{root}/{word}/images")]
-        parts += [YoloPart(split, place) for place in places if os.path.isdir(place)]
+    parts = _parts_in_folders(root)
     if parts:
         _check_that_none_is_left_out(root, [part.images for part in parts])
     elif os.path.isdir(f"{root}/images"):
+        _check_that_no_split_is_below(f"{root}/images")
         parts = [YoloPart("train", f"{root}/images")]
     if not any(part.split == "train" for part in parts):
         raise UserError(f"--data_dir must hold data.yaml, or folders images and labels, got {root!r} without them")
     return YoloLayout(root, tuple(parts), names_in_files(root))
+
+
+def _parts_in_folders(root: str) -> list[YoloPart]:
+    """The folders `images/<split>` and `<split>/images`, train first."""
+    words = list(SPLIT_WORDS)
+    found = []
+    for parent, below in ((f"{root}/images", ""), (root, "/images")):
+        for path in _entries(parent):
+            word = os.path.basename(path).casefold()
+            if word in words and os.path.isdir(path + below):
+                found.append((words.index(word), YoloPart(SPLIT_WORDS[word], path + below)))
+    return [part for _, part in sorted(found, key=lambda pair: pair[0])]
+
+
+def _check_that_no_split_is_below(images: str) -> None:
+    """Raises `UserError` if a folder such as `val2017` lies in a folder that is all taken for training."""
+    for path in _entries(images):
+        if _LIKE_A_SPLIT.fullmatch(os.path.basename(path)) and os.path.isdir(path):
+            raise UserError(
+                f"{printable(path)} would be taken for training: list the folders of each split in a data.yaml, or "
+                f"call them {', '.join(SPLITS)}"
+            )
 
 
 def _check_that_none_is_left_out(root: str, taken: list[str]) -> None:

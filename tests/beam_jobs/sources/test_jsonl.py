@@ -51,7 +51,7 @@ def test_a_line_is_an_item() -> None:
     as_text = item_of(boxes=[BOX | {"iscrowd": "0", "difficult": "0"}, BOX | {"difficult": "1"}])
     assert as_text.boxes == (SourceBox(5, 10, 25, 40, "cat"), SourceBox(5, 10, 25, 40, "cat", difficult=True))
     assert item_of(boxes=[BOX | {"class": " big  cat"}]).boxes == (SourceBox(5, 10, 25, 40, "big cat"),)
-    assert item_of(split="validation").split == "val"
+    assert item_of(split="validation").split == item_of(split="VAL").split == "val"
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,7 @@ def test_a_line_is_an_item() -> None:
         ({"image": 3}, "must have the name of a picture as `image`, got 3"),
         ({"boxes": None}, "must have a list as `boxes`, got None"),
         ({"boxes": {}}, "must have a list as `boxes`, got {}"),
+        ({"split": "training"}, "must have `split` train, val or test, got 'training'"),
         ({"split": "dev"}, "must have `split` train, val or test, got 'dev'"),
         ({"split": ["val"]}, "must have `split` train, val or test, got ['val']"),
         ({"id": 1.5}, "must have an integer or a string as `id`, got 1.5"),

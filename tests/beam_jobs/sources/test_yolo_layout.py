@@ -29,6 +29,21 @@ def test_what_roboflow_writes(tmp_path: Path) -> None:
     assert (source.class_names, source.category_ids) == (("1",), (1,))
 
 
+def test_split_folders_in_capitals(tmp_path: Path) -> None:
+    write(tmp_path, "images/Train/a.jpg", labels={"labels/Train/a.txt": LABEL})
+    write(tmp_path, "Test/images/b.jpg", labels={"Test/labels/b.txt": LABEL})
+    assert items_of(prepared(tmp_path)) == [("train", "a.jpg", 1), ("test", "b.jpg", 1)]
+
+
+def test_folders_that_seem_to_be_splits_are_not_all_trained_on(tmp_path: Path) -> None:
+    for name in ("train2017", "val2017"):
+        write(tmp_path, f"images/{name}/{name}.jpg", labels={f"labels/{name}/{name}.txt": LABEL})
+    with pytest.raises(UserError, match=r"images/train2017 would be taken for training: list the folders of each"):
+        prepared(tmp_path)
+    write(tmp_path, yaml="train: images/train2017\nval: images/val2017\nnames: [cat, dog]")
+    assert [split for split, _, _ in items_of(prepared(tmp_path))] == ["train", "val"]
+
+
 @pytest.mark.parametrize(
     ("folder", "said"),
     [
