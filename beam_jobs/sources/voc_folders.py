@@ -74,7 +74,8 @@ class VocFolders:
         if fault is not None:
             return Item(split, picture or xml, fault_reference(f"{xml} {fault}"), boxes=()), picture
         named = picture or parsed.file_name
-        return Item(split, named, picture_reference(folder, named), boxes=parsed.boxes), picture
+        reference = picture_reference(folder, named)
+        return Item(split, named, reference, boxes=parsed.boxes, declared=parsed.declared), picture
 
     def _bytes_of(self, xml: str) -> bytes:
         return read_annotations(f"{self._annotations}/{xml}", limit=MAX_XML_BYTES)

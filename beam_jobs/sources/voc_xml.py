@@ -7,18 +7,21 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from beam_jobs.sources.class_names import is_class_name, tidy_class_name
+from beam_jobs.sources.declared_sizes import declared_shape
 from beam_jobs.sources.inert_xml import parse_xml
 from beam_jobs.sources.source import SourceBox
 from pipeline.errors import shown
+from pipeline.views.placement import Shape
 
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 
 
 class VocPicture(NamedTuple):
-    """What an annotation says of its picture. `<size>` is not used: it is often wrong."""
+    """What an annotation says of its picture."""
 
     file_name: str  # "" if it names none
     boxes: tuple[SourceBox, ...]
+    declared: Shape | None = None  # `<size>`, which is only compared: it is often wrong
 
 
 def is_xml_name(name: str) -> bool:
@@ -38,7 +41,9 @@ def parse_voc(data: bytes) -> VocPicture:
     root = parse_xml(data)
     if root.tag != "annotation":
         raise ValueError(f"must have the root element `annotation`, got {shown(root.tag)}")
-    return VocPicture(_text(root, "filename"), tuple(_box(element) for element in root.findall("object")))
+    height, width = (_whole_number(_text(root, f"size/{side}")) for side in ("height", "width"))
+    boxes = tuple(_box(element) for element in root.findall("object"))
+    return VocPicture(_text(root, "filename"), boxes, declared_shape(height, width))
 
 
 def _box(element: ElementTree.Element) -> SourceBox:
@@ -59,6 +64,10 @@ def _box(element: ElementTree.Element) -> SourceBox:
 
 def _text(element: ElementTree.Element, name: str) -> str:
     return (element.findtext(name) or "").strip()
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _number(text: str) -> float:

@@ -11,6 +11,7 @@ from beam_jobs.sources.coco import Coco
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.declared_sizes import declared_shape, size_notes
 from beam_jobs.sources.picture_set import PictureSet
+from beam_jobs.sources.voc_xml import parse_voc
 from tests.beam_jobs.sources.detection_sets import coco_content, made_set, write_picture
 
 MADE = made_set(train=4, val=0, test=0)
@@ -42,6 +43,16 @@ def test_a_picture_that_exif_turns_differs_from_its_stored_size(tmp_path: Path) 
     Image.open(tmp_path / "train_0.jpg").save(tmp_path / "train_0.jpg", exif=exif)
     (line,) = size_notes(source)
     assert "1 picture of 1" in line and "train_0.jpg: 50 x 90 pixels (upright), not 90 x 50" in line
+
+
+def test_the_size_of_voc(tmp_path: Path) -> None:
+    def size(height: str, width: str) -> tuple[int, int] | None:
+        return parse_voc(
+            f"<annotation><size><height>{height}</height><width>{width}</width></size></annotation>".encode()
+        ).declared
+
+    assert size("50", " 90 ") == (50, 90)
+    assert {size("0", "0"), size("", "90"), size("50.5", "90"), size("-5", "9"), size("9" * 20, "9")} == {None}
 
 
 def test_sizes_that_nobody_knows_and_missing_pictures_are_left_out(tmp_path: Path) -> None:
