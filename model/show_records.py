@@ -14,6 +14,7 @@ from model.pictures.png import png_path
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.files import write_whole
+from pipeline.records.keys import split_of
 from pipeline.records.manifest import load_manifest
 from pipeline.records.read_records import read_records
 
@@ -32,7 +33,7 @@ flags.DEFINE_string("output", None, "PNG file; default: <records>-<split>.png.")
 def main() -> None:
     """Draws the chosen views into one PNG file."""
     manifest = load_manifest(FLAGS.records)
-    split = FLAGS.key.partition("/")[0] if FLAGS.key else FLAGS.split
+    split = split_of(FLAGS.key) if FLAGS.key else FLAGS.split
     if split not in SPLITS:
         raise UserError(f"--key must begin with one of {', '.join(SPLITS)} and a slash, got {FLAGS.key!r}")
     records = read_records(manifest, split)

@@ -37,7 +37,7 @@ def write_whole(path: Path, data: bytes, *, part: Path | None = None) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
         error.filename = str(path)  # the error of a failed write has no file name
@@ -60,9 +60,9 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
                 part.unlink()
 
 
-def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk: a power failure can undo a rename before that."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk: a power failure can undo a rename before that."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

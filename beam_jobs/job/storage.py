@@ -95,7 +95,7 @@ def rename(source: str, target: str) -> None:
     """
     if is_local(source):
         os.replace(source, target)
-        files.sync_folder(Path(target).parent)
+        files.sync(Path(target).parent)
     else:
         FileSystems.rename([source], [target])
 

@@ -15,8 +15,8 @@ from pipeline.records.picture_file import is_picture_name
 def folder_digest(folder: str, *, check: Check) -> bytes:
     """The sum, modulo 2^256, of the SHA-256s of each picture's name and size, and with "content" also its bytes.
 
-    A sum does not depend on the order in which a file system lists a folder. Files whose extension is not that of a
-    picture are left out. Raises `UserError` if there is no such folder.
+    A sum does not depend on the order in which a file system lists a folder. Files with a picture's extension count,
+    and files with none. Raises `UserError` if there is no such folder.
     """
     total = 0
     for name, size in walk(folder, sizes=True):

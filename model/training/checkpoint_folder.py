@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from model.training.full_disk import named_full_disk
 from pipeline.errors import UserError
-from pipeline.files import open_regular, sync_folder
+from pipeline.files import open_regular, sync
 
 # What TensorFlow raises for files that are cut off, altered, or of another network,
 _BROKEN = (tf.errors.OpError, AssertionError, IndexError, RuntimeError, ValueError)
@@ -59,11 +59,11 @@ class CheckpointFolder:
         """
         with self._unfinished(checkpoint, ".unfinished", said=self.path_of(number)) as unfinished:
             for entry in unfinished:
-                _sync(self.path / entry)
+                sync(self.path / entry)
             self._remove(number)
             for entry in reversed(unfinished):  # the index last: with it the checkpoint is there
                 os.replace(self.path / entry, self.path / f"{self.name}-{number}{entry.removeprefix('.unfinished')}")
-        sync_folder(self.path)
+        sync(self.path)
         for old in self.newest_first()[self.kept :]:
             self._remove(old)
 
@@ -140,11 +140,3 @@ def _told(error: Exception, folder: str, path: Path) -> str:
     """The first line of TensorFlow's message, with the folder's own path."""
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0].replace(folder, str(path))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 Positive = Annotated[int, Meta(ge=1, le=10**15)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
-Loss = Annotated[float, Meta(ge=-1e38, le=1e38)]
+Finite = Annotated[float, Meta(ge=-1e38, le=1e38)]
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class EpochRow:
 
     epoch: Positive
     step: Count  # steps done at its end
-    learning_rate: Loss
-    loss: Loss
-    class_loss: Loss
-    offsets_loss: Loss
+    learning_rate: Finite
+    loss: Finite
+    class_loss: Finite
+    offsets_loss: Finite
     AP: Share | None  # on val; None for an epoch without evaluation
     AP50: Share | None
     raw_AP: Share | None  # of the raw weights, if averaged ones are evaluated
     raw_AP50: Share | None
     seconds: Amount
     images_per_second: Amount
-    input_wait: Loss  # share of the time that the steps waited for input
+    input_wait: Finite  # share of the time that the steps waited for input
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(EpochRow))

@@ -14,7 +14,7 @@ class Progress:
     They live on the host: reading a variable on an accelerator would wait for the step to end.
     """
 
-    step: int = 0  # steps done; at the end of an epoch, its evaluation too
+    step: int = 0  # steps done; a checkpoint at the end of an epoch also has its evaluation
     best_ap: float = -1.0  # the best AP on val; -1 before the first evaluation
 
 

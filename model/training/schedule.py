@@ -13,7 +13,7 @@ from pipeline.config.run_config import ScheduleConfig
 class LearningRate(tf.keras.optimizers.schedules.LearningRateSchedule):
     """ "exponential": base · decay^(epoch - 1) for whole epochs, counted from 1.
 
-    "cosine": linear from 0 to the base during the warm-up, then half a cosine down to 0 at the last step.
+    "cosine": linear up to the base during the warm-up, then half a cosine, which would reach 0 a step after the last.
     """
 
     def __init__(self, config: ScheduleConfig, *, epoch_steps: int, epochs: int) -> None:

@@ -200,7 +200,10 @@ class RecordsConfig:
 
 
 def with_canvas_size(config: RecordsConfig, size: int) -> RecordsConfig:
-    """The same records on canvases of another size, pixels. A letterbox's stored pictures are limited in proportion."""
+    """The same records on canvases of another size, pixels.
+
+    A collage's objects keep their sizes in pixels; a letterbox's stored pictures are limited in proportion.
+    """
     if config.collage is not None:
         return replace(config, collage=replace(config.collage, size=size))
     letterbox = config.letterbox

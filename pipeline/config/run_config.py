@@ -77,7 +77,7 @@ class ScheduleConfig:
     kind: str
     base: float
     decay: float = 0.98  # for "exponential", per epoch
-    warmup_steps: int = 0  # for "cosine": linear from 0 up to `base`, then down to 0 at the end of training
+    warmup_steps: int = 0  # for "cosine": linear up to `base`, then half a cosine down to about 0
 
     def __post_init__(self) -> None:
         require(self.kind in ("exponential", "cosine"), "schedule.kind", '"exponential" or "cosine"', self.kind)

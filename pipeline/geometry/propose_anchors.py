@@ -27,9 +27,7 @@ _GROWTH = 1.15  # from a map's scale to the next, at least, where the search beg
 _CLUSTER_ROUNDS = 20
 
 
-def propose_anchors(
-    boxes: NDArray[np.floating], *, canvas_size: int, strides: Sequence[int], most_boxes: int = MOST_BOXES
-) -> AnchorConfig:
+def propose_anchors(boxes: NDArray[np.floating], *, canvas_size: int, strides: Sequence[int]) -> AnchorConfig:
     """Anchors for boxes, on the given maps: few shapes that give most boxes a best IoU of at least 0.5.
 
     The clusters of shapes by IoU distance (k-medians; YOLO9000, arXiv 1612.08242, section 2, "Dimension Clusters") are
@@ -43,8 +41,6 @@ def propose_anchors(
         boxes: ground truth, finite corners in [0, 1] of the canvas, [G, 4]. At most 2,000 of all sizes are looked at.
         canvas_size: pixels.
         strides: of the network's feature maps, pixels. Each is used once or twice.
-        most_boxes: the most boxes per cell, at least 2; half as many where cells are finer than 8 pixels, but at least
-            2. A map is listed twice only if 4 are allowed.
 
     Raises:
         UserError: if no box has an area.
@@ -55,7 +51,7 @@ def propose_anchors(
         raise UserError("the training pictures have no box with an area, from which anchors could be proposed")
     cells = {stride: math.ceil(canvas_size / stride) for stride in strides}
     samples = _samples(centroids, cells[strides[0]])
-    most_boxes = min(most_boxes, MAX_ANCHORS // sum(n * n for n in cells.values()))
+    most_boxes = min(MOST_BOXES, MAX_ANCHORS // sum(n * n for n in cells.values()))
     most_doubled = min(_MOST_DOUBLED, len(strides)) if _limit(strides[0], most_boxes) >= 4 else 0
     found = []
     for doubled in range(most_doubled + 1):
