@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
@@ -11,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from pipeline.geometry.anchor_fit import GOOD_IOU, centre_distances, iou_at_distance
+from pipeline.geometry.anchors import cell_shapes
 from pipeline.geometry.boxes import Array
 
 RATIOS = tuple(round(2.0 ** (step / 4), 3) for step in range(-12, 13))  # from 1/8 to 8
@@ -166,9 +166,8 @@ class AnchorSearch:
 
     def _uncached_fit_of_map(self, number: int, scale: float, following: float, ratios: tuple[int, ...]) -> Array:
         """The best IoU of every sample with an anchor of a map, [M]."""
-        shapes = [(scale / math.sqrt(RATIOS[r]), scale * math.sqrt(RATIOS[r])) for r in ratios]
-        side = math.sqrt(scale * following)
-        return reduce(np.maximum, [self._fit_of_shape(number, *shape) for shape in (*shapes, (side, side))])
+        shapes = cell_shapes(scale, following, (RATIOS[r] for r in ratios))
+        return reduce(np.maximum, [self._fit_of_shape(number, *shape) for shape in shapes])
 
     def _uncached_fit_of_shape(self, number: int, height: float, width: float) -> Array:
         """The IoU of every sample with a map's nearest anchor of this shape, which is the best one, [M]."""

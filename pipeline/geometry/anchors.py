@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -141,12 +142,21 @@ def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
     ):
         cells = math.ceil(canvas_size / stride)
         unit = 1.0 / cells if config.relative_to == "cell" else 1.0
-        boxes = [(scale / math.sqrt(a) * unit, scale * math.sqrt(a) * unit) for a in ratios]
-        if config.scale_after_last is not None and next_scale is not None:
-            side = math.sqrt(scale * next_scale) * unit
-            boxes.append((side, side))
-        maps.append(FeatureMap((cells, cells), tuple(boxes)))
+        shapes = cell_shapes(scale, None if config.scale_after_last is None else next_scale, ratios)
+        maps.append(FeatureMap((cells, cells), tuple((height * unit, width * unit) for height, width in shapes)))
     return Anchors(tuple(maps))
+
+
+def cell_shapes(scale: float, next_scale: float | None, ratios: Iterable[float]) -> list[tuple[float, float]]:
+    """Height and width of a cell's anchors, in the unit of the scales.
+
+    One for each ratio of width to height; then, if there is a next scale, a square of the geometric mean of both.
+    """
+    shapes = [(scale / math.sqrt(ratio), scale * math.sqrt(ratio)) for ratio in ratios]
+    if next_scale is not None:
+        side = math.sqrt(scale * next_scale)
+        shapes.append((side, side))
+    return shapes
 
 
 def _centroids(feature_map: FeatureMap) -> Array:

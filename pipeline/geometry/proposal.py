@@ -17,7 +17,7 @@ from pipeline.geometry.anchor_fit import (
     fit_of,
     with_finer_maps,
 )
-from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.anchors import cell_shapes, make_anchors
 from pipeline.geometry.propose_anchors import propose_anchors
 
 
@@ -107,6 +107,7 @@ def _shapes(config: AnchorConfig, canvas_size: int) -> list[str]:
         config.strides, config.scales, following, config.aspect_ratios, strict=True
     ):
         named = ", ".join(f"{ratio:g}" for ratio in ratios)
-        further = "" if after is None else f", and a square of {(scale * after) ** 0.5 * canvas_size:.0f}"
+        squares = [side for side, _ in cell_shapes(scale, after, ())]
+        further = "".join(f", and a square of {side * canvas_size:.0f}" for side in squares)
         lines.append(f"  stride {stride}: {scale * canvas_size:.0f} pixels, width over height {named}{further}")
     return lines
