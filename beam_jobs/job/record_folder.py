@@ -109,10 +109,13 @@ class RecordFolder:
                         storage.delete(old)
 
 
-def of_another_set(name: str, fingerprint: str) -> bool:
-    """Whether a file's name is one that a job gives to the files of a set with another fingerprint."""
+def left_by_stopped_job(name: str, fingerprint: str) -> bool:
+    """Whether a stopped job may have left a file of this name beside the complete set of that fingerprint.
+
+    Any list of rejections, because the job that stopped may be one for the same set; shards and receipts of others.
+    """
     found = _OURS.fullmatch(name)
-    return found is not None and (found["shard"] or found["list"]) != fingerprint
+    return found is not None and (found["list"] is not None or found["shard"] != fingerprint)
 
 
 @contextlib.contextmanager
