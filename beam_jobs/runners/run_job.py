@@ -89,5 +89,5 @@ def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
             "run the same command again: finished shards are kept"
         ) from None
     finally:
+        threading.excepthook = quietly  # some threads end only after the job, and must not send SIGUSR1 then
         signal.signal(signal.SIGUSR1, before)
-        threading.excepthook = quietly  # some threads end only after the job
