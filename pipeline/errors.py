@@ -23,10 +23,13 @@ _REPR.maxlong = 40
 _REPR.maxlevel = 2  # each level multiplies the length by six
 _SHOWN = 300  # characters of a value
 
-_CANNOT_WRITE = {
-    errno.ENOSPC: "no space left",
-    errno.EDQUOT: "disk quota exceeded",
-    errno.EROFS: "read-only file system",
+_DENIED = "use{}: permission denied; change its permissions or choose another folder"  # reading as well as writing
+_DISK_ERRORS = {
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ENOSPC: "write{}: no space left; free some space or choose another folder",
+    errno.EDQUOT: "write{}: disk quota exceeded; free some space or choose another folder",
+    errno.EROFS: "write{}: read-only file system; choose another folder",
 }
 
 
@@ -60,14 +63,10 @@ def require_utf8(flag: str, path: str) -> None:
 
 
 def disk_error(error: OSError) -> UserError | None:
-    """The `UserError` for a full disk, a read-only one or missing permissions; None for any other `OSError`."""
+    """The `UserError` for a full disk or quota, a read-only disk or missing permissions; None for other errors."""
+    said = _DISK_ERRORS.get(error.errno) if error.errno is not None else None
     where = f" {error.filename}" if error.filename else ""
-    if error.errno == errno.EACCES:  # of reading as well as of writing
-        return UserError(f"cannot use{where}: permission denied; change its permissions or choose another folder")
-    if error.errno in _CANNOT_WRITE:
-        reason = _CANNOT_WRITE[error.errno]
-        return UserError(f"cannot write{where}: {reason}; free some space or choose another folder")
-    return None
+    return UserError(f"cannot {said.format(where)}") if said is not None else None
 
 
 def os_error_text(error: OSError) -> str:
