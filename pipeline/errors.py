@@ -85,6 +85,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
 
 
+def first_line(text: str) -> str:
+    """The first line of a library's message, cut short."""
+    return text.partition("\n")[0][:_FIRST_LINE]
+
+
 def counted(count: int, noun: str) -> str:
     """A count with its noun: "1 picture", "1,234 pictures", "2 boxes"."""
     ending = "" if count == 1 else "es" if noun.endswith("x") else "s"
@@ -141,8 +146,8 @@ def told(error: Exception) -> str:
     if isinstance(error, OSError):
         return os_error_text(error)
     kind = type(error).__name__
-    lines = str(error).split("\n", 1)
-    what = f"{kind}: {lines[0][:_FIRST_LINE]}" if lines[0] else kind
+    line = first_line(str(error))
+    what = f"{kind}: {line}" if line else kind
     return f"the command failed unexpectedly: {what}; {_kept_traceback(error)}"
 
 
