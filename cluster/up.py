@@ -75,7 +75,8 @@ class _Starter:
             if dead := next((p for p in self.started if not is_alive(p)), None):
                 log = logs / f"{dead.name}.log"
                 raise UserError(
-                    f"{dead.name} ended at once, see {printable(str(log))}; its last lines:\n{_last_lines(log)}"
+                    f"{dead.name} ended while the cluster was starting; the last lines of {printable(str(log))}:\n"
+                    f"{_last_lines(log)}"
                 )
             if time.monotonic() > deadline:
                 raise UserError(f"{what} did not answer in {PATIENCE:.0f} s: see {printable(str(logs))}")
