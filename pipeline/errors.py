@@ -97,30 +97,15 @@ def counted(count: int, noun: str) -> str:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Runs an absl command. An error becomes one line on standard error and exit status 1.
-
-    The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
-    environment every error shows its traceback.
-    """
+    """Runs an absl command. An error becomes one line on standard error and exit status 1, see `exit_status`."""
 
     def guarded(argv: list[str]) -> int:
-        try:
+        def checked() -> None:
             if len(argv) > 1:
                 raise UserError(f"arguments must be --flags, got {' '.join(argv[1:])!r}; see --help")
             main()
-            return 0
-        except app.UsageError:
-            raise
-        except KeyboardInterrupt:
-            message = "interrupted; run the same command again to go on"
-        except Exception as error:
-            message = told(error)
-            if os.environ.get("PREMATCH_TRACEBACK") == "1":
-                traceback.print_exc()
-        with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
-            sys.stdout.flush()
-        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
-        return 1
+
+        return exit_status(checked, interrupted="run the same command again to go on")
 
     def parse(argv: list[str]) -> list[str]:
         """Parses the flags as absl does, but shows errors the way we do."""
@@ -135,14 +120,40 @@ def run_command(main: Callable[[], None]) -> None:
     app.run(guarded, flags_parser=parse)
 
 
+def exit_status(main: Callable[[], None], *, interrupted: str, show: Callable[[str], str] = printable) -> int:
+    """Runs a command and returns its exit status. An error becomes one line on standard error and status 1.
+
+    The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
+    environment every error shows its traceback.
+
+    Args:
+        main: the command.
+        interrupted: what to do after Ctrl-C.
+        show: the message of a `UserError` as a terminal may show it.
+    """
+    try:
+        main()
+        return 0
+    except app.UsageError:
+        raise
+    except KeyboardInterrupt:
+        message = f"interrupted; {interrupted}"
+    except Exception as error:
+        message = show(str(error)) if isinstance(error, UserError) else printable(_told(error))
+        if os.environ.get("PREMATCH_TRACEBACK") == "1":
+            traceback.print_exc()
+    with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
+        sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
 def _asks_for_help(argv: list[str]) -> bool:
     return any(argument.lstrip("-").partition("=")[0] in ("help", "helpfull", "helpshort") for argument in argv[1:])
 
 
-def told(error: Exception) -> str:
-    """What the user reads about an error that ended a command. An unforeseen one goes to a file, which it names."""
-    if isinstance(error, UserError):
-        return str(error)
+def _told(error: Exception) -> str:
+    """What the user reads about another error that ended a command. One that nobody foresaw goes to a file."""
     if isinstance(error, OSError):
         return os_error_text(error)
     kind = type(error).__name__
