@@ -14,9 +14,8 @@ STARTER = "run_worker"  # Beam's name for the thread that starts a worker; it ra
 def when_worker_dies(act: Callable[[], None]) -> None:
     """Calls `act`, in another thread, if a worker of a job in this process dies from now on.
 
-    This is for Python runners (FnApiRunner with worker processes, the portable job service) whose workers are killed,
-    run out of memory or fail to start. `act` is called once, however many workers die. It must not return to the job,
-    which would wait for ever.
+    This is for Beam's portable job service, whose workers may be killed, run out of memory or fail to start. `act` is
+    called once, however many workers die. It must not return to the job, which would wait for ever.
     """
     serve = BeamFnControlServicer.Control
     unnoticed = threading.Lock()  # the first to notice takes it and never releases it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cluster.errors import run_command
+from cluster.errors import run_with_log_lines
 from cluster.processes import load, stop
 from cluster.settings import ClusterSettings, parse_settings
 from pipeline.errors import printable
@@ -19,4 +19,4 @@ def down(settings: ClusterSettings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: down(parse_settings(__doc__))))
+    sys.exit(run_with_log_lines(lambda: down(parse_settings(__doc__))))

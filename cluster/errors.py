@@ -1,24 +1,16 @@
-"""How the cluster commands end: errors go to standard error, and the exit status is 1."""
+"""How the cluster's commands end: as every command, and an error may show the last lines of a log."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
-from pipeline.errors import UserError, printable, told
+from pipeline.errors import exit_status, printable
 
 
-def run_command(main: Callable[[], None]) -> int:
-    """Runs a command and returns its exit status. An error is one line; a `UserError` may add lines of a log."""
-    try:
-        main()
-    except UserError as error:
-        message = "\n".join(printable(line.expandtabs()) for line in str(error).split("\n"))
-    except Exception as error:
-        message = printable(told(error))
-    except KeyboardInterrupt:
-        message = "interrupted; `make cluster-down` stops what was started"
-    else:
-        return 0
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    return 1
+def run_with_log_lines(main: Callable[[], None]) -> int:
+    """Runs a command and returns its exit status. A `UserError` may have several lines, see `exit_status`."""
+    return exit_status(main, interrupted="`make cluster-down` stops what was started", show=_printable_lines)
+
+
+def _printable_lines(message: str) -> str:
+    return "\n".join(printable(line.expandtabs()) for line in message.split("\n"))

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster.errors import run_command
+from cluster.errors import run_with_log_lines
 from cluster.fetch_jars import fetch
 from cluster.flink_conf import LOGGING
 from cluster.jars import JOB_SERVER_JARS
@@ -62,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_with_log_lines(main))

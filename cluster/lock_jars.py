@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cluster.errors import run_command
+from cluster.errors import run_with_log_lines
 from cluster.fetch_jars import download
 from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, JarSet
 from pipeline.files import file_sha256
@@ -29,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_with_log_lines(main))

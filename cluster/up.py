@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.beam_processes import start_job_service, start_worker_pool
-from cluster.errors import run_command
+from cluster.errors import run_with_log_lines
 from cluster.fetch_jars import fetch
 from cluster.flink_conf import LOGGING, flink_conf
 from cluster.flink_overview import task_managers
@@ -75,7 +75,8 @@ class _Starter:
             if dead := next((p for p in self.started if not is_alive(p)), None):
                 log = logs / f"{dead.name}.log"
                 raise UserError(
-                    f"{dead.name} ended at once, see {printable(str(log))}; its last lines:\n{_last_lines(log)}"
+                    f"{dead.name} ended while the cluster was starting; the last lines of {printable(str(log))}:\n"
+                    f"{_last_lines(log)}"
                 )
             if time.monotonic() > deadline:
                 raise UserError(f"{what} did not answer in {PATIENCE:.0f} s: see {printable(str(logs))}")
@@ -128,4 +129,4 @@ def _answers(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: up(parse_settings(__doc__))))
+    sys.exit(run_with_log_lines(lambda: up(parse_settings(__doc__))))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
-import tempfile
 import urllib.request
+import uuid
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,9 +26,10 @@ def download(url: str, target: Path, *, sha256: str, way_out: str) -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent, f"{target.name}*.part")
-    handle, part = tempfile.mkstemp(prefix=target.name, suffix=".part", dir=target.parent)
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
+    out = part.open("xb")  # not by `tempfile`: other users of the cache may read the file
     try:
-        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
+        with out, urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             total = int(answer.headers.get("Content-Length") or 0) or None
             with tqdm(total=total, unit="B", unit_scale=True, desc=f"downloading {target.name}") as bar:
                 while block := answer.read(_BLOCK):
@@ -44,5 +45,5 @@ def download(url: str, target: Path, *, sha256: str, way_out: str) -> Path:
         reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
         raise UserError(f"{url} cannot be downloaded: {reason}; check the network, or {way_out}") from None
     finally:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     return target

@@ -23,10 +23,13 @@ _REPR.maxlong = 40
 _REPR.maxlevel = 2  # each level multiplies the length by six
 _SHOWN = 300  # characters of a value
 
-_CANNOT_WRITE = {
-    errno.ENOSPC: "no space left",
-    errno.EDQUOT: "disk quota exceeded",
-    errno.EROFS: "read-only file system",
+_DENIED = "use{}: permission denied; change its permissions or choose another folder"  # reading as well as writing
+_DISK_ERRORS = {
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ENOSPC: "write{}: no space left; free some space or choose another folder",
+    errno.EDQUOT: "write{}: disk quota exceeded; free some space or choose another folder",
+    errno.EROFS: "write{}: read-only file system; choose another folder",
 }
 
 
@@ -60,14 +63,10 @@ def require_utf8(flag: str, path: str) -> None:
 
 
 def disk_error(error: OSError) -> UserError | None:
-    """The `UserError` for a full disk, a read-only one or missing permissions; None for any other `OSError`."""
+    """The `UserError` for a full disk or quota, a read-only disk or missing permissions; None for other errors."""
+    said = _DISK_ERRORS.get(error.errno) if error.errno is not None else None
     where = f" {error.filename}" if error.filename else ""
-    if error.errno == errno.EACCES:  # of reading as well as of writing
-        return UserError(f"cannot use{where}: permission denied; change its permissions or choose another folder")
-    if error.errno in _CANNOT_WRITE:
-        reason = _CANNOT_WRITE[error.errno]
-        return UserError(f"cannot write{where}: {reason}; free some space or choose another folder")
-    return None
+    return UserError(f"cannot {said.format(where)}") if said is not None else None
 
 
 def os_error_text(error: OSError) -> str:
@@ -86,6 +85,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
 
 
+def first_line(text: str) -> str:
+    """The first line of a library's message, cut short."""
+    return text.partition("\n")[0][:_FIRST_LINE]
+
+
 def counted(count: int, noun: str) -> str:
     """A count with its noun: "1 picture", "1,234 pictures", "2 boxes"."""
     ending = "" if count == 1 else "es" if noun.endswith(("x", "s")) else "s"
@@ -93,30 +97,15 @@ def counted(count: int, noun: str) -> str:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Runs an absl command. An error becomes one line on standard error and exit status 1.
-
-    The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
-    environment every error shows its traceback.
-    """
+    """Runs an absl command. An error becomes one line on standard error and exit status 1, see `exit_status`."""
 
     def guarded(argv: list[str]) -> int:
-        try:
+        def checked() -> None:
             if len(argv) > 1:
                 raise UserError(f"arguments must be --flags, got {' '.join(argv[1:])!r}; see --help")
             main()
-            return 0
-        except app.UsageError:
-            raise
-        except KeyboardInterrupt:
-            message = "interrupted; run the same command again to go on"
-        except Exception as error:
-            message = told(error)
-            if os.environ.get("PREMATCH_TRACEBACK") == "1":
-                traceback.print_exc()
-        with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
-            sys.stdout.flush()
-        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
-        return 1
+
+        return exit_status(checked, interrupted="run the same command again to go on")
 
     def parse(argv: list[str]) -> list[str]:
         """Parses the flags as absl does, but shows errors the way we do."""
@@ -131,19 +120,45 @@ def run_command(main: Callable[[], None]) -> None:
     app.run(guarded, flags_parser=parse)
 
 
+def exit_status(main: Callable[[], None], *, interrupted: str, show: Callable[[str], str] = printable) -> int:
+    """Runs a command and returns its exit status. An error becomes one line on standard error and status 1.
+
+    The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
+    environment every error shows its traceback.
+
+    Args:
+        main: the command.
+        interrupted: what to do after Ctrl-C.
+        show: the message of a `UserError` as a terminal may show it.
+    """
+    try:
+        main()
+        return 0
+    except app.UsageError:
+        raise
+    except KeyboardInterrupt:
+        message = f"interrupted; {interrupted}"
+    except Exception as error:
+        message = show(str(error)) if isinstance(error, UserError) else printable(_told(error))
+        if os.environ.get("PREMATCH_TRACEBACK") == "1":
+            traceback.print_exc()
+    with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
+        sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
 def _asks_for_help(argv: list[str]) -> bool:
     return any(argument.lstrip("-").partition("=")[0] in ("help", "helpfull", "helpshort") for argument in argv[1:])
 
 
-def told(error: Exception) -> str:
-    """What the user reads about an error that ended a command. An unforeseen one goes to a file, which it names."""
-    if isinstance(error, UserError):
-        return str(error)
+def _told(error: Exception) -> str:
+    """What the user reads about another error that ended a command. One that nobody foresaw goes to a file."""
     if isinstance(error, OSError):
         return os_error_text(error)
     kind = type(error).__name__
-    lines = str(error).split("\n", 1)
-    what = f"{kind}: {lines[0][:_FIRST_LINE]}" if lines[0] else kind
+    line = first_line(str(error))
+    what = f"{kind}: {line}" if line else kind
     return f"the command failed unexpectedly: {what}; {_kept_traceback(error)}"
 
 

@@ -27,20 +27,22 @@ def write_whole(path: Path, data: bytes, *, part: Path | None = None) -> None:
         data: its bytes.
         part: the temporary file, which must not exist yet; default: a hidden one beside `path`.
 
-    Raises `OSError` with the file's name.
+    Raises `OSError` with the file's name, or `FileExistsError` with that of the temporary file.
     """
     part = part or path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    file = part.open("xb")
     try:
-        with file:
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
         sync(path.parent)
+    except FileExistsError:  # the part is somebody else's
+        raise
     except OSError as error:
-        part.unlink(missing_ok=True)
-        error.filename = str(path)  # the error of a failed write has no file name
+        with contextlib.suppress(OSError):  # there may be no part, for the same reason
+            part.unlink()
+        error.filename = str(path)  # not the part's name, or none
         raise
 
 

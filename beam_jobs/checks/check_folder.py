@@ -9,7 +9,7 @@ from pathlib import Path
 from beam_jobs.job.attempt import is_attempt
 from beam_jobs.job.finish import count_rejected
 from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
-from beam_jobs.job.record_folder import LOCK, RECEIPTS, of_another_set
+from beam_jobs.job.record_folder import LOCK, RECEIPTS, left_by_stopped_job
 from beam_jobs.job.shard_statistics import add_up
 from pipeline.config.plain import JSON_BYTES
 from pipeline.config.records_config import SPLITS
@@ -139,4 +139,4 @@ def _unknown(folder: Path, files: set[str], folders: set[str], manifest: Manifes
 def _is_unfinished(path: Path, manifest: Manifest) -> bool:
     if path.parent == Path(manifest.folder) and (is_attempt(str(path)) or (path.name == LOCK and path.is_file())):
         return True
-    return path.is_file() and of_another_set(path.name, manifest.fingerprint)
+    return path.is_file() and left_by_stopped_job(path.name, manifest.fingerprint)

@@ -108,7 +108,8 @@ def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int],
     leave_out = (
         f", or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed})" if bad < seen else ""
     )
+    outcome = "the complete set there is unchanged" if live else f"no {MANIFEST} was written"
     raise UserError(
         f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): "
-        f"see {path}; repair them{leave_out}; no {MANIFEST} was written"
+        f"see {path}; repair them{leave_out}; {outcome}"
     )

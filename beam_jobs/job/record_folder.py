@@ -109,10 +109,13 @@ class RecordFolder:
                         storage.delete(old)
 
 
-def of_another_set(name: str, fingerprint: str) -> bool:
-    """Whether a file's name is one that a job gives to the files of a set with another fingerprint."""
+def left_by_stopped_job(name: str, fingerprint: str) -> bool:
+    """Whether a stopped job may have left a file of this name beside the complete set of that fingerprint.
+
+    Any list of rejections, because the job that stopped may be one for the same set; shards and receipts of others.
+    """
     found = _OURS.fullmatch(name)
-    return found is not None and (found["shard"] or found["list"]) != fingerprint
+    return found is not None and (found["list"] is not None or found["shard"] != fingerprint)
 
 
 @contextlib.contextmanager
@@ -123,17 +126,16 @@ def own_folder(path: str, fingerprint: str) -> Iterator[RecordFolder]:
     """
     folder = RecordFolder(path, fingerprint, attempt.new_attempt())
     own = storage.join(path, folder.attempt)
-    try:
-        storage.make_folder(storage.join(path, RECEIPTS))
+    with _told_if_not_writable(path):
+        storage.make_folder(path)
         lock = _lock(path)
-    except OSError as error:
-        raise disk_error(error) or UserError(
-            f"--records must be a folder that can be written, got {path!r}: {error}"
-        ) from None
     try:
-        if storage.is_local(path):
-            attempt.sweep_attempts(path)
-        attempt.make_attempt(own, fingerprint)
+        with _told_if_not_writable(path):
+            # Not before the lock: a job that ends with no receipts removes the folder while it holds the lock.
+            storage.make_folder(storage.join(path, RECEIPTS))
+            if storage.is_local(path):
+                attempt.sweep_attempts(path)
+            attempt.make_attempt(own, fingerprint)
         yield folder
     finally:
         attempt.delete_attempt(own)
@@ -143,6 +145,16 @@ def own_folder(path: str, fingerprint: str) -> Iterator[RecordFolder]:
         if lock is not None:
             os.unlink(storage.join(path, LOCK))
             os.close(lock)
+
+
+@contextlib.contextmanager
+def _told_if_not_writable(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error) or UserError(
+            f"--records must be a folder that can be written, got {path!r}: {error}"
+        ) from None
 
 
 def _lock(path: str) -> int | None:

@@ -21,7 +21,7 @@ from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import disk_error
 from pipeline.records.manifest import Shard
 from pipeline.records.record import encode_record
-from pipeline.records.tfrecord import FRAME_BYTES, MAX_RECORD, frame
+from pipeline.records.tfrecord import MAX_RECORD, frame
 
 
 class WriteShard(beam.DoFn):
@@ -88,15 +88,16 @@ class WriteShard(beam.DoFn):
                         "its key is there already: list a picture once with all its boxes, or give each its own id"
                     )
                 built = self._builder.build(entry)
-                framed = frame(encode_record(built.record))
-                if len(framed) - FRAME_BYTES > MAX_RECORD:
-                    raise BadPicture(f"its record must have at most {MAX_RECORD} bytes, got {len(framed)}")
+                encoded = encode_record(built.record)
+                if len(encoded) > MAX_RECORD:
+                    raise BadPicture(f"its record must have at most {MAX_RECORD} bytes, got {len(encoded)}")
             except BadPicture as reason:
                 rejected.append(Rejection(entry.key, "picture", str(reason)))
                 continue
             last_key = entry.key
             rejected.extend(Rejection(entry.key, "box", fault) for fault in built.faults)
             statistics.add(built.record, built.matches)
+            framed = frame(encoded)
             began = perf_counter_ns()
             file.write(framed)
             digest.update(framed)

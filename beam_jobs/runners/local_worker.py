@@ -1,6 +1,8 @@
 """A worker process of the local runner: Beam's own, without Beam's log on standard error.
 
 An error in a worker reaches the job as the text of an exception, and is printed there once.
+
+`python -m beam_jobs.runners.local_worker JOB`, where JOB is the process id of the job that starts it.
 """
 
 from __future__ import annotations
@@ -8,9 +10,27 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
+import time
 from typing import Any
 
+
+def end_without(job: int) -> None:
+    """Ends this process soon after the end of the process that started it, however that ended.
+
+    On its own, Beam's worker looks for a job that is gone for two minutes, and nothing but SIGKILL would end it.
+    """
+
+    def watch() -> None:
+        while os.getppid() == job:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_without(int(sys.argv[1]))
     quiet = logging.StreamHandler()
     quiet.setLevel(logging.CRITICAL)
     logging.getLogger().addHandler(quiet)  # before Beam adds a handler that prints everything

@@ -12,7 +12,7 @@ from typing import Any
 from apache_beam.pipeline import Pipeline
 
 from beam_jobs.job.metrics import JobMetrics, job_metrics
-from beam_jobs.runners.interrupted_workers import Workers, workers_end_when_interrupted
+from beam_jobs.runners.interrupted_workers import SIGNALS, Workers, workers_end_when_interrupted
 from pipeline.errors import UserError
 
 _STEP = " [while running '"  # with which Beam adds the step's name to a message
@@ -82,12 +82,12 @@ def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
     try:
         yield
     except _WorkerDied:
-        if deaths[0].endswith(f"code {-signal.SIGINT}"):  # Ctrl-C reached the starting worker first
+        if any(deaths[0].endswith(f"code {-number}") for number in SIGNALS):  # it reached the starting worker first
             raise KeyboardInterrupt from None
         raise UserError(
             f"a worker process died, perhaps out of memory ({deaths[0]}); "
             "run the same command again: finished shards are kept"
         ) from None
     finally:
+        threading.excepthook = quietly  # some threads end only after the job, and must not send SIGUSR1 then
         signal.signal(signal.SIGUSR1, before)
-        threading.excepthook = quietly  # some threads end only after the job

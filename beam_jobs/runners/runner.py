@@ -153,8 +153,10 @@ def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
     elif mode == "multi_threading":
         environment = EmbeddedPythonGrpcEnvironment.default()
     else:
-        # The worker replaces the shell. It ignores Ctrl-C, which Python may answer with a traceback; the job ends it.
-        command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m beam_jobs.runners.local_worker"
+        # The worker replaces the shell. It leaves Ctrl-C and SIGTERM to the job, which ends it: Python may answer them
+        # with a traceback, and a worker that ends before its job looks like one that was killed.
+        python = shlex.quote(sys.executable)
+        command = f"trap '' INT TERM; exec {python} -m beam_jobs.runners.local_worker {os.getpid()}"
         environment = SubprocessSDKEnvironment.from_command_string(command)
     options = PipelineOptions([f"--direct_num_workers={count}", _QUIET, *beam_args])
     # On its own, FnApiRunner would start its workers without the pipeline's options. Numbers are sent as text,

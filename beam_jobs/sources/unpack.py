@@ -6,7 +6,7 @@ import contextlib
 import gzip
 import shutil
 import tarfile
-import tempfile
+import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,8 @@ def unpack(archive: Path, folder: Path, *, members: dict[str, str], max_member: 
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder.parent, f"{folder.name}.part-*")
-    part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
+    part = folder.with_name(f"{folder.name}.part-{uuid.uuid4().hex}")
+    part.mkdir()  # not by `tempfile`: other users of the cache may read the folder
     try:
         missing = dict(members)
         with _decompressed(archive) as data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,12 +10,18 @@ import tensorflow as tf
 
 from model.distribution.workers import Rank
 from model.network.out_of_memory import named_out_of_memory
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
+
+_REASON = re.compile(
+    r"^(?:  \(0\) )?(?!\s|Graph execution error:|Detected at node|Node: |<stack traces|\d+ root error)(.+)",
+    re.MULTILINE,
+)
+_NAMES = re.compile(r"\{\{\w+ [^}]*\}\} | \[Op:.*")
 
 
 @contextmanager
 def named_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
-    """Turns TensorFlow's errors about memory that ran out, or a rank that died, into a `UserError`.
+    """Turns TensorFlow's errors about memory that ran out, or a rank or device that failed, into a `UserError`.
 
     Args:
         batch: pictures in the global batch.
@@ -23,10 +30,26 @@ def named_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
     try:
         with named_out_of_memory(batch=batch, others=", more replicas, or --precision=bfloat16, and another --run"):
             yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError):
-        if rank.count == 1:
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+    ) as error:
+        said = first_line(_what_happened(error.message)).rstrip(" :")
+        if rank.count > 1:  # the same errors tell of this rank's device and of the others' ends
+            raise UserError(
+                f"one of the {rank.count} ranks or its device failed ({said}); start all of them again with the same "
+                "command: training resumes from the last backup"
+            ) from error
+        if not isinstance(error, tf.errors.InternalError):
             raise
         raise UserError(
-            f"one of the {rank.count} ranks died; start all of them again with the same command: training resumes "
-            "from the last backup"
-        ) from None
+            f"the device failed ({said}); run the same command again: training resumes from the last backup"
+        ) from error
+
+
+def _what_happened(message: str) -> str:
+    """The reason in TensorFlow's message, without the tracebacks of the graph before it and the names of nodes."""
+    found = _REASON.search(message)
+    return _NAMES.sub("", found[1] if found else message)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import run_command
+from cluster.errors import run_with_log_lines
 from cluster.jars import jars_folder
 from pipeline.errors import UserError
 
@@ -15,7 +15,7 @@ def failing(error: BaseException) -> None:
 
 
 def test_a_command_that_ends_well_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(lambda: None) == 0
+    assert run_with_log_lines(lambda: None) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -36,8 +36,17 @@ def test_a_command_that_ends_well_says_nothing(capsys: pytest.CaptureFixture[str
 def test_an_error_is_printed_without_a_traceback(
     error: BaseException, printed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command(lambda: failing(error)) == 1
+    assert run_with_log_lines(lambda: failing(error)) == 1
     assert capsys.readouterr().err == f"error: {printed}\n"
+
+
+def test_tracebacks_are_shown_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PREMATCH_TRACEBACK", "1")
+    assert run_with_log_lines(lambda: failing(UserError("it is wrong"))) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last):") and printed.endswith("\nerror: it is wrong\n")
 
 
 def test_a_missing_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,5 +54,5 @@ def test_a_missing_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch, caps
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "")
     folders: list[Path] = []
-    assert run_command(lambda: folders.append(jars_folder())) == 1
+    assert run_with_log_lines(lambda: folders.append(jars_folder())) == 1
     assert "this user has no home folder; set PREMATCH_CACHE" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -123,4 +124,19 @@ def test_values_are_shown_short_however_they_are_nested() -> None:
 
 def test_only_errors_of_the_disk_are_told_as_such() -> None:
     assert disk_error(OSError(2, "No such file or directory", "x")) is None
-    assert str(disk_error(OSError(13, "Permission denied", "x"))).startswith("cannot use x: permission denied")
+    assert disk_error(OSError("no number")) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "use x: permission denied; change its permissions or choose another folder"),
+        (errno.EPERM, "use x: permission denied; change its permissions or choose another folder"),
+        (errno.ENOSPC, "write x: no space left; free some space or choose another folder"),
+        (errno.EDQUOT, "write x: disk quota exceeded; free some space or choose another folder"),
+        (errno.EROFS, "write x: read-only file system; choose another folder"),
+    ],
+)
+def test_an_error_of_the_disk_says_what_helps(number: int, said: str) -> None:
+    assert str(disk_error(OSError(number, "", "x"))) == f"cannot {said}"
+    assert str(disk_error(OSError(number, ""))) == f"cannot {said.replace(' x', '')}"

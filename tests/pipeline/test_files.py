@@ -37,6 +37,15 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["it"]
 
 
+def test_a_file_that_cannot_be_begun_is_named(tmp_path: Path) -> None:
+    """The error named a temporary file, of which the user knows nothing."""
+    for folder in (tmp_path / "none", tmp_path / "file"):
+        (tmp_path / "file").touch()
+        with pytest.raises(OSError) as raised:
+            files.write_whole(folder / "it", b"new")
+        assert raised.value.filename == str(folder / "it")
+
+
 def test_a_part_that_is_there_already_belongs_to_somebody(tmp_path: Path) -> None:
     part = tmp_path / "part"
     part.write_bytes(b"theirs")

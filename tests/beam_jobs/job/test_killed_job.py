@@ -16,8 +16,8 @@ from configs import load_config
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import checksums, make_records, make_set, receipts, start_records
-from tests.commands import complaint, finished, wait_until
-from tests.processes import children, kill_group
+from tests.commands import complaint, finished, output, run_python, wait_until
+from tests.processes import children, kill_group, quiet_ports
 
 CONFIG = replace(load_config("digits_demo").records, limit=40)
 FLAGS = ("--limit=40", "--workers=2")
@@ -79,20 +79,43 @@ def test_a_killed_worker_ends_the_job_with_one_line(
     assert checksums(tmp_path) == uninterrupted
 
 
+def test_workers_leave_ctrl_c_and_sigterm_to_their_job(uninterrupted: dict[str, str], tmp_path: Path) -> None:
+    """A worker that SIGTERM ended before its job was told as one that died, perhaps out of memory."""
+    job = start_records(f"--records={tmp_path}", *FLAGS)
+    wait_until(lambda: a_temporary_shard(tmp_path) or receipts(tmp_path), job)
+    for worker in children(job.pid):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(worker, number)
+    output(finished(job))
+    assert checksums(tmp_path) == uninterrupted
+
+
+def test_a_worker_whose_job_is_gone_ends() -> None:
+    """Beam's own looks for its job for two minutes. It ignores SIGTERM, so nobody would end it before."""
+    nobody = [f"{name}_API_SERVICE_DESCRIPTOR" for name in ("CONTROL", "LOGGING")]
+    env = {name: f"url: 'localhost:{port}'" for name, port in zip(nobody, quiet_ports(2), strict=True)}
+    gone = str(os.getppid())  # not what starts the worker
+    assert run_python("-m", "beam_jobs.runners.local_worker", gone, env=env, timeout=60).returncode == 1
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(number: signal.Signals, mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        (os.killpg, signal.SIGINT),  # as a terminal does, to the workers too
+        (os.killpg, signal.SIGTERM),  # as systemd and Slurm do
+        (os.kill, signal.SIGTERM),
+    ],
+)
+def test_interrupted(send: Callable[[int, int], None], number: signal.Signals, mode: str, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     records = tmp_path / "records"
     env = {"TMPDIR": str(temporary)}
     job = start_records(f"--records={records}", *FLAGS, f"--running_mode={mode}", env=env)
     wait_until(lambda: receipts(records), job)
-    if number is signal.SIGINT:
-        os.killpg(job.pid, number)  # as a terminal does, to the workers too
-    else:
-        os.kill(job.pid, number)
+    send(job.pid, number)
     assert complaint(finished(job)) == INTERRUPTED
     assert not (records / "manifest.json").exists() and not list(records.glob(".attempt-*"))
     assert not list(temporary.iterdir())

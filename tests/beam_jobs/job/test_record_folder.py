@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs.job import record_folder
 from beam_jobs.job.receipt import Rejection
 from beam_jobs.job.record_folder import RECEIPTS, own_folder
 from pipeline.errors import UserError
@@ -30,3 +31,24 @@ def test_no_receipt_is_written_that_would_not_be_read(tmp_path: Path, monkeypatc
         with pytest.raises(UserError, match="has 1,000 rejected pictures and boxes, too many for its receipt"):
             folder.write_receipt(receipt)
         assert list((tmp_path / RECEIPTS).iterdir()) == []
+
+
+def test_a_job_that_ends_just_before_takes_no_folder_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended_before(path: Path) -> int | None:
+        monkeypatch.undo()
+        with own_folder(str(tmp_path), "1" * 16):
+            pass
+        return record_folder.lock_file(path)
+
+    monkeypatch.setattr(record_folder, "lock_file", ended_before)
+    with own_folder(str(tmp_path), "0" * 16) as folder:
+        folder.write_receipt(RECEIPT)
+        assert folder.receipt(RECEIPT.shard.name) == RECEIPT
+
+
+def test_a_file_in_place_of_the_receipts_is_told_and_the_lock_let_go(tmp_path: Path) -> None:
+    (tmp_path / RECEIPTS).touch()
+    said = "--records must be a folder that can be written"
+    with pytest.raises(UserError, match=said), own_folder(str(tmp_path), "0" * 16):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [RECEIPTS]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
+from typing import Any
 
 import pytest
 
-from beam_jobs.runners.run_job import run, told_user_error
+from beam_jobs.runners.interrupted_workers import Workers
+from beam_jobs.runners.run_job import dead_workers_end_the_job, run, told_user_error
 from pipeline.errors import UserError
 
 MESSAGES = pytest.mark.parametrize(
@@ -61,3 +65,29 @@ def test_from_a_traceback_with_escapes(message: str) -> None:
 def test_another_error_stays() -> None:
     with pytest.raises(RuntimeError, match=r"^no memory$"):
         run(Failing(RuntimeError("no memory")))  # type: ignore[arg-type]
+
+
+def test_a_worker_that_dies_as_the_job_ends_interrupts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGUSR1, if it is not handled, ends the process."""
+    told: list[str] = []
+    sent: list[int] = []
+    set_handler = signal.signal
+
+    def die() -> None:
+        raise RuntimeError("Worker subprocess exited with return code -9")
+
+    def restore(number: signal.Signals, handler: Any) -> Any:
+        before = set_handler(number, handler)
+        thread = threading.Thread(target=die)
+        thread.start()
+        thread.join()
+        return before
+
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: told.append(str(arguments.exc_value)))
+    original = signal.signal(signal.SIGUSR1, lambda number, _frame: sent.append(number))
+    try:
+        with dead_workers_end_the_job(Workers()):
+            monkeypatch.setattr(signal, "signal", restore)
+    finally:
+        set_handler(signal.SIGUSR1, original)
+    assert (sent, told) == ([], ["Worker subprocess exited with return code -9"])

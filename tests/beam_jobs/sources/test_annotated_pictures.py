@@ -14,6 +14,7 @@ from beam_jobs.sources.source import Item, SourceBox
 from pipeline.config.records_config import Letterbox
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
+from pipeline.records.record import encode_record
 from pipeline.views.paint import paint_view
 from tests.beam_jobs.picture_source import CLASSES, PictureSource, write_pictures
 from tests.beam_jobs.record_job import DIGITS, PICTURES, make_set, read_shards
@@ -124,6 +125,19 @@ def test_bad_boxes_lose_the_box_and_bad_pictures_the_picture(tmp_path: Path) -> 
         "pictures_seen": 8,
         "boxes_seen": 8,
     }
+
+
+def test_a_record_may_be_as_long_as_its_limit_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_pictures(tmp_path / "pictures", 1, split="test")
+    make_set(tmp_path / "records", CONFIG, source=source)
+    ((_, _, record),) = read_shards(tmp_path / "records")
+    length = len(encode_record(record))
+    monkeypatch.setattr("beam_jobs.job.write_shard.MAX_RECORD", length)
+    make_set(tmp_path / "enough", CONFIG, source=source)
+    monkeypatch.setattr("beam_jobs.job.write_shard.MAX_RECORD", length - 1)
+    make_set(tmp_path / "too little", CONFIG, source=source, max_rejected=1.0)
+    (line,) = rejected(tmp_path / "too little")
+    assert line["reason"] == f"its record must have at most {length - 1} bytes, got {length}"
 
 
 def test_a_picture_without_objects_is_a_record_too(tmp_path: Path) -> None:

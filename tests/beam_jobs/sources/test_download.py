@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.server
+import os
 import shutil
 import socket
 import threading
@@ -51,6 +52,17 @@ def test_downloaded_once(published: Path, cache: Path) -> None:
     published.unlink()
     assert Cifar10.prepare(None) == source
     assert not [name for name in left(cache) if "part" in name]
+
+
+def test_other_users_of_the_cache_may_read_it(published: Path, cache: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        Cifar10.prepare(None)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in cache.rglob("*") if path.is_file()}
+    assert modes == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in cache.rglob("*") if path.is_dir()} == {0o755}
 
 
 def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

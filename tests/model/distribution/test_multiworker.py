@@ -110,7 +110,7 @@ def test_two_workers_one_of_them_killed_and_both_started_again_train_as_one_proc
     os.kill(workers[1].pid, signal.SIGKILL)
     printed = workers[0].communicate(timeout=LONG)[0]
     assert workers[0].returncode == 1, printed
-    assert "one of the 2 ranks died;" in printed and "Traceback" not in printed
+    assert "one of the 2 ranks or its device failed (" in printed and "Traceback" not in printed
     workers[1].wait()
 
     chief, other = finish(start_workers(records, together))
