@@ -163,7 +163,10 @@ def test_the_rank_that_the_environment_gives(text: str, rank: Rank, monkeypatch:
         ("worker 1", "TF_CONFIG must be like .*, got 'worker 1'"),
         ('{"task": {"type": "worker", "index": 1}}', "TF_CONFIG must be like"),
         ('{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker", "index": 0}}', "only, got ps"),
-        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "got task worker 1 of"),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            "has no task worker 1: its cluster is",
+        ),
     ],
 )
 def test_an_environment_that_gives_none(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:

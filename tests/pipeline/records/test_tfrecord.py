@@ -42,9 +42,13 @@ def test_every_cut_is_a_broken_frame_that_says_where() -> None:
             assert read(FILE[:end]) == RECORDS[: starts.index(end)]
             continue
         index = sum(start < end for start in starts) - 1
-        with pytest.raises(BrokenFrame, match=rf"^record {index} at byte {starts[index]} must have"):
+        with pytest.raises(
+            BrokenFrame, match=rf"^record {index} at byte {starts[index]} (must have a header|is cut off)"
+        ):
             read(FILE[:end])
-        with pytest.raises(BrokenFrame, match=rf"^record {index} at byte {starts[index]} must have"):
+        with pytest.raises(
+            BrokenFrame, match=rf"^record {index} at byte {starts[index]} (must have a header|is cut off)"
+        ):
             read(FILE[:end], size=len(FILE))  # shorter than its size says
 
 
@@ -54,7 +58,7 @@ def test_every_flipped_bit_is_noticed() -> None:
     for at in range(len(data)):
         garbled = bytearray(data)
         garbled[at] ^= 1 << choice.randrange(8)
-        with pytest.raises(BrokenFrame, match="must have"):
+        with pytest.raises(BrokenFrame, match="must have|is cut off|does not match|do not match"):
             read(bytes(garbled))
 
 
