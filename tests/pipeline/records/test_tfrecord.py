@@ -58,7 +58,7 @@ def test_every_flipped_bit_is_noticed() -> None:
     for at in range(len(data)):
         garbled = bytearray(data)
         garbled[at] ^= 1 << choice.randrange(8)
-        with pytest.raises(BrokenFrame, match="must have|is cut off|does not match|do not match"):
+        with pytest.raises(BrokenFrame, match=r"must have|is cut off|does not match|do not match"):
             read(bytes(garbled))
 
 
