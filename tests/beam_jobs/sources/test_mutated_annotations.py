@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from beam_jobs.sources import make_source
+from beam_jobs.sources.picture_reference import is_fault
 from beam_jobs.sources.source import BadPicture, Source
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
@@ -43,6 +45,7 @@ TARGETS = {
     "yolo": "labels/train/train_3.txt",
     "jsonl": "train.jsonl",
 }
+NAMES = {picture.name for picture in made_set(train=4, val=1, test=1)}
 YAML = {"yaml": "data.yaml", "list": "ImageSets/Main/train.txt"}
 
 
@@ -106,12 +109,48 @@ def check(source: Source) -> int:
     return len(items)
 
 
+def boxes_listed(name: str, data: bytes) -> dict[str, int]:
+    """The boxes of pictures in a mutated file that another parser can read, by the picture's name."""
+    if name == "yolo":
+        return {
+            "train_3.jpg": sum(bool(line.strip()) for line in data.decode("utf-8", "backslashreplace").splitlines())
+        }
+    if name == "voc":
+        try:
+            root = ElementTree.fromstring(data)
+        except (ElementTree.ParseError, ValueError, LookupError):
+            return {}
+        return {"train_3.jpg": len(root.findall("object"))}
+    if name == "jsonl":
+        lines = [json.loads(line) for line in data.splitlines() if line.strip()]
+        return {line["image"]: len(line["boxes"]) for line in lines if str(line["image"]) in NAMES}
+    content = json.loads(data)
+    ids = [image["id"] for image in content["images"]]
+    return {
+        image["file_name"]: sum(box["image_id"] == image["id"] for box in content["annotations"])
+        for image in content["images"]
+        if ids.count(image["id"]) == 1 and type(image["id"]) is int
+    }
+
+
+def check_boxes(name: str, data: bytes, source: Source) -> int:
+    """Every box of a picture that can be read must be there, good or with its fault. Returns how many were compared."""
+    try:
+        listed = boxes_listed(name, data)
+    except (ValueError, KeyError, TypeError):  # nothing to compare with
+        return 0
+    found = {item.source_id: item.boxes or () for item in source.items() if not is_fault(item.reference)}
+    both = [picture for picture in listed if picture in found and picture in NAMES]
+    assert [len(found[picture]) for picture in both] == [listed[picture] for picture in both], data
+    return len(both)
+
+
 def run_mutants(name: str, folder: Path, target: str, change: Callable[[bytes, RandomBits], bytes]) -> tuple[int, int]:
     """How many mutants were read, and how many refused in one line."""
     paths = WRITERS[name](folder, made_set(train=4, val=1, test=1))
     path = next(folder.rglob(target))
     whole = path.read_bytes()
-    read = refused = 0
+    read = refused = compared = 0
     for number in range(MUTANTS):
         data = change(whole, RandomBits(3, f"{name} {target} {number}"))
         path.write_bytes(data)
@@ -122,6 +161,8 @@ def run_mutants(name: str, folder: Path, target: str, change: Callable[[bytes, R
             refused += 1
             continue
         read += 1
+        if target == TARGETS[name]:
+            compared += check_boxes(name, data, make_source(name, paths))
         least = 6
         if name == "coco":
             least = 2 + len(json.loads(data.decode("utf-8", "replace"))["images"])  # what is not read may be no UTF-8
@@ -131,6 +172,7 @@ def run_mutants(name: str, folder: Path, target: str, change: Callable[[bytes, R
             least = 2 + len([line for line in data.splitlines() if line.strip()])
         if target != YAML["yaml"]:
             assert count >= least, data
+    assert compared > MUTANTS // 20 or target != TARGETS[name]
     return read, refused
 
 
