@@ -78,7 +78,7 @@ def make_records(pipeline: Pipeline) -> None:
         path = whole_path(path)
     source = make_source(config.source, data_paths())
     shards = len(all_shards(config))
-    workers = f", {local_workers(FLAGS.workers)} workers" if FLAGS.runner == LOCAL else ""
+    workers = f", {counted(local_workers(FLAGS.workers), 'worker')}" if FLAGS.runner == LOCAL else ""
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
     print("\n".join([*describe_source(source, val_fraction=config.val_fraction), *size_notes(source)]), flush=True)
 
@@ -117,13 +117,16 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
         for name in ("views", "boxes", "positives", "boxes_without_anchor")
     )
     print("splits: " + ", ".join(f"{split} {manifest.examples(split):,}" for split in SPLITS))
+    for split, use in (("val", "training keeps its last weights"), ("test", "there is nothing to evaluate")):
+        if not manifest.examples(split):
+            print(f"note: {split} is empty, so {use}")
     print(f"views: {views:,}, {manifest.config.views} of each training record")
-    print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} that no anchor reaches")
+    print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} without an anchor")
     pictures, rejected_boxes = manifest.rejected["pictures"], manifest.rejected["boxes"]
     print(f"rejected: {counted(pictures, 'picture')}, {counted(rejected_boxes, 'box')}")
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
     print(f"{counted(records, 'record')}, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
-    print(printable(f"records: {manifest.folder}/{MANIFEST}"))
+    print(printable(f"records: {os.path.join(manifest.folder, MANIFEST)}"))
     if not is_local(manifest.folder):
         print(printable("next: copy or mount the set, because training reads local folders"))
         return

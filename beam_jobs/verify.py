@@ -14,6 +14,7 @@ from beam_jobs.checks.check_folder import check_files, check_receipts, unfinishe
 from beam_jobs.checks.check_shard import ShardFindings, check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
 from beam_jobs.checks.repeated_ids import repeated_ids
+from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.runners.runner import local_workers
 from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.records.manifest import WAY_OUT
@@ -32,6 +33,7 @@ SHOWN = 20  # findings that are printed
 def main() -> None:
     """The check, from flags to findings."""
     started = time.monotonic()
+    let_sigterm_interrupt()
     if FLAGS.sample < 0:
         raise UserError(f"--sample must be at least 0, got {FLAGS.sample}")
     targets = "all targets" if FLAGS.full else f"targets of about {FLAGS.sample} records per split"
@@ -53,7 +55,7 @@ def main() -> None:
         print(f"… and {len(findings) - SHOWN} more")
     seconds = time.monotonic() - started
     if unfinished := unfinished_files(manifest):
-        print(f"not checked: {counted(unfinished, 'file')} of a job that has not finished")
+        print(f"not checked: {counted(unfinished, 'file')} of a job that has not finished or was refused")
     read = f"{counted(len(checks), 'shard')}, {counted(records, 'record')} read"
     print(f"{read}, {matched:,} matched again, {seconds:.1f} s")
     if findings:

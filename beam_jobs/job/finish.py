@@ -60,8 +60,7 @@ def finish(
     summaries = {split: add_up([r.statistics for r in receipts[split]]) for split in SPLITS}
     lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
     counts = count_rejected(lines, summaries)
-    for what in ("picture", "box"):
-        _check_share(folder, lines, counts, what, max_rejected)
+    _check_share(folder, lines, counts, max_rejected)
     folder.write_rejected(lines)
     manifest = Manifest(
         folder=folder.path,
@@ -96,20 +95,19 @@ def count_rejected(lines: list[str], summaries: dict[str, dict[str, Any]]) -> di
     }
 
 
-def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int], what: str, limit: float) -> None:
-    plural = {"picture": "pictures", "box": "boxes"}[what]
-    bad, seen = counts[plural], counts[f"{plural}_seen"]
-    if bad <= limit * seen:
+def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int], limit: float) -> None:
+    """Raises `UserError` if more pictures, or more boxes, were rejected than the share `limit`."""
+    shares = {what: counts[what] / max(counts[f"{what}_seen"], 1) for what in ("pictures", "boxes")}
+    beyond = [what for what in shares if counts[what] > limit * counts[f"{what}_seen"]]
+    if not beyond:
         return
     live = folder.has_manifest()
     path = folder.write_rejected(lines, f"rejected-{folder.fingerprint}.jsonl" if live else REJECTED)
-    share = bad / seen
-    allowed = f"{share + 0.0001:.4f}"
-    leave_out = (
-        f", or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed})" if bad < seen else ""
-    )
+    allowed = f"{max(shares.values()) + 0.0001:.4f}"
+    leave_out = f", or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed})"
+    got = " and ".join(f"{counts[what]:,} of {counts[f'{what}_seen']:,} {what} ({shares[what]:.4%})" for what in beyond)
     outcome = "the complete set there is unchanged" if live else f"no {MANIFEST} was written"
     raise UserError(
-        f"rejected {plural} must be at most {limit:.4%} (--max_rejected), got {bad} of {seen} ({share:.4%}): "
-        f"see {path}; repair them{leave_out}; {outcome}"
+        f"{got} were rejected, and --max_rejected allows {limit:.4%}: see {path}; "
+        f"repair them{leave_out if max(shares.values()) < 1 else ''}; {outcome}"
     )

@@ -42,6 +42,7 @@ class Cifar10:
     name: str = "cifar10"
     category_ids: None = None
     has_val: bool = False
+    has_test: bool = True
     test_fraction: float = 0.0
 
     @staticmethod

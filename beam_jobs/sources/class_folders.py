@@ -58,6 +58,9 @@ class ClassFolders:
 
 def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
     found = split_folders(folder)
+    if "train" not in found and any(_subfolders(path) for path in found.values()):
+        named = ", ".join(os.path.basename(path) for path in found.values())
+        raise UserError(f"--data_dir must hold a folder train next to {named}, got {folder!r} without it")
     if not ("train" in found and _subfolders(found["train"])):
         return (("train", folder),)
     if others := [name for name in _subfolders(folder) if split_of(name) is None]:

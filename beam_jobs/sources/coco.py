@@ -19,7 +19,7 @@ from beam_jobs.sources.picture_reference import fault_reference, picture_referen
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import split_folders
-from pipeline.errors import UserError, shown
+from pipeline.errors import UserError, counted, shown
 from pipeline.records.image_id import image_id_text
 
 ROBOFLOW_FILE = "_annotations.coco.json"
@@ -135,7 +135,8 @@ def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Itera
         yield Item(part.split, image.file_name, reference, boxes=found, image_id=image_id, declared=declared)
     for unlisted, found_boxes in boxes.items():
         if unlisted not in listed:
-            reason = f"image {shown(unlisted)} must be listed in {where}, got only {len(found_boxes)} annotations of it"
+            got = f"{counted(len(found_boxes), 'annotation')} of it"
+            reason = f"image {shown(unlisted)} must be listed in {where}, got only {got}"
             yield Item(part.split, f"{where} image id {unlisted}", fault_reference(reason), boxes=())
     for number, annotation in lost:
         reason = f"annotation {number} of {where} must be an object with an `image_id`, got {shown(annotation)}"

@@ -60,7 +60,8 @@ def _named(listed: CategoryList, before: dict[int, str], used: frozenset[int]) -
         if name is None or known not in (None, name):
             wanted = "a string" if known is None else shown(known)
             raise UserError(
-                f"{listed.path}: the name of category {category.id} must be {wanted}, got {shown(category.name)}"
+                f"{listed.path}: the name of category {category.id} must be {wanted}, got {shown(category.name)}; "
+                "number the categories of all files alike, each with one name"
             )
         names[category.id] = name
     return names

@@ -36,6 +36,7 @@ class Digits:
     name: str = "digits"
     category_ids: None = None
     has_val: bool = False
+    has_test: bool = False
     test_fraction: float = TEST_FRACTION
 
     @staticmethod

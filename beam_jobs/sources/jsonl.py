@@ -37,6 +37,7 @@ class JsonLines:
     parts: tuple[Part, ...]
     class_names: tuple[str, ...]  # sorted
     has_val: bool
+    has_test: bool
     test_fraction: float  # of train, chosen by hash of the source id; 0 if the set has a test split of its own
     digest: str  # of the lists
     list_pieces: tuple[Piece, ...]
@@ -78,7 +79,9 @@ class JsonLines:
         check_that_pictures_are_there(first, tuple(part.images for part in parts))
         fraction = fraction_for_test("test" in splits, paths.test_fraction)
         classes_in_order = tuple(sorted(classes))
-        return JsonLines(parts, classes_in_order, "val" in splits, fraction, digest.hexdigest(), tuple(pieces))
+        return JsonLines(
+            parts, classes_in_order, "val" in splits, "test" in splits, fraction, digest.hexdigest(), tuple(pieces)
+        )
 
     def pieces(self) -> tuple[Piece, ...]:
         """Pieces of about `PIECE_BYTES` of the lists."""

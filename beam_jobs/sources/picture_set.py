@@ -52,6 +52,7 @@ class PictureSet:
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...] | None
     has_val: bool
+    has_test: bool
     test_fraction: float  # of train, chosen by hash of the source id; 0 if the set has a test split of its own
 
     @staticmethod
@@ -79,6 +80,7 @@ class PictureSet:
             class_names=annotated.class_names,
             category_ids=annotated.category_ids,
             has_val="val" in splits,
+            has_test="test" in splits,
             test_fraction=fraction_for_test("test" in splits, test_fraction),
         )
         source._keep(annotated)

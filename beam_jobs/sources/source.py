@@ -61,6 +61,10 @@ class Source(Protocol):
         """Whether the source has a val split of its own, so that none is to be taken from train."""
 
     @property
+    def has_test(self) -> bool:
+        """Whether the source has a test split of its own."""
+
+    @property
     def test_fraction(self) -> float:
         """The share of train that `items` gives as the test split, by hash; 0 if the source has a test split."""
 

@@ -12,6 +12,8 @@ from pipeline.records.ground_truth import GroundTruth
 
 OVERHANG = 1.0  # pixels that a box may reach over the picture's border, where it is cut: annotations are often rounded
 
+_ORDER = "ymin, xmin, ymax, xmax"
+
 
 def usable_boxes(
     boxes: tuple[SourceBox, ...], shape: tuple[int, int], class_names: tuple[str, ...]
@@ -63,15 +65,15 @@ def _fault(box: SourceBox, shape: tuple[int, int], class_names: tuple[str, ...])
     height, width = shape
     sides = box[:4]
     if not all(_is_finite(side) for side in sides):
-        return f"must have finite sides, got {list(sides)}"
+        return f"must have finite sides, got {_ORDER} {list(sides)}"
     if box.class_name not in class_names:
         return f"must be of a known class, got {box.class_name!r}"
     if box.ymax <= box.ymin or box.xmax <= box.xmin:
-        return f"must have an area, got {list(sides)}"
+        return f"must have an area, got {_ORDER} {list(sides)}"
     if min(box.ymin, box.xmin) < -OVERHANG or box.ymax > height + OVERHANG or box.xmax > width + OVERHANG:
-        return f"must lie inside {height} x {width} pixels, got {list(sides)}"
+        return f"must lie inside {width} x {height} pixels, got {_ORDER} {list(sides)}"
     if min(box.ymax, height) <= max(box.ymin, 0.0) or min(box.xmax, width) <= max(box.xmin, 0.0):
-        return f"must have an area inside {height} x {width} pixels, got {list(sides)}"
+        return f"must have an area inside {width} x {height} pixels, got {_ORDER} {list(sides)}"
     if box.area is not None and not (_is_finite(box.area) and box.area >= 0):
         return f"must have an area of at least 0, got {box.area!r}"
     return None

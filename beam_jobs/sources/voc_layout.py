@@ -14,7 +14,7 @@ from pipeline.records.picture_file import is_picture_name
 
 XML_FOLDERS = ("Annotations", "annotations")
 PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
-_LISTS = "ImageSets/Main"
+_LISTS = "ImageSets"
 _LIST_NAMES = {f"{word}.txt": split for word, split in {**SPLIT_WORDS, "trainval": "trainval"}.items()}
 _WAY_OUT = (
     "name the folders of each split with --annotations, --val_annotations and --test_annotations, and with --images, "
@@ -40,13 +40,35 @@ def voc_layout(folder: str) -> tuple[VocPart, ...]:
         raise UserError(
             f"--data_dir must be a local folder for source voc, got {folder}; give --annotations and --images instead"
         )
-    if os.path.isdir(f"{folder}/{_LISTS}"):
-        lists = _lists(f"{folder}/{_LISTS}")
-        return tuple(VocPart(split, *_pair(folder), listed) for split, listed in lists.items())
+    if place := _place_of_lists(folder):
+        return tuple(VocPart(split, *_pair(folder), listed) for split, listed in _lists(place).items())
     if folders := split_folders(folder):
         _check_splits(folders, folder)
         return tuple(VocPart(split, *_pair(path)) for split, path in folders.items())
+    _check_that_it_is_not_one_below(folder)
     return _parts_inside(*_pair(folder))
+
+
+def _place_of_lists(folder: str) -> str | None:
+    """The folder with the lists of names. Published sets have `ImageSets/Main`; some tools leave out `Main`."""
+    if os.path.isdir(main := f"{folder}/{_LISTS}/Main"):
+        return main
+    if os.path.isdir(place := f"{folder}/{_LISTS}") and any(n.casefold() in _LIST_NAMES for n in os.listdir(place)):
+        return place
+    return None
+
+
+def _check_that_it_is_not_one_below(folder: str) -> None:
+    """Raises `UserError` if the set seems to lie in a folder of this one, as VOC2007 does in VOCdevkit."""
+    entries = sorted(os.listdir(folder))
+    if any(is_xml_name(name) or name in XML_FOLDERS for name in entries):
+        return
+    for name in entries:
+        if any(os.path.isdir(f"{folder}/{name}/{place}") for place in XML_FOLDERS):
+            raise UserError(
+                f"--data_dir must hold {XML_FOLDERS[0]} or XML files, got {folder!r} without them; "
+                f"the set may be its folder {printable(name)}"
+            )
 
 
 def _parts_inside(annotations: str, images: str) -> tuple[VocPart, ...]:

@@ -97,7 +97,7 @@ class Yolo:
         label = self._label_path(f"{self.layout.parts[folder].images}/{name}")
         raise UserError(
             f"none of the {counted(count, 'picture')} of {split} has a label file, such as {printable(label)}; "
-            "an empty file means no objects"
+            "an empty file means no objects; if the split has no labels, leave it out"
         )
 
     def _label_path(self, picture: str) -> str:

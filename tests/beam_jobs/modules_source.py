@@ -24,6 +24,7 @@ class ModulesSource:
     class_names: tuple[str, ...] = ("grey",)
     category_ids: None = None
     has_val: bool = False
+    has_test: bool = True
     test_fraction: float = 0.0
 
     def fingerprint(self, *, check: Check = "sizes") -> str:

@@ -25,6 +25,7 @@ class PictureSource:
     name: str = "pictures"
     category_ids: None = None
     has_val: bool = False
+    has_test: bool = True
     test_fraction: float = 0.0
 
     @property

@@ -99,7 +99,9 @@ def test_fuzz(tmp_path: Path) -> None:
     source.listed = items
 
     records = tmp_path / "records"
-    with pytest.raises(UserError, match=r"rejected pictures must be at most 0\.0000% .*rejected\.jsonl") as refusal:
+    with pytest.raises(
+        UserError, match=r"pictures .* were rejected, and --max_rejected allows 0\.0000%: .*rejected\.jsonl"
+    ) as refusal:
         make_set(records, PICTURES, source=source)
     assert "\n" not in str(refusal.value)
     assert not (records / "manifest.json").exists() and (records / "rejected.jsonl").stat().st_size > 0

@@ -60,6 +60,13 @@ def test_folders_of_splits_in_any_case(tmp_path: Path) -> None:
         prepared(tmp_path, "train/cat/e.jpg")
 
 
+def test_a_split_of_test_pictures_is_not_a_class(tmp_path: Path) -> None:
+    """`Training` and `Test` were two classes, and the test pictures were trained on."""
+    with pytest.raises(UserError, match=r"^--data_dir must hold a folder train next to Test, got .* without it$"):
+        prepared(tmp_path, "Training/cat/a.jpg", "Test/cat/b.jpg")
+    assert prepared(tmp_path / "classes", "cat/a.jpg", "test/b.jpg").class_names == ("cat", "test")
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     source = prepared(tmp_path, "train/a.jpg", "car/b.jpg", fraction=0.0)
     assert items_of(source) == [("train", "car/b.jpg", 0), ("train", "train/a.jpg", 1)]

@@ -232,7 +232,7 @@ def test_names_in_subfolders_and_a_byte_order_mark(tmp_path: Path) -> None:
         ({"bbox": [0.5, 10**400, 3, 4.5]}, "must have four numbers as `bbox`"),
         ({"bbox": [1, 2, 0, 4]}, "must have an area"),
         ({"bbox": [1, 2, 3, -4]}, "must have an area"),
-        ({"bbox": [1, 2, 900, 4]}, "must lie inside 50 x 90 pixels"),
+        ({"bbox": [1, 2, 900, 4]}, "must lie inside 90 x 50 pixels"),
         ({"category_id": 4}, "must be of a known category, got 4"),
         ({"category_id": "cat"}, "must be of a known category, got 'cat'"),
         ({"category_id": True}, "must be of a known category, got True"),

@@ -33,19 +33,19 @@ def test_a_rounded_box_may_reach_over_the_border() -> None:
 @pytest.mark.parametrize(
     ("box", "reason"),
     [
-        (SourceBox(5, 5, 5, 9, "cat"), "box 0 must have an area, got [5, 5, 5, 9]"),
+        (SourceBox(5, 5, 5, 9, "cat"), "box 0 must have an area, got ymin, xmin, ymax, xmax [5, 5, 5, 9]"),
         (SourceBox(5, 9, 7, 5, "cat"), "box 0 must have an area"),
         (SourceBox(0, 0, math.nan, 5, "cat"), "box 0 must have finite sides"),
         (SourceBox(0, 0, math.inf, 5, "cat"), "box 0 must have finite sides"),
         (SourceBox(0, 0, "7", 5, "cat"), "box 0 must have finite sides"),  # type: ignore[arg-type]
         (SourceBox(0, 0, 10**400, 5, "cat"), "box 0 must have finite sides"),
         (SourceBox(0, 0, 5, 5, "cow"), "box 0 must be of a known class, got 'cow'"),
-        (SourceBox(-2, 0, 5, 5, "cat"), "box 0 must lie inside 100 x 200 pixels"),
-        (SourceBox(0, 0, 5, 202, "cat"), "box 0 must lie inside 100 x 200 pixels"),
-        (SourceBox(-1, 0, -0.5, 5, "cat"), "box 0 must have an area inside 100 x 200 pixels"),
+        (SourceBox(-2, 0, 5, 5, "cat"), "box 0 must lie inside 200 x 100 pixels"),
+        (SourceBox(0, 0, 5, 202, "cat"), "box 0 must lie inside 200 x 100 pixels"),
+        (SourceBox(-1, 0, -0.5, 5, "cat"), "box 0 must have an area inside 200 x 100 pixels"),
         (
             SourceBox(0.5, 0.5, 1.1, 0.6, "cat", relative=True),
-            "box 0 must lie inside 100 x 200 pixels, got [50.0",
+            "box 0 must lie inside 200 x 100 pixels, got ymin, xmin, ymax, xmax [50.0",
         ),
         (SourceBox(1, 1, 5, 5, "cat", area=-1.0), "box 0 must have an area of at least 0, got -1.0"),
         (SourceBox(1, 1, 5, 5, "cat", fault="must have four numbers"), "box 0 must have four numbers"),

@@ -116,6 +116,21 @@ def test_lists_have_the_same_words_as_folders(names: tuple[str, str, str], tmp_p
     assert items_of(tmp_path) == [("train", "a.jpg"), ("val", "b.jpg"), ("test", "c.jpg")]
 
 
+def test_lists_directly_in_their_folder(tmp_path: Path) -> None:
+    """They were not seen, and the test pictures were trained on."""
+    write_lists(tmp_path, train="a", test="b")
+    for name in ("train.txt", "test.txt"):
+        (tmp_path / "ImageSets/Main" / name).rename(tmp_path / "ImageSets" / name)
+    (tmp_path / "ImageSets/Main").rmdir()
+    assert items_of(tmp_path) == [("train", "a.jpg"), ("test", "b.jpg")]
+
+
+def test_a_folder_above_the_set_is_told(tmp_path: Path) -> None:
+    write_lists(tmp_path / "VOC2007", train="a", test="b")
+    with pytest.raises(UserError, match=r"got '\S+' without them; the set may be its folder VOC2007$"):
+        prepared(tmp_path)
+
+
 def test_trainval_in_capitals(tmp_path: Path) -> None:
     write_lists(tmp_path, TrainVal="a", Val="a", test="b")
     assert items_of(tmp_path) == [("train", "a.jpg"), ("test", "b.jpg")]

@@ -50,6 +50,7 @@ class NoisyPictures:
     name: str = "forged"
     category_ids: tuple[int, ...] | None = (3, 7)
     has_val: bool = False
+    has_test: bool = True
     test_fraction: float = 0.0
 
     @property
