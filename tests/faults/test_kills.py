@@ -56,7 +56,7 @@ def test_kills(tmp_path: Path) -> None:
         else:  # the manifest is there only when everything is
             assert expected.items() <= checksums(records).items()
         printed = output(make_records(f"--records={records}", *AGAIN))
-        assert (f"{whole_shards} of {shards} shards were there already" in printed) == (whole_shards > 0)
+        assert (f"{whole_shards} of {shards} shards were already complete" in printed) == (whole_shards > 0)
         kept.append(whole_shards)
         assert checksums(records) == expected
     assert findings(tmp_path / str(KILLS - 1)) == []
