@@ -9,7 +9,6 @@ from beam_jobs.job.coverage import propose
 from beam_jobs.record_flags import composed_for, data_paths, records_config
 from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.sources import make_source
-from beam_jobs.sources.declared_sizes import size_notes
 from beam_jobs.sources.description import describe_source
 from pipeline.errors import printable, run_command
 
@@ -19,7 +18,7 @@ def main() -> None:
     let_sigterm_interrupt()
     config = records_config()
     source = make_source(config.source, data_paths())
-    print("\n".join([*describe_source(source, val_fraction=config.val_fraction), *size_notes(source)]), flush=True)
+    print("\n".join(describe_source(source, val_fraction=config.val_fraction)), flush=True)
     config = composed_for(config, source)
     print("\n".join(propose(config, source).lines()))
     print(printable("next: make records ... ANCHORS=auto takes the proposal"))

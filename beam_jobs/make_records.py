@@ -26,7 +26,6 @@ from beam_jobs.runners.run_job import run
 from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
 from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import whole_path
-from beam_jobs.sources.declared_sizes import size_notes
 from beam_jobs.sources.description import describe_source
 from beam_jobs.sources.open_file import is_local
 from pipeline.config.records_config import SPLITS
@@ -80,7 +79,7 @@ def make_records(pipeline: Pipeline) -> None:
     shards = len(all_shards(config))
     workers = f", {counted(local_workers(FLAGS.workers), 'worker')}" if FLAGS.runner == LOCAL else ""
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
-    print("\n".join([*describe_source(source, val_fraction=config.val_fraction), *size_notes(source)]), flush=True)
+    print("\n".join(describe_source(source, val_fraction=config.val_fraction)), flush=True)
 
     config = composed_for(config, source)
     if config.collage is not None:

@@ -260,7 +260,7 @@ def main() -> None:
     best = f"best AP on val {progress.best_ap:.4f}"
     if progress.best_ap < 0:
         best = "val shows no objects, so the last weights are kept"
-    print(f"trained {counted(training.epochs, 'epoch')}, in this session for {seconds:,.0f} s; {best}")
+    print(f"trained {counted(training.epochs, 'epoch')} ({seconds:,.0f} s in this session); {best}")
     print(printable(f"run: {folder.path} ({', '.join(folder.contents())})"))
     where = f"{make_variable('RUN', folder.path)} {make_variable('RECORDS', manifest.folder)}"
     print(printable(f"next: make evaluate {where}"))

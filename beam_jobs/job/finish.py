@@ -103,11 +103,11 @@ def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int],
         return
     live = folder.has_manifest()
     path = folder.write_rejected(lines, f"rejected-{folder.fingerprint}.jsonl" if live else REJECTED)
-    allowed = f"{max(shares.values()) + 0.0001:.4f}"
-    leave_out = f", or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed})"
+    most = max(shares.values())
+    allowed = f"{most + 0.0001:.4f}"
+    leave_out = f", or leave them out with --max_rejected={allowed} (make: MAX_REJECTED={allowed})" if most < 1 else ""
     got = " and ".join(f"{counts[what]:,} of {counts[f'{what}_seen']:,} {what} ({shares[what]:.4%})" for what in beyond)
     outcome = "the complete set there is unchanged" if live else f"no {MANIFEST} was written"
     raise UserError(
-        f"{got} were rejected, and --max_rejected allows {limit:.4%}: see {path}; "
-        f"repair them{leave_out if max(shares.values()) < 1 else ''}; {outcome}"
+        f"{got} were rejected, and --max_rejected allows {limit:.4%}: see {path}; repair them{leave_out}; {outcome}"
     )

@@ -12,7 +12,7 @@ from beam_jobs.sources.listing import list_files
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
-from beam_jobs.sources.split_folders import split_folders, split_of
+from beam_jobs.sources.split_folders import require_train, split_folders, split_of
 from pipeline.errors import UserError
 from pipeline.records.picture_file import is_picture_name
 
@@ -58,9 +58,8 @@ class ClassFolders:
 
 def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
     found = split_folders(folder)
-    if "train" not in found and any(_subfolders(path) for path in found.values()):
-        named = ", ".join(os.path.basename(path) for path in found.values())
-        raise UserError(f"--data_dir must hold a folder train next to {named}, got {folder!r} without it")
+    if any(_subfolders(path) for path in found.values()):
+        require_train(found, folder)
     if not ("train" in found and _subfolders(found["train"])):
         return (("train", folder),)
     if others := [name for name in _subfolders(folder) if split_of(name) is None]:

@@ -58,11 +58,10 @@ def _named(listed: CategoryList, before: dict[int, str], used: frozenset[int]) -
         known = names.get(category.id, before.get(category.id))
         name = tidy_class_name(category.name) if isinstance(category.name, str) else None
         if name is None or known not in (None, name):
-            wanted = "a string" if known is None else shown(known)
-            raise UserError(
-                f"{listed.path}: the name of category {category.id} must be {wanted}, got {shown(category.name)}; "
-                "number the categories of all files alike, each with one name"
-            )
+            wanted = "a string" if known is None else f"{shown(known)} as before"
+            advice = "" if known is None else "; number the categories of all files alike, each with one name"
+            got = f"{shown(category.name)}{advice}"
+            raise UserError(f"{listed.path}: the name of category {category.id} must be {wanted}, got {got}")
         names[category.id] = name
     return names
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from itertools import islice
 
-from beam_jobs.sources.pieces import all_items
-from beam_jobs.sources.source import BadPicture, Source
+from beam_jobs.sources.picture_set import PictureSet
+from beam_jobs.sources.source import BadPicture
 from pipeline.errors import counted, printable
 from pipeline.records.keys import hash63
 from pipeline.views.placement import Shape
@@ -22,14 +21,12 @@ def declared_shape(height: object, width: object) -> Shape | None:
     return None
 
 
-def size_notes(source: Source) -> list[str]:
+def size_notes(source: PictureSet) -> list[str]:
     """A line for the terminal if pictures of a sample, chosen by hash, differ from their declared size; else none.
 
     Boxes are taken as pixels of the file's upright picture in any case: declared sizes are often wrong themselves.
     """
-    if all(item.declared is None for item in islice(all_items(source), SAMPLE)):
-        return []  # such as a long list, which is not read once more
-    declared = (item for item in all_items(source) if item.declared is not None)
+    declared = (item for item in source.items() if item.declared is not None)
     differing: list[tuple[str, Shape, Shape]] = []
     sample = heapq.nsmallest(SAMPLE, declared, key=lambda item: hash63(f"sizes/{item.source_id}"))
     for item in sample:
@@ -42,7 +39,7 @@ def size_notes(source: Source) -> list[str]:
     name, (height, width), (said_height, said_width) = differing[0]
     return [
         printable(
-            f"note: {counted(len(differing), 'picture')} of {len(sample):,} looked at differ in size from what the "
+            f"note: {len(differing):,} of {counted(len(sample), 'picture')} looked at have another size than the "
             f"annotations say, such as {name}: {width} x {height} pixels (upright), not {said_width} x {said_height}. "
             "Boxes are taken as pixels of the upright picture: look at some with `make pictures`"
         )

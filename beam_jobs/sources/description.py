@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beam_jobs.sources.declared_sizes import size_notes
 from beam_jobs.sources.picture_reference import is_fault, split_reference
 from beam_jobs.sources.picture_set import PictureSet
 from beam_jobs.sources.source import Source
@@ -12,7 +13,12 @@ SHOWN_CLASSES = 12
 
 
 def describe_source(source: Source, *, val_fraction: float) -> list[str]:
-    """The lines. `val_fraction` is the share of train that becomes val if the source has no val split."""
+    """The lines, with notes on what looks wrong. JSON lines may be too many to be held: their pictures get no notes.
+
+    Args:
+        source: ready to be read.
+        val_fraction: the share of train that becomes val if the source has no val split.
+    """
     names = source.class_names
     more = f", … and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
     val = "the source's own" if source.has_val else f"{val_fraction:.1%} of train, by hash"
@@ -22,14 +28,12 @@ def describe_source(source: Source, *, val_fraction: float) -> list[str]:
     return [
         printable(f"{counted(len(names), 'class')}: {', '.join(names[:SHOWN_CLASSES])}{more}"),
         f"val is {val}; test is {test}",
-        *_overlap(source),
+        *([*_overlap(source), *size_notes(source)] if isinstance(source, PictureSet) else []),
     ]
 
 
-def _overlap(source: Source) -> list[str]:
-    """A line if picture files are in several splits. JSON lines may be too many to be held, and are not searched."""
-    if not isinstance(source, PictureSet):
-        return []
+def _overlap(source: PictureSet) -> list[str]:
+    """A line if picture files are in several splits."""
     splits: dict[tuple[str, str], set[str]] = {}  # by folder and name
     for item in source.items():
         if not is_fault(item.reference):

@@ -11,7 +11,7 @@ from beam_jobs.sources.class_names import is_class_name, tidy_class_name
 from beam_jobs.sources.json_text import decode_tolerantly
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference, tidy_id
 from beam_jobs.sources.source import Item, SourceBox
-from beam_jobs.sources.split_folders import split_of
+from beam_jobs.sources.split_folders import SPLIT_WORDS, split_of
 from pipeline.errors import shown
 from pipeline.records.image_id import image_id_text
 
@@ -83,7 +83,7 @@ def _decoded(line: bytes) -> _Line | str:
 
 
 def _split(found: _Line, default: str) -> str:
-    return default if found.split is None else split_of(found.split) or default
+    return default if found.split is None else SPLIT_WORDS[found.split.casefold()]
 
 
 def _box(box: object) -> SourceBox:

@@ -37,6 +37,13 @@ def split_folders(folder: str, inside: str = "") -> dict[str, str]:
     return one_for_each_split("folder", there, SPLIT_WORDS)
 
 
+def require_train(folders: Mapping[str, str], folder: str) -> None:
+    """Raises `UserError` unless train is among the split folders that were found in a folder."""
+    if "train" not in folders:
+        named = ", ".join(os.path.basename(path) for path in folders.values())
+        raise UserError(f"--data_dir must hold a folder train next to {named}, got {folder!r} without it")
+
+
 def one_for_each_split(kind: str, paths: Iterable[str], words: Mapping[str, str]) -> dict[str, str]:
     """Those of some paths whose names stand for a split, by the split, in the order of the words.
 

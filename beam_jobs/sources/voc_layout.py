@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from beam_jobs.sources.listing import list_files, walk
 from beam_jobs.sources.open_file import is_local
-from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, split_folders, split_of
+from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, require_train, split_folders, split_of
 from beam_jobs.sources.voc_xml import is_xml_name
 from pipeline.errors import UserError, printable
 from pipeline.records.picture_file import is_picture_name
@@ -91,8 +91,7 @@ def _parts_inside(annotations: str, images: str) -> tuple[VocPart, ...]:
 
 def _check_splits(folders: dict[str, str], folder: str) -> None:
     """Raises `UserError` unless train is among the split folders in a folder and no data lie beside them."""
-    if "train" not in folders:
-        raise UserError(f"--data_dir must hold a folder train next to {', '.join(folders)}, got {folder!r} without it")
+    require_train(folders, folder)
     for name in sorted(os.listdir(folder)):
         path = f"{folder}/{name}"
         if path in folders.values() or name.startswith("."):

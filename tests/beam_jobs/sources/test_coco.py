@@ -306,7 +306,7 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
         (
             b'{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}],'
             b' "annotations": [{"category_id": 1}]}',
-            "the name of category 1 must be 'a', got 'b'",
+            "the name of category 1 must be 'a' as before, got 'b'; number the categories of all files",
         ),
         (
             b'{"images": [{"id": 1}, 7]}',

@@ -31,7 +31,7 @@ def test_other_sizes_are_counted_and_one_is_shown(tmp_path: Path) -> None:
     sizes = {picture.name: picture.shape for picture in MADE}
     assert size_notes(prepared(tmp_path, declared=sizes)) == []
     (line,) = size_notes(prepared(tmp_path, declared=sizes | {"train_2.jpg": (104, 176)}))
-    assert line.startswith("note: 1 picture of 4 looked at differ in size from what the annotations say, such as ")
+    assert line.startswith("note: 1 of 4 pictures looked at have another size than the annotations say, such as ")
     assert "train_2.jpg: 88 x 52 pixels (upright), not 176 x 104. Boxes are taken as pixels of the upright" in line
 
 
@@ -42,7 +42,7 @@ def test_a_picture_that_exif_turns_differs_from_its_stored_size(tmp_path: Path) 
     exif[274] = 6  # a quarter turn
     Image.open(tmp_path / "train_0.jpg").save(tmp_path / "train_0.jpg", exif=exif)
     (line,) = size_notes(source)
-    assert "1 picture of 1" in line and "train_0.jpg: 50 x 90 pixels (upright), not 90 x 50" in line
+    assert "1 of 1 picture looked" in line and "train_0.jpg: 50 x 90 pixels (upright), not 90 x 50" in line
 
 
 def test_the_size_of_voc(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_sizes_that_nobody_knows_and_missing_pictures_are_left_out(tmp_path: Pat
     for picture in MADE[1:]:
         (tmp_path / picture.name).unlink()
     (line,) = size_notes(source)
-    assert line.startswith("note: 1 picture of 4 looked at")
+    assert line.startswith("note: 1 of 4 pictures looked at")
     assert declared_shape(50, 90) == (50, 90)
     assert {declared_shape(*size) for size in ((0, 90), ("50", 90), (True, 9), (5.0, 9), (None, None), (3, -1))} == {
         None

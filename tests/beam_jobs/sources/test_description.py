@@ -37,11 +37,17 @@ def test_pictures_in_several_splits_are_told_of(tmp_path: Path) -> None:
     for name in ("train", "test"):
         (tmp_path / f"{name}.json").write_text(content)
     again = replace(twice, test_annotations=str(tmp_path / "test.json"))
-    assert len(describe_source(Coco.prepare(twice), val_fraction=0.1)) == 2
+    assert not any("in several splits" in line for line in describe_source(Coco.prepare(twice), val_fraction=0.1))
     assert describe_source(Coco.prepare(again), val_fraction=0.1)[2] == (
         "note: 3 pictures in several splits, such as train_0.jpg in train and test: "
         "figures on pictures that were trained on say little"
     )
+
+
+def test_pictures_of_another_size_are_told_of_too(tmp_path: Path) -> None:
+    paths = write_coco(tmp_path, made_set(train=2, val=0, test=0))  # its sizes are wrong
+    lines = describe_source(Coco.prepare(paths), val_fraction=0.1)
+    assert len(lines) == 3 and lines[2].startswith("note: 2 of 2 pictures looked at have another size than")
 
 
 def test_a_long_list_of_classes_is_cut_and_odd_names_are_escaped() -> None:
