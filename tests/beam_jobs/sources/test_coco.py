@@ -12,25 +12,13 @@ import pytest
 
 from beam_jobs.sources.coco import Coco
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.picture_set import PictureSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
 from pipeline.records.image_id import image_id_of
-from tests.beam_jobs.sources.detection_sets import CLASSES, coco_content, made_set, write_coco, write_picture
+from tests.beam_jobs.sources.coco_sets import MADE, prepared
+from tests.beam_jobs.sources.detection_sets import coco_content, write_coco, write_picture
 from tests.beam_jobs.sources.reasons import reasons_of
-
-MADE = made_set(train=4, val=0, test=0)
-
-
-def prepared(folder: Path, content: Any, **flags: Any) -> PictureSet:
-    """The source of one file, over the pictures of `MADE`."""
-    for picture in MADE:
-        write_picture(folder / "pictures" / picture.name, picture.shape)
-    text = content if isinstance(content, bytes) else json.dumps(content).encode()
-    (folder / "train.json").write_bytes(text)
-    flags.setdefault("test_fraction", 0.0)
-    return Coco.prepare(DataPaths(annotations=str(folder / "train.json"), images=str(folder / "pictures"), **flags))
 
 
 def boxes_of(item: Item) -> tuple[SourceBox, ...]:
@@ -56,55 +44,11 @@ def test_sides_are_exact(tmp_path: Path) -> None:
     assert box[:4] == (0.2, 0.1, 0.2 + 20.4, 0.1 + 30.3)
 
 
-def test_categories_keep_their_ids_and_unused_ones_are_left_out(tmp_path: Path) -> None:
-    content = coco_content(MADE)
-    source = prepared(tmp_path, content)
-    assert (source.class_names, source.category_ids) == (CLASSES, (0, 3, 7))
-    content["categories"][0]["name"] = "dog"  # of no box
-    assert prepared(tmp_path, content).class_names == CLASSES
-    content["annotations"].append(dict(content["annotations"][0], category_id=90))
-    source = prepared(tmp_path, content)
-    assert source.class_names == ("cat", "dog (id 3)", "owl", "dog (id 90)")
-    assert source.category_ids == (0, 3, 7, 90)
-
-
-def test_an_unused_category_needs_no_name(tmp_path: Path) -> None:
-    content = coco_content(MADE)
-    content["categories"].append({"id": 91})
-    assert prepared(tmp_path, content).class_names == CLASSES
-
-
-def test_files_that_number_a_class_differently_are_refused(tmp_path: Path) -> None:
-    """It became two classes, and no detection in the test split could be right."""
-    content = coco_content(MADE)
-    train = dict(content, categories=[*content["categories"], {"id": 4, "name": "dog"}])  # of no box there
-    (tmp_path / "test.json").write_text(json.dumps(train))
-    flags = {"test_annotations": str(tmp_path / "test.json"), "test_fraction": None}
-    assert prepared(tmp_path, content, **flags).class_names == CLASSES
-    for box in content["annotations"]:
-        box["category_id"] = {3: 4}.get(box["category_id"], box["category_id"])
-    for category in content["categories"]:
-        category["id"] = {3: 4}.get(category["id"], category["id"])
-    (tmp_path / "test.json").write_text(json.dumps(content))
-    wanted = r"test.json: category 'dog' must have the id 3 as in \S+train.json, got 4; number the categories of all"
-    with pytest.raises(UserError, match=wanted):
-        prepared(tmp_path, coco_content(MADE), **flags)
-
-
 def test_numbers_that_json_lacks_count_as_missing(tmp_path: Path) -> None:
     content = coco_content(MADE)
     content["annotations"][0]["area"] = math.nan
     assert b"NaN" in json.dumps(content).encode()
     assert boxes_of(prepared(tmp_path, content).items()[0])[0].area is None
-
-
-def test_characters_that_join_letters_may_be_in_a_name(tmp_path: Path) -> None:
-    content = coco_content(MADE)
-    content["categories"][1]["name"] = "می\u200cخواهم"
-    assert "می\u200cخواهم" in prepared(tmp_path, content).class_names
-    content["categories"][1]["name"] = "\u200d"
-    with pytest.raises(UserError, match="names of classes must be printable"):
-        prepared(tmp_path, content)
 
 
 def test_an_image_without_a_name_is_rejected_once_with_its_boxes(tmp_path: Path) -> None:
@@ -116,23 +60,6 @@ def test_an_image_without_a_name_is_rejected_once_with_its_boxes(tmp_path: Path)
     source = prepared(tmp_path, content)
     assert len(source.items()) == len(MADE)
     assert list(reasons_of(source).values()) == [f"image {number} of train.json must have a `file_name`, got None"]
-
-
-def test_blanks_around_a_name_do_not_make_another_class(tmp_path: Path) -> None:
-    content = coco_content(MADE)
-    content["categories"][0]["name"] = "big  dog "
-    content["annotations"][0] = dict(content["annotations"][0], category_id=content["categories"][0]["id"])
-    assert "big dog" in prepared(tmp_path, content).class_names
-
-
-@pytest.mark.parametrize("number", [-1, 2**60])
-def test_an_id_that_no_manifest_can_hold_is_refused_before_the_job(number: int, tmp_path: Path) -> None:
-    content = coco_content(MADE)
-    content["categories"].append({"id": number, "name": "far"})
-    assert "far" not in prepared(tmp_path, content).class_names  # no box has it
-    content["annotations"][0]["category_id"] = number
-    with pytest.raises(UserError, match=rf"^ids of categories must be from 0 to \d+, got {number}$"):
-        prepared(tmp_path, content)
 
 
 @pytest.mark.parametrize(
@@ -169,18 +96,6 @@ def test_a_set_whose_names_all_lead_out_is_refused_before_the_job(tmp_path: Path
         image["file_name"] = f"/elsewhere/{image['file_name']}"
     with pytest.raises(UserError, match=r"^no picture can be used: looked at 4 pictures, such as .*leads out of it$"):
         prepared(tmp_path, content)
-
-
-def test_a_class_of_the_test_split_alone_is_one_of_the_set(tmp_path: Path) -> None:
-    content = coco_content(MADE)
-    content["images"] = [dict(content["images"][0], file_name="train_1.jpg")]
-    content["annotations"] = [dict(content["annotations"][0], category_id=90)]
-    (tmp_path / "test.json").write_text(json.dumps(content))
-    source = prepared(
-        tmp_path, coco_content(MADE), test_annotations=str(tmp_path / "test.json"), test_fraction=None
-    )  # one picture folder for both
-    assert source.category_ids == (0, 3, 7, 90)
-    assert [item.split for item in source.items()] == ["train"] * 4 + ["test"]
 
 
 def test_ids_are_made_unique_where_splits_share_names(tmp_path: Path) -> None:
