@@ -15,10 +15,9 @@ from model.training.checkpoints import BestCheckpoint, restore_best
 from model.training.history import read_history
 from model.training.run_folder import RunFolder, describe_run
 from pipeline.errors import UserError
-from pipeline.make_variable import make_variable
 from pipeline.records.manifest import load_manifest
 from tests.model.small_training import SmallTraining
-from tests.model.tiny import refusal, run_command, run_several
+from tests.model.tiny import refusal, run_several
 from tests.model.training.test_checkpoints import Training
 from tests.record_sets import TINY, write_record_set
 
@@ -70,22 +69,6 @@ def test_a_training_in_an_odd_folder_is_resumed(tmp_path: Path) -> None:
     assert len(read_history(run / "history.csv")) == 2
     events = [e for file in (run / "tensorboard").iterdir() for e in tf.compat.v1.train.summary_iterator(str(file))]
     assert {event.step for event in events if event.summary.value} == {1, 2}
-
-
-@pytest.mark.long
-def test_every_command_takes_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = "-[a] \\*? '\"`$HOME` é"
-    records, run = tmp_path / f"records {odd}", tmp_path / f"run {odd}"
-    write_record_set(records)
-    command = ("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
-    printed = run_command(*command, "--epochs=1")
-    assert f"next: make evaluate {make_variable('RUN', run)} {make_variable('RECORDS', records)}" in printed
-    assert "training is done: 1 epoch" in run_command(*command, "--epochs=1")
-    assert f"evaluation: {run / 'evaluation'}" in run_command("model.evaluate", f"--run={run}")
-    for output in (tmp_path / f"{odd}.png", tmp_path / "new" / f"{odd}.png"):
-        run_command("model.show_records", f"--records={records}", f"--output={output}")
-        run_command("model.draw_curves", f"--run={run}", f"--output={output}")
-        assert output.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
