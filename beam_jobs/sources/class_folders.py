@@ -13,7 +13,7 @@ from beam_jobs.sources.picture_reference import fault_reference, picture_referen
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.split_folders import require_train, split_folders, split_of
-from pipeline.errors import UserError
+from pipeline.errors import UserError, printable
 from pipeline.records.picture_file import is_picture_name
 
 
@@ -62,8 +62,9 @@ def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
         require_train(found, folder)
     if not ("train" in found and _subfolders(found["train"])):
         return (("train", folder),)
-    if others := [name for name in _subfolders(folder) if split_of(name) is None]:
-        both = f"{os.path.basename(found['train'])} and {others[0]}"
+    loose = (name for name in sorted(os.listdir(folder)) if is_picture_name(name) and not name.startswith("."))
+    if others := [name for name in (*_subfolders(folder), *loose) if split_of(name) is None]:
+        both = f"{os.path.basename(found['train'])} and {printable(others[0])}"
         raise UserError(f"--data_dir must hold either class folders or splits, got {both} in {folder!r}")
     return tuple(found.items())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -42,6 +42,13 @@ def walk(folder: str, *, sizes: bool) -> Iterator[tuple[str, int]]:
 def list_files(folder: str) -> list[str]:
     """The names of the files that `walk` finds, sorted."""
     return sorted(name for name, _ in walk(folder, sizes=False))
+
+
+def holds(place: str, wanted: Callable[[str], bool]) -> bool:
+    """Whether a local file, or a file in a local folder or its subfolders, is wanted by its name; see `walk`."""
+    if os.path.isdir(place):
+        return any(wanted(name) for name, _ in walk(place, sizes=False))
+    return os.path.lexists(place) and wanted(os.path.basename(place))
 
 
 def sizes_of(folder: str, names: list[str]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from beam_jobs.sources.listing import list_files, walk
+from beam_jobs.sources.listing import holds, list_files
 from beam_jobs.sources.open_file import is_local
 from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, require_train, split_folders, split_of
 from beam_jobs.sources.voc_xml import is_xml_name
@@ -94,13 +94,7 @@ def _check_splits(folders: dict[str, str], folder: str) -> None:
     require_train(folders, folder)
     for name in sorted(os.listdir(folder)):
         path = f"{folder}/{name}"
-        if path in folders.values() or name.startswith("."):
-            continue
-        if (
-            any(_is_content(below) for below, _ in walk(path, sizes=False))
-            if os.path.isdir(path)
-            else _is_content(name)
-        ):
+        if path not in folders.values() and not name.startswith(".") and holds(path, _is_content):
             both = f"{printable(name)} beside {os.path.basename(folders['train'])}"
             raise UserError(
                 f"--data_dir must hold annotations and pictures in split folders alone, got {both} in {folder!r}; "

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from beam_jobs.sources.listing import walk
+from beam_jobs.sources.listing import holds
 from beam_jobs.sources.split_folders import SPLIT_WORDS, words_of
 from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
 from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
@@ -81,7 +81,7 @@ def _check_that_no_split_is_below(images: str) -> None:
 def _check_that_none_is_left_out(root: str, taken: list[str]) -> None:
     """Raises `UserError` if a picture in `images/`, or in a folder `images` next to those taken, is in no split."""
     for place in _entries(f"{root}/images") + [f"{entry}/images" for entry in _entries(root)]:
-        if place not in taken and _holds_a_picture(place):
+        if place not in taken and holds(place, is_picture_name):
             beside, left = (path.removeprefix(f"{root}/") for path in (taken[0], place))
             raise UserError(
                 f"--data_dir must hold no pictures outside the folders of splits, got {left} next to {beside} in "
@@ -93,12 +93,6 @@ def _entries(folder: str) -> list[str]:
     """The paths of the files and folders in a folder, sorted, without hidden ones."""
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     return [f"{folder}/{name}" for name in names if not name.startswith(".")]
-
-
-def _holds_a_picture(place: str) -> bool:
-    if os.path.isdir(place):
-        return any(is_picture_name(name) for name, _ in walk(place, sizes=False))
-    return os.path.isfile(place) and is_picture_name(place)
 
 
 def _from_yaml(root: str, path: str) -> YoloLayout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,9 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     write_picture(tmp_path / "cat/d.jpg")
     with pytest.raises(UserError, match="must hold either class folders or splits, got train and cat in"):
         prepared(tmp_path)
+    shutil.rmtree(tmp_path / "cat")
+    with pytest.raises(UserError, match=r"must hold either class folders or splits, got train and d\.JPG in"):
+        prepared(tmp_path, "d.JPG")
 
 
 def test_folders_of_splits_in_any_case(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from beam_jobs.sources import listing
 from beam_jobs.sources.folder_digest import folder_digest
-from beam_jobs.sources.listing import MISSING, list_files, sizes_of, walk
+from beam_jobs.sources.listing import MISSING, holds, list_files, sizes_of, walk
 from pipeline.errors import UserError
 from pipeline.records.picture_file import is_picture_name
 
@@ -31,6 +31,15 @@ def test_files_and_sizes(folder: str) -> None:
     assert list_files(folder) == sorted(FILES)
     assert dict(walk(folder, sizes=True)) == FILES
     assert sizes_of(folder, ["d e.png", "none.jpg", "sub/b.JPEG"]) == [1, MISSING, 4]
+
+
+def test_what_a_place_holds(tmp_path: Path) -> None:
+    for name in ("a.jpg", "sub/deep/b.PNG", "none/c.txt", "none/.d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "nowhere.jpg").symlink_to("away")
+    found = {name for name in (*os.listdir(tmp_path), "absent.jpg") if holds(str(tmp_path / name), is_picture_name)}
+    assert found == {"a.jpg", "sub", "nowhere.jpg"}
 
 
 def test_a_digest_of_pictures(folder: str) -> None:
