@@ -119,7 +119,9 @@ def _parts_of(split: str, content: dict[str, Any], bases: list[str], path: str) 
     found = [_part(split, place, bases) for place in places]
     if places and split != "train" and not any(found):
         print(
-            printable(f"{path}: `{split}` is {shown(said)}, which is not there; read as a set without a {split} split")
+            printable(
+                f"note: {path}: `{split}` is {shown(said)}, which is not there; read as a set without a {split} split"
+            )
         )
         return []
     for place, part in zip(places, found, strict=True):

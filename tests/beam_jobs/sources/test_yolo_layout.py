@@ -81,7 +81,8 @@ def test_a_split_that_was_not_exported(tmp_path: Path, capsys: pytest.CaptureFix
     write(tmp_path, "train/images/a.jpg", labels={"train/labels/a.txt": LABEL}, yaml=f"{splits}names: [cat, dog]")
     write(tmp_path, "valid/images/b.jpg", labels={"valid/labels/b.txt": LABEL})
     source = Yolo.prepare(DataPaths(data_dir=str(tmp_path), test_fraction=0.0))
-    said = f"{tmp_path}/data.yaml: `test` is '../test/images', which is not there; read as a set without a test split\n"
+    why = "`test` is '../test/images', which is not there; read as a set without a test split"
+    said = f"note: {tmp_path}/data.yaml: {why}\n"
     assert capsys.readouterr().out == said
     in_worker = pickle.loads(pickle.dumps(source))
     assert items_of(in_worker) == items_of(source) == [("train", "a.jpg", 1), ("val", "b.jpg", 1)]
