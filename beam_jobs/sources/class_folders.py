@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.listing import list_files
+from beam_jobs.sources.listing import list_files, paths_in
 from beam_jobs.sources.picture_reference import fault_reference, picture_reference
 from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
@@ -62,7 +62,7 @@ def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
         require_train(found, folder)
     if not ("train" in found and _subfolders(found["train"])):
         return (("train", folder),)
-    loose = (name for name in sorted(os.listdir(folder)) if is_picture_name(name) and not name.startswith("."))
+    loose = filter(is_picture_name, map(os.path.basename, paths_in(folder)))
     if others := [name for name in (*_subfolders(folder), *loose) if split_of(name) is None]:
         both = f"{os.path.basename(found['train'])} and {printable(others[0])}"
         raise UserError(f"--data_dir must hold either class folders or splits, got {both} in {folder!r}")

@@ -44,8 +44,14 @@ def list_files(folder: str) -> list[str]:
     return sorted(name for name, _ in walk(folder, sizes=False))
 
 
+def paths_in(folder: str) -> list[str]:
+    """The paths of what lies in a local folder, sorted, without hidden ones. None if there is no such folder."""
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [f"{folder}/{name}" for name in names if not name.startswith(".")]
+
+
 def holds(place: str, wanted: Callable[[str], bool]) -> bool:
-    """Whether a local file, or a file in a local folder or its subfolders, is wanted by its name; see `walk`."""
+    """Whether a local file is wanted by its name, or any of the files that `walk` finds in a local folder."""
     if os.path.isdir(place):
         return any(wanted(name) for name, _ in walk(place, sizes=False))
     return os.path.lexists(place) and wanted(os.path.basename(place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from beam_jobs.sources.listing import holds, list_files
+from beam_jobs.sources.listing import holds, list_files, paths_in
 from beam_jobs.sources.open_file import is_local
 from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, require_train, split_folders, split_of
 from beam_jobs.sources.voc_xml import is_xml_name
@@ -92,10 +92,9 @@ def _parts_inside(annotations: str, images: str) -> tuple[VocPart, ...]:
 def _check_splits(folders: dict[str, str], folder: str) -> None:
     """Raises `UserError` unless train is among the split folders in a folder and no data lie beside them."""
     require_train(folders, folder)
-    for name in sorted(os.listdir(folder)):
-        path = f"{folder}/{name}"
-        if path not in folders.values() and not name.startswith(".") and holds(path, _is_content):
-            both = f"{printable(name)} beside {os.path.basename(folders['train'])}"
+    for path in paths_in(folder):
+        if path not in folders.values() and holds(path, _is_content):
+            both = f"{printable(os.path.basename(path))} beside {os.path.basename(folders['train'])}"
             raise UserError(
                 f"--data_dir must hold annotations and pictures in split folders alone, got {both} in {folder!r}; "
                 "move it into a split, or out of the folder"

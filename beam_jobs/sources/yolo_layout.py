@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from beam_jobs.sources.listing import holds
+from beam_jobs.sources.listing import holds, paths_in
 from beam_jobs.sources.split_folders import SPLIT_WORDS, words_of
 from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
 from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
@@ -61,7 +61,7 @@ def _parts_in_folders(root: str) -> list[YoloPart]:
     words = list(SPLIT_WORDS)
     found = []
     for parent, below in ((f"{root}/images", ""), (root, "/images")):
-        for path in _entries(parent):
+        for path in paths_in(parent):
             word = os.path.basename(path).casefold()
             if word in words and os.path.isdir(path + below):
                 found.append((words.index(word), YoloPart(SPLIT_WORDS[word], path + below)))
@@ -70,7 +70,7 @@ def _parts_in_folders(root: str) -> list[YoloPart]:
 
 def _check_that_no_split_is_below(images: str) -> None:
     """Raises `UserError` if a folder such as `val2017` lies in a folder that is all taken for training."""
-    for path in _entries(images):
+    for path in paths_in(images):
         if _LIKE_A_SPLIT.fullmatch(os.path.basename(path)) and os.path.isdir(path):
             raise UserError(
                 f"{printable(path)} would be taken for training: list the folders of each split in a data.yaml, or "
@@ -80,19 +80,13 @@ def _check_that_no_split_is_below(images: str) -> None:
 
 def _check_that_none_is_left_out(root: str, taken: list[str]) -> None:
     """Raises `UserError` if a picture in `images/`, or in a folder `images` next to those taken, is in no split."""
-    for place in _entries(f"{root}/images") + [f"{entry}/images" for entry in _entries(root)]:
+    for place in paths_in(f"{root}/images") + [f"{entry}/images" for entry in paths_in(root)]:
         if place not in taken and holds(place, is_picture_name):
             beside, left = (path.removeprefix(f"{root}/") for path in (taken[0], place))
             raise UserError(
                 f"--data_dir must hold no pictures outside the folders of splits, got {left} next to {beside} in "
                 f"{root!r}; move it into the folder of a split, or list the folders of each split in a data.yaml"
             )
-
-
-def _entries(folder: str) -> list[str]:
-    """The paths of the files and folders in a folder, sorted, without hidden ones."""
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return [f"{folder}/{name}" for name in names if not name.startswith(".")]
 
 
 def _from_yaml(root: str, path: str) -> YoloLayout:
@@ -118,11 +112,8 @@ def _parts_of(split: str, content: dict[str, Any], bases: list[str], path: str) 
             raise UserError(f"{path}: `{split}` must be a folder, a text file or a list of them, got {shown(place)}")
     found = [_part(split, place, bases) for place in places]
     if places and split != "train" and not any(found):
-        print(
-            printable(
-                f"note: {path}: `{split}` is {shown(said)}, which is not there; read as a set without a {split} split"
-            )
-        )
+        missing = f"`{split}` is {shown(said)}, which is not there; read as a set without a {split} split"
+        print(printable(f"note: {path}: {missing}"))
         return []
     for place, part in zip(places, found, strict=True):
         if part is None:

@@ -54,11 +54,11 @@ def test_every_command_works_with_odd_paths(tmp_path: Path) -> None:
     run(tmp_path, "model.show_records", f"--records={records}", "--count=2")
     run(tmp_path, "model.show_records", f"--records={records}", "--count=2", f"--output={picture}")
     train = ("model.train", "--config=odd", f"--records={records}", f"--run={trained}")
-    assert f"next: make evaluate {make_variable('RUN', trained)} {make_variable('RECORDS', records)}" in run(
-        tmp_path, *train
-    )
+    printed = run(tmp_path, *train)
+    assert f"next: make evaluate {make_variable('RUN', trained)} {make_variable('RECORDS', records)}" in printed
     assert "training is done: 1 epoch," in run(tmp_path, *train)  # its checkpoint is found again
-    run(tmp_path, "model.evaluate", f"--run={trained}")  # on the records of the run
+    evaluated = run(tmp_path, "model.evaluate", f"--run={trained}")  # on the records of the run
+    assert f"evaluation: {trained}/evaluation" in evaluated
     run(tmp_path, "model.draw_curves", f"--run={trained}", f"--output={ODD} curves.png")
     found = {path.name for path in tmp_path.iterdir()}
     assert found == {records, f"{records}-train.png", f"{ODD} runs", f"{ODD} pictures", f"{ODD} curves.png"}
