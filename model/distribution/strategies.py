@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from model.distribution.device_iterators import end_device_iterators_at_once
 from model.distribution.workers import Rank, rank_from_environment
 from pipeline.errors import UserError
 from pipeline.reader.dataset import ONLY_READER, Reader
@@ -41,6 +42,7 @@ def make_strategy(
         raise UserError(f"--replicas must be 1 with --strategy={name}, got {replicas}; use --strategy=mirrored")
     if name == "default":
         return tf.distribute.get_strategy()
+    end_device_iterators_at_once()
     if name == MULTIWORKER:
         rank_from_environment()  # refuses settings with which TensorFlow would hang or print a traceback
         strategy = tf.distribute.MultiWorkerMirroredStrategy()

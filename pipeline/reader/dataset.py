@@ -110,7 +110,7 @@ def training_batches(
         seed: decides the order of each pass, together with the number of the pass.
         start_step: the first step, counted from 0; more than 0 when a run is resumed.
         reader: the rank; its batches are its part of the global batches.
-        parallel_calls: batches parsed at the same time.
+        parallel_calls: batches parsed at the same time; by default one for each core, at most 16.
         dense: whether to unpack the batches here, for a trainer that takes pictures and dense targets.
 
     Returns:
@@ -215,5 +215,8 @@ def named_read_errors(manifest: Manifest, split: str) -> Iterator[None]:
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
+    # An iterator's tuning thread can miss the signal that ends it (StartCancel notifies it before it marks the
+    # iterator as cancelled). Whoever deletes the iterator then waits for as long as a minute.
+    options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return options
