@@ -16,33 +16,34 @@ from pipeline.config.records_config import RecordsConfig
 
 
 class ListItems(beam.PTransform):
-    """The source's items, as metadata: at most `config.limit` of each split."""
+    """The source's items, as metadata: at most `config.limit` of each split. None is among them, once."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
         super().__init__()
         self._config, self._source = config, source
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Item]:
-        """A pipeline -> items."""
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Item | None]:
+        """A pipeline -> items and None."""
         # A limit counts through the whole list, so one worker reads that.
         pieces = pieces_of(self._source) if self._config.limit is None else (None,)
-        spread = begin | "Pieces" >> beam.Create(pieces, reshuffle=len(pieces) > 1)
+        spread = begin | "Pieces" >> beam.Create(enumerate(pieces), reshuffle=len(pieces) > 1)
         return spread | "List" >> beam.ParDo(_List(self._config, self._source))
 
 
 class MakeEntries(beam.PTransform):
-    """The entries of items, one for each copy, keyed by their shards. Every shard gets at least the entry None."""
+    """The entries of items, one for each copy, keyed by their shards. Every shard gets the entry None too.
+
+    An empty shard is a file as well, and a group needs an entry. Adding them by a `Flatten` would send all entries
+    through the workers once more.
+    """
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
         super().__init__()
         self._config, self._source = config, source
 
-    def expand(self, items: beam.PCollection[Item]) -> beam.PCollection[tuple[ShardId, PlainEntry | None]]:
-        """Items -> entries by shard."""
-        shards = [(shard, None) for shard in all_shards(self._config)]
-        entries = items | "Copies" >> beam.ParDo(_Copies(self._config, self._source))
-        empty = items.pipeline | "EveryShard" >> beam.Create(shards, reshuffle=False)  # an empty shard is a file too
-        return (entries, empty) | "Flatten" >> beam.Flatten()
+    def expand(self, items: beam.PCollection[Item | None]) -> beam.PCollection[tuple[ShardId, PlainEntry | None]]:
+        """Items and None -> entries by shard."""
+        return items | "Copies" >> beam.ParDo(_Copies(self._config, self._source))
 
 
 class WriteShards(beam.PTransform):
@@ -84,7 +85,10 @@ class _List(beam.DoFn):
         self._config, self._source = config, source
         self._items = counter(ITEMS)
 
-    def process(self, piece: Piece | None) -> Iterator[Item]:
+    def process(self, numbered: tuple[int, Piece | None]) -> Iterator[Item | None]:
+        number, piece = numbered
+        if number == 0:
+            yield None
         listed = all_items(self._source) if piece is None else items_of(self._source, piece)
         count = 0
         for item in limited(self._config, listed):
@@ -102,7 +106,10 @@ class _Copies(beam.DoFn):
     def start_bundle(self) -> None:
         self._made = 0
 
-    def process(self, item: Item) -> Iterator[tuple[ShardId, PlainEntry]]:
+    def process(self, item: Item | None) -> Iterator[tuple[ShardId, PlainEntry | None]]:
+        if item is None:
+            yield from ((shard, None) for shard in all_shards(self._config))
+            return
         for shard, entry in entries_of(self._config, self._source, item):
             self._made += 1
             yield shard, plain(entry)

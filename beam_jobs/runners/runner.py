@@ -31,6 +31,7 @@ LOCAL = "local"
 MODES = ("in_memory", "multi_threading", "multi_processing")
 PORTABLE = "PortableRunner"
 _QUIET = "--default_sdk_harness_log_level=WARN"  # as Java spells it; Python takes either
+_NO_CACHE = "--max_cache_memory_usage_mb=0"
 _CLUSTER = {"portable": PORTABLE, "flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _ADDRESSES = {"job_endpoint": "a job service", "flink_master": "a Flink JobManager"}
 _OF_CLUSTERS = {*_ADDRESSES, "environment_type", "environment_config", "flink_version", "spark_master_url"}
@@ -158,9 +159,11 @@ def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
         python = shlex.quote(sys.executable)
         command = f"trap '' INT TERM; exec {python} -m beam_jobs.runners.local_worker {os.getpid()}"
         environment = SubprocessSDKEnvironment.from_command_string(command)
-    options = PipelineOptions([f"--direct_num_workers={count}", _QUIET, *beam_args])
+    options = PipelineOptions([f"--direct_num_workers={count}", _QUIET, _NO_CACHE, *beam_args])
     # On its own, FnApiRunner would start its workers without the pipeline's options. Numbers are sent as text,
     # because a struct would turn them into floats.
     told = {k: str(v) if type(v) in (int, float) else v for k, v in options.get_all_options(drop_default=True).items()}
     provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=dict_to_struct(told))
-    return Pipeline(runner=FnApiRunner(environment, provision_info=ExtendedProvisionInfo(provision)), options=options)
+    # A worker fetches the entries of one shard at a time, and keeps none: otherwise it gets all its shards' at once.
+    runner = FnApiRunner(environment, provision_info=ExtendedProvisionInfo(provision), use_state_iterables=True)
+    return Pipeline(runner=runner, options=options)

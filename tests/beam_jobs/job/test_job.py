@@ -43,3 +43,8 @@ def test_the_job_has_three_named_transforms_and_every_step_a_plain_name(tmp_path
         ours = {"/".join(names[:2]) for names in found}  # what Beam's own transforms hold is named by Beam
         assert {"ListItems/List", "MakeEntries/Copies", "WriteShards/GroupByShard", "WriteShards/Write"} <= ours
         assert [label for label in ours if "lambda" in label or "<" in label] == []
+
+
+def test_entries_pass_the_workers_once(tmp_path: Path) -> None:
+    """Beam's local runner sends what a `Flatten` brings together through the workers again, a worker's half at once."""
+    assert [label for label in labels(DIGITS, tmp_path) if "Flatten" in label] == []

@@ -76,3 +76,12 @@ def test_log_level_that_java_runners_take() -> None:
         pipeline = make_pipeline("portable", workers=0, mode="in_memory", beam_args=options)
     level = pipeline.options.get_all_options()["default_sdk_harness_log_level"]
     assert level in ("OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")  # SdkHarnessOptions.LogLevel
+
+
+def test_local_workers_fetch_a_group_at_a_time_and_keep_none() -> None:
+    """Otherwise a worker holds the entries of all its shards: 128 MB more for 1,000,000 lines than for 100,000."""
+    pipeline = make_pipeline("local", workers=2, mode="multi_processing", beam_args=[])
+    assert pipeline.options.get_all_options()["max_cache_memory_usage_mb"] == 0
+    assert vars(pipeline.runner)["_use_state_iterables"]
+    given = make_pipeline("local", workers=2, mode="in_memory", beam_args=["--max_cache_memory_usage_mb=7"])
+    assert given.options.get_all_options()["max_cache_memory_usage_mb"] == 7
