@@ -1,4 +1,4 @@
-# Every command of the project. `make help` lists them; `python -m ... --help` tells all flags of a command.
+# Every command of the project. `make help` lists them; `python -m ... --help` lists the flags of a command.
 #
 # Variables are read from make's command line, PYTHON and TF_CPP_MIN_LOG_LEVEL also from the shell's environment. A value
 # is text: blanks, quotes, `$` and whatever else it holds reach the command as they are. ARGS, BEAM_ARGS, RUNS and TESTS
@@ -168,10 +168,10 @@ evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [
 detect: setup ## Detections of a run in pictures of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [BATCH=n] [ARGS=]
 	$(python) -m model.detect $(call option,run,$(run))$(call flag,images,IMAGES)$(call flag,output,OUTPUT)$(call flag,min_score,MIN_SCORE)$(call flag,batch,BATCH)$(call each,$(ARGS))
 
-pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [KEY=all views of one record] [ARGS=]
+pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [KEY=all views of one record] [OUTPUT=file.png] [ARGS=]
 	$(python) -m model.show_records $(call option,records,$(records))$(call flag,split,SPLIT)$(call flag,count,N)$(call flag,key,KEY)$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
-curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [OUTPUT=runs/ap_curves.png]
+curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [RUN=] [OUTPUT=runs/ap_curves.png] [ARGS=]
 	$(python) -m model.draw_curves $(if $(strip $(RUNS)),$(foreach r,$(RUNS),$(call option,run,$r)),$(call option,run,$(run)))$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
 ablations: setup ## What each part of `improved` brings: trains configs/ablations one after the other, hours  [DATA_DIR=] [ONLY=a,b] [ARGS=]
@@ -184,7 +184,7 @@ include cluster/cluster.mk
 processes = --numprocesses=$(if $(JOBS),$(call quote,$(JOBS)),auto --maxprocesses=8) --dist=worksteal
 tests = $(call each,$(ARGS))$(call each,$(or $(TESTS),tests))
 
-test: setup ## The tests but for the long ones, in minutes, one process a core  [STACK=addons] [TESTS=tests/pipeline] [JOBS=processes, 0 for none] [ARGS=-x]
+test: setup ## All tests except the long ones, in minutes, one process a core  [STACK=addons] [TESTS=tests/pipeline] [JOBS=processes, 0 for none] [ARGS=-x]
 	$(python) -m pytest -m 'not long' $(processes)$(tests)
 
 test-all: setup ## All tests  [STACK=addons] [TESTS=tests/model] [JOBS=processes, 0 for none] [ARGS=-x]

@@ -5,12 +5,17 @@ python -m beam_jobs.coverage --config=detection --source=coco --data_dir=FOLDER
 
 from __future__ import annotations
 
+from absl import flags
+
+from beam_jobs import record_flags
 from beam_jobs.job.coverage import propose
 from beam_jobs.record_flags import composed_for, data_paths, records_config
 from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.sources import make_source
 from beam_jobs.sources.description import describe_source
 from pipeline.errors import printable, run_command
+
+flags.adopt_module_key_flags(record_flags)  # --help lists them
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import time
 from absl import flags, logging
 from apache_beam.pipeline import Pipeline
 
+from beam_jobs import record_flags
 from beam_jobs.job.coverage import check_coverage, measure_coverage, propose
 from beam_jobs.job.entries import all_shards
 from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
@@ -51,6 +52,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_float("max_rejected", 0.0, "Share of pictures, and of boxes, that may be rejected before the job stops.")
 flags.DEFINE_float("min_coverage", 0.0, "Share of boxes that anchors must fit with IoU 0.5; less stops the job.")
+flags.adopt_module_key_flags(record_flags)  # --help lists them too
 
 
 def main() -> None:

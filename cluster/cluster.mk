@@ -6,10 +6,10 @@ flink_args = $(if $(FLINK_MASTER), --beam_arg=--flink_master=$(call quote,$(FLIN
 cluster_folder = $(call option,folder,$(or $(CLUSTER),.cluster))
 
 ##@ Cluster
-cluster-up: setup ## Starts a cluster here: Flink 1.19 (needs Java and Maven), or Beam's job service  [ENGINE=portable] [ARGS=--rest_port=8082]
+cluster-up: setup ## Starts a cluster here: Flink 1.19 (needs Java and Maven), or Beam's job service  [ENGINE=portable] [CLUSTER=folder] [ARGS=--rest_port=8082]
 	$(python) -m cluster.up $(cluster_folder)$(call flag,engine,ENGINE)$(call each,$(ARGS))
 
-cluster-down: setup ## Stops what cluster-up started  [ARGS=]
+cluster-down: setup ## Stops what cluster-up started  [CLUSTER=folder] [ARGS=]
 	$(python) -m cluster.down $(cluster_folder)$(call each,$(ARGS))
 
 test-cluster: setup ## Makes records on a cluster while its processes are killed, and compares them with local ones  [ENGINE=portable] [ARGS=]

@@ -44,7 +44,7 @@ def require(condition: bool, name: str, must_be: str, got: object) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as messages show it: its `repr`, with long parts cut short, and the end of a long whole."""
+    """A value as messages show it: its `repr`, with long parts shortened, and cut off if it is still too long."""
     text = _REPR.repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

@@ -2,7 +2,7 @@
 BEGIN {
     print "make TARGET [VARIABLE=value ...]"
     print "STACK=default (TensorFlow 2.21) or addons (TensorFlow 2.15 with tensorflow-addons) goes with every target."
-    print "A value may hold blanks, quotes, $ and whatever else: it is passed on as it is. ARGS, BEAM_ARGS, RUNS and TESTS"
+    print "A value may hold blanks, quotes, $ and anything else: it is passed on as it is. ARGS, BEAM_ARGS, RUNS and TESTS"
     print "are lists, split at blanks."
 }
 /^##@ / { print "\n" substr($0, 5) }

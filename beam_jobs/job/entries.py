@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -11,11 +12,11 @@ from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.records.keys import chosen, hash63, record_key, source_id_of, split_of
 
 ShardId = tuple[str, int]  # split, number
-PlainEntry = tuple[Any, ...]  # an entry on its way through the shuffle
+PackedEntry = tuple[str, bytes]  # an entry on its way through the shuffle: its key, and everything else
 
 
 class Entry(NamedTuple):
-    """One record to build. It goes through the shuffle as a plain tuple: thousands of them take little memory."""
+    """One record to build."""
 
     key: str
     reference: str
@@ -62,23 +63,33 @@ def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tu
         yield (split, shard), Entry(key, item.reference, item.label, item.boxes, item.image_id)
 
 
-def in_order(entries: Iterable[Entry]) -> list[Entry]:
+def pack(entry: Entry) -> PackedEntry:
+    """An entry as it passes the shuffle, and as its worker holds it until its turn: it takes half of the memory."""
+    # As plain tuples, because with every object of a class of ours its name would be packed too.
+    boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)
+    return entry.key, pickle.dumps((entry.reference, entry.label, boxes, entry.image_id))
+
+
+def unpack(packed: PackedEntry) -> Entry:
+    """The inverse of `pack`."""
+    key, rest = packed
+    reference, label, boxes, image_id = pickle.loads(rest)
+    return Entry(key, reference, label, None if boxes is None else tuple(map(SourceBox._make, boxes)), image_id)
+
+
+def in_order(entries: Iterable[PackedEntry]) -> list[PackedEntry]:
     """The entries of a shard in record order: by the hash of the key, and for equal keys by all their fields."""
     every = list(entries)
-    count = Counter(entry.key for entry in every)
-    return sorted(every, key=lambda e: (hash63(e.key), e.key, e.reference, repr(e) if count[e.key] > 1 else ""))
+    count = Counter(key for key, _ in every)
 
+    def place(packed: PackedEntry) -> tuple[Any, ...]:
+        key, _ = packed
+        if count[key] == 1:
+            return hash63(key), key
+        entry = unpack(packed)
+        return hash63(key), key, entry.reference, repr(entry)
 
-def plain(entry: Entry) -> PlainEntry:
-    """An entry as plain tuples, which Beam's coders encode fast."""
-    boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)
-    return entry.key, entry.reference, entry.label, boxes, entry.image_id
-
-
-def entry_of(values: PlainEntry) -> Entry:
-    """The inverse of `plain`."""
-    entry = Entry._make(values)
-    return entry if entry.boxes is None else entry._replace(boxes=tuple(SourceBox._make(box) for box in entry.boxes))
+    return sorted(every, key=place)
 
 
 def all_shards(config: RecordsConfig) -> list[ShardId]:

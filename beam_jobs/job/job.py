@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from beam_jobs.job.entries import PlainEntry, ShardId, all_shards, entries_of, limited, plain
+from beam_jobs.job.entries import PackedEntry, ShardId, all_shards, entries_of, limited, pack
 from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
@@ -16,7 +16,10 @@ from pipeline.config.records_config import RecordsConfig
 
 
 class ListItems(beam.PTransform):
-    """The source's items, as metadata: at most `config.limit` of each split. None is among them, once."""
+    """The source's items, as metadata: at most `config.limit` of each split.
+
+    One further element is None. `MakeEntries` turns it into an empty entry for every shard.
+    """
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
         super().__init__()
@@ -41,7 +44,7 @@ class MakeEntries(beam.PTransform):
         super().__init__()
         self._config, self._source = config, source
 
-    def expand(self, items: beam.PCollection[Item | None]) -> beam.PCollection[tuple[ShardId, PlainEntry | None]]:
+    def expand(self, items: beam.PCollection[Item | None]) -> beam.PCollection[tuple[ShardId, PackedEntry | None]]:
         """Items and None -> entries by shard."""
         return items | "Copies" >> beam.ParDo(_Copies(self._config, self._source))
 
@@ -53,7 +56,7 @@ class WriteShards(beam.PTransform):
         super().__init__()
         self._write = WriteShard(folder, config, source)
 
-    def expand(self, entries: beam.PCollection[tuple[ShardId, PlainEntry | None]]) -> beam.PCollection[str]:
+    def expand(self, entries: beam.PCollection[tuple[ShardId, PackedEntry | None]]) -> beam.PCollection[str]:
         """Entries by shard -> names of shards, each once its bytes and its receipt are in place."""
         return entries | "GroupByShard" >> beam.GroupByKey() | "Write" >> beam.ParDo(self._write)
 
@@ -106,13 +109,13 @@ class _Copies(beam.DoFn):
     def start_bundle(self) -> None:
         self._made = 0
 
-    def process(self, item: Item | None) -> Iterator[tuple[ShardId, PlainEntry | None]]:
+    def process(self, item: Item | None) -> Iterator[tuple[ShardId, PackedEntry | None]]:
         if item is None:
             yield from ((shard, None) for shard in all_shards(self._config))
             return
         for shard, entry in entries_of(self._config, self._source, item):
             self._made += 1
-            yield shard, plain(entry)
+            yield shard, pack(entry)
 
     def finish_bundle(self) -> None:
         self._entries.inc(self._made)  # once a bundle, because counting costs more than an entry

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import apache_beam as beam
 
 from beam_jobs.job import metrics, storage
-from beam_jobs.job.entries import Entry, PlainEntry, ShardId, entry_of, in_order
+from beam_jobs.job.entries import PackedEntry, ShardId, in_order, unpack
 from beam_jobs.job.library_versions import check_versions, library_versions
 from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
@@ -46,17 +46,17 @@ class WriteShard(beam.DoFn):
         check_versions(self._versions)
         self._builder = RecordBuilder(self._config, self._source)
 
-    def process(self, group: tuple[ShardId, Iterable[PlainEntry | None]]) -> Iterator[str]:
+    def process(self, group: tuple[ShardId, Iterable[PackedEntry | None]]) -> Iterator[str]:
         """Yields the shard's name once its bytes and its receipt are in place."""
         (split, number), entries = group
         name = self._folder.shard_name(split, number, self._config.shards.of(split))
         if self._folder.kept(name) is not None:
             self._kept.inc()
         else:
-            self._write(name, in_order(entry_of(e) for e in entries if e is not None))
+            self._write(name, in_order(entry for entry in entries if entry is not None))
         yield name
 
-    def _write(self, name: str, entries: list[Entry]) -> None:
+    def _write(self, name: str, entries: list[PackedEntry]) -> None:
         started, read_before = perf_counter_ns(), self._builder.reading_ns
         temporary = self._folder.temporary(name)
         try:
@@ -73,7 +73,7 @@ class WriteShard(beam.DoFn):
         matching = appended - started - reading - writing
         self._report(receipt, reading, matching, writing + perf_counter_ns() - appended)
 
-    def _append_all(self, file: BinaryIO, name: str, entries: list[Entry]) -> tuple[Receipt, int]:
+    def _append_all(self, file: BinaryIO, name: str, entries: list[PackedEntry]) -> tuple[Receipt, int]:
         """Appends the records of all entries. Returns the shard's receipt and the nanoseconds spent on writing."""
         statistics = ShardStatistics(
             len(self._builder.class_names), self._builder.anchors, self._config.matching.positive_iou
@@ -81,7 +81,8 @@ class WriteShard(beam.DoFn):
         digest, size, examples, writing = hashlib.sha256(), 0, 0, 0
         rejected: list[Rejection] = []
         last_key = ""
-        for entry in entries:
+        for packed in entries:
+            entry = unpack(packed)
             try:
                 if entry.key == last_key:
                     raise BadPicture(

@@ -18,7 +18,7 @@ from typing import Any
 def end_without(job: int) -> None:
     """Ends this process soon after the end of the process that started it, however that ended.
 
-    On its own, Beam's worker looks for a job that is gone for two minutes, and nothing but SIGKILL would end it.
+    On its own, Beam's worker would look for the vanished job for two minutes, and only SIGKILL would end it.
     """
 
     def watch() -> None:

@@ -45,7 +45,7 @@ def list_files(folder: str) -> list[str]:
 
 
 def paths_in(folder: str) -> list[str]:
-    """The paths of what lies in a local folder, sorted, without hidden ones. None if there is no such folder."""
+    """The paths of what lies in a local folder, sorted, without hidden ones; empty if there is no such folder."""
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     return [f"{folder}/{name}" for name in names if not name.startswith(".")]
 

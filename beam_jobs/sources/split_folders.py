@@ -45,7 +45,7 @@ def require_train(folders: Mapping[str, str], folder: str) -> None:
 
 
 def one_for_each_split(kind: str, paths: Iterable[str], words: Mapping[str, str]) -> dict[str, str]:
-    """Those of some paths whose names stand for a split, by the split, in the order of the words.
+    """The paths that are named after a split, keyed by split, in the order of `words`.
 
     Args:
         kind: what the paths are, for the message.

@@ -116,7 +116,7 @@ class Evaluator:
 def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
     """The source's picture behind entry `index` of a batch of `evaluation_batches`; None for a collage.
 
-    Raises `BrokenGroundTruth` for objects that cannot be, `BrokenImageId` or `UnicodeDecodeError` for such an id, and
+    Raises `BrokenGroundTruth` for impossible objects, `BrokenImageId` or `UnicodeDecodeError` for an invalid id, and
     `UserError` if the objects are not those on the canvas.
     """
     letterbox, classes = manifest.config.letterbox, len(manifest.class_names)

@@ -37,7 +37,7 @@ def named_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
         tf.errors.InternalError,
     ) as error:
         said = first_line(_what_happened(error.message)).rstrip(" :")
-        if rank.count > 1:  # the same errors tell of this rank's device and of the others' ends
+        if rank.count > 1:  # this rank's device failed, or another rank ended
             raise UserError(
                 f"one of the {rank.count} ranks or its device failed ({said}); start all of them again with the same "
                 "command: training resumes from the last backup"

@@ -1,4 +1,4 @@
-"""Anchors: one definition for job, trainer, decoder and export. Flattened by map, then row, then column, then box."""
+"""Anchors: one definition for job, trainer and decoder. Flattened by map, then row, then column, then box."""
 
 from __future__ import annotations
 

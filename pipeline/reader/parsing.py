@@ -75,7 +75,7 @@ def parse_evaluation_batch(
         # Fails by itself for a key that is not UTF-8.
         tf.size(tf.strings.unicode_transcode(keys, "UTF-8", "UTF-8", errors="strict")) >= 0,
     ]
-    words = checked(words, holds, f"{BROKEN_RECORD} ground truth that can be")
+    words = checked(words, holds, f"{BROKEN_RECORD} valid ground truth")
     batch = {PICTURES: shown_pictures(features, words, manifest, feed), WORDS: words[:, : feed.words]}
     return batch, {
         "keys": keys,
@@ -121,7 +121,7 @@ def _words(packed: tf.Tensor, feed: Feed) -> tf.Tensor:
         tf.reduce_all(((targets >= 0) & (targets < feed.background)) | ~classes),
         tf.reduce_all(tf.math.is_finite(tf.bitcast(targets, tf.float32)) | ~offsets),
     ]
-    return checked(words, holds, f"{BROKEN_RECORD} targets that can be")
+    return checked(words, holds, f"{BROKEN_RECORD} valid targets")
 
 
 def _ground_truth(words: tf.Tensor, feed: Feed) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:

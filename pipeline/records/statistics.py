@@ -9,7 +9,7 @@ from pipeline.config.records_config import MAX_OBJECTS, MAX_PICTURE
 from pipeline.errors import require
 
 IOU_BINS = 20  # of 0.05 each; an IoU of 1 is in the last one
-NO_SIZE = MAX_PICTURE  # the least size of no picture at all
+NO_SIZE = MAX_PICTURE  # the least size where there is no picture
 
 
 @dataclass(frozen=True)

@@ -102,3 +102,11 @@ def test_no_temporary_folder(tmp_path: Path) -> None:
     env = altered_python(tmp_path / "python", NO_TEMPORARY_FOLDER)
     line = complaint(make_records(f"--records={tmp_path / 'records'}", "--limit=2", env=env))
     assert line.startswith("no temporary folder can be written; set TMPDIR")
+
+
+@pytest.mark.parametrize("command", [COMMAND, "beam_jobs.coverage"])
+def test_help_lists_the_flags_of_the_source_too(command: str) -> None:
+    printed = run_module(command, "--help").stdout
+    for flag in ("config", "source", "data_dir", "annotations", "test_images", "image_size", "views", "limit"):
+        assert f"--{flag}:" in printed or f"--[no]{flag}:" in printed, flag
+    assert "--logtostderr" not in printed

@@ -89,6 +89,7 @@ def test_tensorboard_shows_losses_rate_speed_val_and_detections(run: Path) -> No
     assert shown == {tag: [3, 6] for tag in (*losses, "step/learning_rate", *speed, *val)}
 
 
+@pytest.mark.any_stack
 @pytest.mark.long
 def test_without_val_the_last_weights_are_kept(tmp_path: Path) -> None:
     records, run = tmp_path / "records", tmp_path / "run"
@@ -100,6 +101,7 @@ def test_without_val_the_last_weights_are_kept(tmp_path: Path) -> None:
     assert f"evaluating {run / 'checkpoints' / 'best' / 'epoch-1'}" in run_command("model.evaluate", f"--run={run}")
 
 
+@pytest.mark.any_stack
 @pytest.mark.long
 def test_where_val_shows_no_object_the_last_weights_are_kept_and_the_run_can_go_on(tmp_path: Path) -> None:
     """COCO's figures are -1 then: no weights were kept as the best, and history.csv could not be read again."""
