@@ -64,8 +64,8 @@ def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tu
 
 
 def pack(entry: Entry) -> PackedEntry:
-    """An entry as it passes the shuffle, and as its worker holds it until its turn: it takes half of the memory."""
-    # As plain tuples, because with every object of a class of ours its name would be packed too.
+    """An entry as it passes the shuffle, and as its worker holds it until its turn: in half the memory."""
+    # Plain tuples: pickle would add the name of our class to each.
     boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)
     return entry.key, pickle.dumps((entry.reference, entry.label, boxes, entry.image_id))
 

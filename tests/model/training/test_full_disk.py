@@ -103,11 +103,11 @@ def test_the_command_says_so_in_one_line_and_resumes(left: int, disk: Path, tmp_
     records, run = tmp_path / "records", disk / "run"
     write_record_set(records)
     run.mkdir()
-    command = ("model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--epochs=1", "--backup_steps=1")
+    command = ("model.train", "--config=tiny", f"--records={records}", f"--run={run}", "--backup_steps=1")
     filler = fill(disk, left)
     printed = run_command(*command, status=1)
     (line,) = (line for line in printed.splitlines() if line.startswith("error: "))
     assert f"cannot write {run}/" in line and "no space left" in line and "Traceback" not in printed
     filler.unlink()
     run_command(*command)
-    assert len(RunFolder(run).history.read_text().splitlines()) == 2
+    assert len(RunFolder(run).history.read_text().splitlines()) == 3

