@@ -18,14 +18,14 @@ from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.keys import record_key, shard_name
-from pipeline.records.make_record import Layout
-from pipeline.records.make_record import make_record as record_parts
+from pipeline.records.layout import Layout
 from pipeline.records.manifest import MANIFEST, REJECTED, Manifest, Shard, load_manifest
 from pipeline.records.record import Record, encode_record
 from pipeline.records.statistics import IOU_BINS, NO_SIZE
 from pipeline.records.tfrecord import frame
 from pipeline.views.collage import Composed, Picture, collage_views, compose
 from pipeline.views.random_bits import RandomBits, bits_of_views
+from tests.one_record import make_record as record_parts
 
 CLASS_NAMES = ("red", "green", "blue")
 

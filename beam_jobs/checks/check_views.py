@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.config.records_config import RecordsConfig
 from pipeline.records.check_record import shown_array
 from pipeline.records.keys import split_of
+from pipeline.records.layout import Layout
 from pipeline.records.letterbox_layout import letterbox_layout
-from pipeline.records.make_record import Layout
 from pipeline.records.record import Record, view_name
 from pipeline.views.collage import collage_views
 from pipeline.views.random_bits import bits_of_views

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets, encode_views
 from pipeline.records.check_record import shown_array
-from pipeline.records.make_record import Layout
+from pipeline.records.layout import Layout
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record, view_name
 
@@ -23,7 +23,7 @@ def matched_again(manifest: Manifest, record: Record, layout: Layout | None) -> 
         record: one whose boxes can be matched.
         layout: of the record; it says where anchors are ignored because of crowds and difficult objects.
     """
-    regions = layout.regions(size=manifest.canvas_size) if layout is not None and layout.has_regions else None
+    regions = layout.regions(size=manifest.canvas_size) if layout is not None else None
     return encode_views(
         [view.boxes for view in record.views],
         [view.labels for view in record.views],

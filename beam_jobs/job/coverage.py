@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from beam_jobs.job.composer import Composer
 from beam_jobs.job.entries import Entry, entries_of, limited, record_split
-from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadPicture, Item, Source
 from pipeline.config.records_config import RecordsConfig
@@ -52,7 +52,7 @@ def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = N
 
     Stops after `SAMPLE_BOXES` boxes. With `split`, only items of that split of the records.
     """
-    builder = RecordBuilder(config, source)
+    composer = Composer(config, source)
     items = (
         item
         for item in limited(config, all_items(source))
@@ -61,7 +61,7 @@ def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = N
     boxes, count = [np.zeros((0, 4), np.float32)], 0
     for item in heapq.nsmallest(SAMPLE, items, key=lambda i: hash63(f"coverage/{i.source_id}")):
         with contextlib.suppress(BadPicture):  # the job itself counts it and says why
-            boxes.append(builder.boxes(_first_entry(config, source, item)))
+            boxes.append(composer.boxes(_first_entry(config, source, item)))
             count += len(boxes[-1])
         if count >= SAMPLE_BOXES:
             break

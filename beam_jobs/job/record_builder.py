@@ -1,32 +1,23 @@
-"""Builds an entry's record: reads the picture, lays it on the canvas, matches. Every worker builds the same record."""
+"""Builds the records of entries. Every worker builds the same records."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from time import perf_counter_ns
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from beam_jobs.job.entries import Entry, limited, record_split
-from beam_jobs.sources.picture_reference import is_fault
-from beam_jobs.sources.pieces import all_items
-from beam_jobs.sources.source import BadPicture, Item, Source
-from beam_jobs.sources.usable_boxes import usable_boxes
-from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
+from beam_jobs.job.composer import ComposedEntry, Composer
+from beam_jobs.job.entries import Entry
+from beam_jobs.sources.source import BadPicture, Source
+from pipeline.config.records_config import RecordsConfig
 from pipeline.geometry.anchors import make_anchors
-from pipeline.geometry.boxes import Array
 from pipeline.geometry.matching import Matches
-from pipeline.records.ground_truth import GroundTruth
-from pipeline.records.letterbox_layout import letterbox_layout
-from pipeline.records.make_record import Layout, SourcePicture, make_record
+from pipeline.records.make_record import make_records
 from pipeline.records.record import Record
-from pipeline.views.collage import Picture, collage_views, compose, corners_in, shrink, window_of
-from pipeline.views.letterbox import stored_shape
-from pipeline.views.placement import Rectangle, Shape, place_objects
-from pipeline.views.random_bits import RandomBits, bits_of_views
+
+# Pictures wait until they can be matched in one call: until their views have 64 boxes (twice as many would hardly be
+# faster), or they take 16 MB.
+_BOXES_TOGETHER = 64
+_BYTES_TOGETHER = 16 << 20
 
 
 class BuiltRecord(NamedTuple):
@@ -38,129 +29,51 @@ class BuiltRecord(NamedTuple):
 
 
 class RecordBuilder:
-    """Builds the records of entries. They depend on configuration, source and entry alone."""
+    """Builds records. They depend on configuration, source and entry alone."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
         self.anchors = make_anchors(config.anchors, config.canvas_size)
-        self.class_names = source.class_names  # once, because a source may keep them in a file
-        self._config, self._source = config, source
-        self._items: dict[str, list[Item]] = {}
-        self.reading_ns = 0  # spent so far in reading pictures
+        self.composer = Composer(config, source)
+        self._config = config
 
-    def build(self, entry: Entry) -> BuiltRecord:
-        """The record of an entry. Raises `BadPicture`."""
-        picture = self._read(entry.reference)
-        if (collage := self._config.collage) is not None:
-            return self._placed(entry, picture, collage)
-        letterbox = self._config.letterbox
-        assert letterbox is not None
-        return self._letterboxed(entry, picture, letterbox)
+    def build(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, BuiltRecord | BadPicture]]:
+        """Each entry with its record, or with why it has none, in order.
 
-    def _read(self, reference: str) -> Picture:
-        began = perf_counter_ns()
-        try:
-            return self._source.read(reference)
-        finally:
-            self.reading_ns += perf_counter_ns() - began
-
-    def _placed(self, entry: Entry, picture: Picture, config: Collage) -> BuiltRecord:
-        """Composes a picture that is itself the object, perhaps with companions, and lays it on the canvas."""
-
-        def companion(bits: RandomBits) -> tuple[Picture, int]:
-            for item in self._companions(entry, bits):
-                with contextlib.suppress(BadPicture):  # its own record is rejected, this one is not
-                    return self._read(item.reference), label_of(item)
-            raise BadPicture(f"no picture of {entry.split} can be read")
-
-        bits = RandomBits(self._config.seed, entry.key)
-        composed = compose(config, picture, label_of(entry), bits, companion, evaluation=entry.split != "train")
-        layout = self._placed_layout(entry, composed.window, composed.corners, composed.labels)
-        return self._made(entry, composed.pixels, layout)
-
-    def _placed_layout(self, entry: Entry, window: Rectangle, corners: Array, labels: NDArray[np.int64]) -> Layout:
-        """The layout of a composed picture whose first place on the canvas is `window`."""
-        collage = self._config.collage
-        assert collage is not None
-        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
-        return Layout(corners, labels, collage_views(collage, window, count=count, bits_of=bits_of))
-
-    def _letterboxed(self, entry: Entry, picture: Picture, config: Letterbox) -> BuiltRecord:
-        """Lays a picture with boxes of its own on the canvas."""
-        shape = (picture.shape[0], picture.shape[1])
-        layout, truth, faults = self._letterboxed_layout(entry, shape, config)
-        stored = stored_shape(config, shape)
-        pixels = picture if stored == shape else shrink(picture, *stored)
-        built = self._made(entry, pixels, layout, SourcePicture(shape, truth, entry.image_id))
-        return built._replace(faults=tuple(faults))
-
-    def _letterboxed_layout(
-        self, entry: Entry, shape: Shape, config: Letterbox
-    ) -> tuple[Layout, GroundTruth, list[str]]:
-        """The layout of a picture of this shape in the source, its objects, and why some boxes were left out."""
-        if entry.boxes is None:
-            raise BadPicture(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
-        if len(entry.boxes) > MAX_OBJECTS:
-            raise BadPicture(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
-        truth, faults = usable_boxes(entry.boxes, shape, self.class_names)
-        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
-        layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
-        boxes = truth.corners[small].tolist()
-        faults += [f"box at {box} has no area on the canvas" for box in boxes]
-        return layout, truth, faults
-
-    def _made(self, entry: Entry, pixels: Picture, layout: Layout, source: SourcePicture | None = None) -> BuiltRecord:
-        record, matches = make_record(
-            pixels,
-            layout,
-            key=entry.key,
-            source_id=entry.source_id,
-            config=self._config,
-            anchors=self.anchors,
-            source=source,
-        )
-        return BuiltRecord(record, matches, ())
-
-    def boxes(self, entry: Entry) -> NDArray[np.float32]:
-        """The ground truth that `build` gives an entry's views, [G, 4] corners in [0, 1], without decoding a picture.
-
-        Raises `BadPicture` if not even the picture's size is known.
+        Several records are matched together, which takes far less time than one by one.
         """
-        truths = self._layout(entry).truths(size=self._config.canvas_size)
-        return np.concatenate([boxes for boxes, _ in truths])
+        waiting: list[tuple[Entry, ComposedEntry | BadPicture]] = []
+        share = 0.0
+        for entry in entries:
+            composed = self._composed(entry)
+            waiting.append((entry, composed))
+            share += _share(composed)
+            if share >= 1.0:
+                yield from self._matched(waiting)
+                waiting, share = [], 0.0
+        yield from self._matched(waiting)
 
-    def _layout(self, entry: Entry) -> Layout:
-        if (letterbox := self._config.letterbox) is not None:
-            return self._letterboxed_layout(entry, self._source.shape(entry.reference), letterbox)[0]
-        collage = self._config.collage
-        assert collage is not None
+    def _composed(self, entry: Entry) -> ComposedEntry | BadPicture:
+        try:
+            return self.composer.composed(entry)
+        except BadPicture as reason:
+            return BadPicture(str(reason))  # without a traceback, which would keep the picture in memory
 
-        def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:
-            reference = next(self._companions(entry, bits)).reference if number else entry.reference
-            return self._source.shape(reference), None
-
-        bits = RandomBits(self._config.seed, entry.key)
-        placed = place_objects(collage, draw, bits, evaluation=entry.split != "train")
-        rectangles = [p.rectangle for p in placed]
-        window = window_of(rectangles)
-        return self._placed_layout(entry, window, corners_in(window, rectangles), np.zeros(len(rectangles), np.int64))
-
-    def _companions(self, entry: Entry, bits: RandomBits) -> Iterator[Item]:
-        """Draws one more object for a canvas from the items of the entry's own split; then come those after it."""
-        split = entry.split
-        if split not in self._items:
-            own = [
-                i
-                for i in limited(self._config, all_items(self._source))
-                if record_split(self._config, self._source, i) == split and not is_fault(i.reference)
-            ]
-            self._items[split] = own
-        items = self._items[split]
-        first = bits.below(len(items))
-        yield from (items[(first + step) % len(items)] for step in range(len(items)))  # no copy: this is a long list
+    def _matched(
+        self, waiting: list[tuple[Entry, ComposedEntry | BadPicture]]
+    ) -> Iterator[tuple[Entry, BuiltRecord | BadPicture]]:
+        pictures = [composed.picture for _, composed in waiting if isinstance(composed, ComposedEntry)]
+        made = iter(make_records(pictures, config=self._config, anchors=self.anchors))
+        for entry, composed in waiting:
+            if isinstance(composed, BadPicture):
+                yield entry, composed
+            else:
+                yield entry, BuiltRecord(*next(made), composed.faults)
 
 
-def label_of(item: Item | Entry) -> int:
-    """The label of a picture that is itself the object. Raises `BadPicture` if it has none."""
-    if item.label is None:
-        raise BadPicture(f"{item.source_id} must have a label, got none, and a collage needs it")
-    return item.label
+def _share(composed: ComposedEntry | BadPicture) -> float:
+    """The share that a picture has in what is matched in one call."""
+    if isinstance(composed, BadPicture):
+        return 1 / _BOXES_TOGETHER
+    layout, size = composed.picture.layout, len(composed.picture.encoded)
+    boxes = len(layout.views) * max(1, len(layout.corners))  # a view without boxes takes as long as one with a box
+    return max(boxes / _BOXES_TOGETHER, size / _BYTES_TOGETHER)

@@ -57,7 +57,7 @@ class WriteShard(beam.DoFn):
         yield name
 
     def _write(self, name: str, entries: list[PackedEntry]) -> None:
-        started, read_before = perf_counter_ns(), self._builder.reading_ns
+        started, read_before = perf_counter_ns(), self._builder.composer.reading_ns
         temporary = self._folder.temporary(name)
         try:
             with storage.create(temporary) as file:
@@ -69,26 +69,26 @@ class WriteShard(beam.DoFn):
         except OSError as error:
             error.filename = error.filename or self._folder.path  # a failed write does not name its file
             raise disk_error(error) or error from None
-        reading = self._builder.reading_ns - read_before
+        reading = self._builder.composer.reading_ns - read_before
         matching = appended - started - reading - writing
         self._report(receipt, reading, matching, writing + perf_counter_ns() - appended)
 
     def _append_all(self, file: BinaryIO, name: str, entries: list[PackedEntry]) -> tuple[Receipt, int]:
         """Appends the records of all entries. Returns the shard's receipt and the nanoseconds spent on writing."""
         statistics = ShardStatistics(
-            len(self._builder.class_names), self._builder.anchors, self._config.matching.positive_iou
+            len(self._builder.composer.class_names), self._builder.anchors, self._config.matching.positive_iou
         )
         digest, size, examples, writing = hashlib.sha256(), 0, 0, 0
         rejected: list[Rejection] = []
         last_key = ""
-        for packed in entries:
-            entry = unpack(packed)
+        for entry, built in self._builder.build(map(unpack, entries)):
             try:
                 if entry.key == last_key:
                     raise BadPicture(
                         "its key is there already: list a picture once with all its boxes, or give each its own id"
                     )
-                built = self._builder.build(entry)
+                if isinstance(built, BadPicture):
+                    raise built
                 encoded = encode_record(built.record)
                 if len(encoded) > MAX_RECORD:
                     raise BadPicture(f"its record must have at most {MAX_RECORD} bytes, got {len(encoded)}")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.config.records_config import Letterbox
 from pipeline.geometry.boxes import Array
 from pipeline.records.ground_truth import GroundTruth
-from pipeline.records.make_record import Layout
+from pipeline.records.layout import Layout
 from pipeline.views.letterbox import letterbox_views, stored_shape
 from pipeline.views.placement import Shape
 from pipeline.views.random_bits import BitsOf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,20 +58,20 @@ def boxes_in_view(
     view: View, corners: Array, *, size: int, by_center: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The boxes of a picture as they lie on the canvas in one view; see `boxes_in_views`."""
-    return boxes_in_views((view,), corners, size=size, by_center=by_center)[0]
+    return boxes_in_views((view,), (corners,), size=size, by_center=by_center)[0]
 
 
 def boxes_in_views(
-    views: Sequence[View], corners: Array, *, size: int, by_center: bool = True
+    views: Sequence[View], corners: Sequence[Array], *, size: int, by_center: bool = True
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """The boxes of a picture as they lie on the canvas in each of its views.
+    """The boxes of pictures as they lie on the canvas in each view.
 
     A box is kept if its centre is shown and some of its area is left (SSD, arXiv 1512.02325, section 2.2, data
     augmentation). It is clipped to the shown part.
 
     Args:
-        views: of the picture.
-        corners: boxes in pixels of the picture, [G, 4].
+        views: of one or several pictures. Together they take little longer than one view.
+        corners: for each view, all boxes of its picture in the picture's pixels, [G, 4].
         size: of the square canvas, pixels.
         by_center: whether a box must have its centre in the shown part. Otherwise any overlap is enough.
 
@@ -78,28 +79,33 @@ def boxes_in_views(
         For each view: corners in [0, 1] of the canvas, [K, 4] float32, as a record stores them; the indices of these
         boxes, [K] ascending.
     """
-    ends = np.asarray(corners, np.float64).reshape(-1, 2, 2)  # [G, low or high, y or x]
-    geometry = np.array([_geometry(view) for view in views], np.float64).reshape(-1, 5, 1, 1, 2)
-    low, high, sides, place_sides, origin = geometry.swapaxes(0, 1)  # each [V, 1, 1, y or x]
+    if not views:
+        return []
+    counts = [len(of_view) for of_view in corners]
+    ends = np.concatenate(corners).astype(np.float64, copy=False).reshape(-1, 2, 2)  # [B, low or high, y or x]
+    geometry = np.array([_geometry(view) for view in views], np.float64).reshape(-1, 5, 1, 2)
+    low, high, sides, place_sides, origin = geometry.repeat(counts, axis=0).swapaxes(0, 1)  # each [B, 1, y or x]
     # Multiply before dividing: a box that ends where the shown part ends then ends exactly where the place ends.
-    placed = np.minimum(np.maximum(ends, low), high)  # [V, G, low or high, y or x]
+    placed = np.minimum(np.maximum(ends, low), high)  # [B, low or high, y or x]
     placed -= low
     placed *= place_sides
     placed /= sides
-    mirrored = [number for number, view in enumerate(views) if view.mirrored]
-    if mirrored:
-        placed[mirrored, ..., 1] = place_sides[mirrored, ..., 1] - placed[mirrored, :, ::-1, 1]
+    mirrored = np.array([view.mirrored for view in views]).repeat(counts).nonzero()[0]
+    if len(mirrored):
+        placed[mirrored, :, 1] = place_sides[mirrored, :, 1] - placed[mirrored, ::-1, 1]
     placed += origin
     placed /= size
     boxes = placed.astype(np.float32)
-    good = boxes[:, :, 1] > boxes[:, :, 0]  # [V, G, y or x]
+    good = boxes[:, 1] > boxes[:, 0]  # [B, y or x]
     if by_center:
         centers = (ends[:, 0] + ends[:, 1]) / 2
         good &= centers >= low[:, 0]
         good &= centers < high[:, 0]
-    kept = good[..., 0] & good[..., 1]  # far faster than `all` along an axis of two
-    boxes = boxes.reshape(len(views), len(ends), 4)
-    return [(of_view[mask], mask.nonzero()[0]) for of_view, mask in zip(boxes, kept, strict=True)]
+    kept = good[:, 0] & good[:, 1]  # far faster than `all` along an axis of two
+    boxes = boxes.reshape(-1, 4)
+    stops = list(itertools.accumulate(counts))
+    of_views = [slice(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
+    return [(boxes[part][kept[part]], kept[part].nonzero()[0]) for part in of_views]
 
 
 def _geometry(view: View) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from configs import load_config
 from pipeline.config import presets
 from pipeline.config.records_config import Collage, Crop, Letterbox, MatchingConfig, RecordsConfig, ShardCounts
 from pipeline.views.paint import paint_view
+from tests.beam_jobs.one_entry import build_one
 from tests.beam_jobs.picture_source import write_pictures
 
 COLLAGE = Collage(size=64, object_size=(14, 22), objects=(1, 2))
@@ -73,9 +74,9 @@ def canvases(config: RecordsConfig, source: Source) -> Canvases:
     for item in source.items()[:200]:
         if record_split(config, source, item) != "train":
             for _, entry in entries_of(config, source, item):
-                record = builder.build(entry).record
+                record = build_one(builder, entry).record
                 (view,) = record.views
-                assert builder.boxes(entry).tobytes() == view.boxes.tobytes()
+                assert builder.composer.boxes(entry).tobytes() == view.boxes.tobytes()
                 canvas = paint_view(record.picture(), view.view, size=64)
                 found[entry.key] = (canvas.tobytes(), view.boxes.tobytes(), view.labels.tolist())
     return found
@@ -117,7 +118,7 @@ def test_training_canvases_do(plain: RecordsConfig, sources: dict[str, Source]) 
     def layouts(config: RecordsConfig) -> list[bytes]:
         """All views of a training picture, with its pixels."""
         _, entry = next(entries_of(config, source, item))
-        record = RecordBuilder(config, source).build(entry).record
+        record = build_one(RecordBuilder(config, source), entry).record
         return [paint_view(record.picture(), view.view, size=64).tobytes() for view in record.views]
 
     assert len(set(layouts(config))) > 4
@@ -132,7 +133,7 @@ def test_training_pictures_of_a_collage_are_mirrored_when_they_are_composed(sour
         config = replace(OF_DIGITS, collage=replace(COLLAGE, flip=flip), copies=8)
         builder = RecordBuilder(config, sources["collage"])
         pictures.append(
-            [builder.build(entry).record.encoded for _, entry in entries_of(config, sources["collage"], item)]
+            [build_one(builder, entry).record.encoded for _, entry in entries_of(config, sources["collage"], item)]
         )
     assert pictures[0] != pictures[1]
 

@@ -17,10 +17,12 @@ from pipeline.reader.dataset import evaluation_batches, keys_of_step, training_b
 from pipeline.reader.feed import feed_of
 from pipeline.reader.unpack import IGNORED, unpack
 from pipeline.records.ground_truth import GroundTruth
-from pipeline.records.make_record import Layout, SourcePicture, make_record
+from pipeline.records.layout import Layout
+from pipeline.records.make_record import SourcePicture
 from pipeline.views.collage import resize
 from pipeline.views.letterbox import letterbox_views
 from pipeline.views.random_bits import bits_of_views
+from tests.one_record import make_record
 from tests.pipeline.reader.batches import batches, canvas, dense, dense_batches, same
 from tests.record_sets import TINY, collage_of, make_records, with_format, write_record_set
 

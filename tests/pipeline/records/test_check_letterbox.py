@@ -12,7 +12,8 @@ from pipeline.geometry.anchors import make_anchors
 from pipeline.records.check_record import parse_record, record_faults
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.keys import record_key
-from pipeline.records.make_record import Layout, SourcePicture, make_record
+from pipeline.records.layout import Layout
+from pipeline.records.make_record import SourcePicture
 from pipeline.records.manifest import Manifest
 from pipeline.records.picture_codec import MAX_PIXELS
 from pipeline.records.read_records import read_records
@@ -21,6 +22,7 @@ from pipeline.views.letterbox import letterbox_views
 from pipeline.views.placement import Rectangle, Shape
 from pipeline.views.random_bits import bits_of_views
 from pipeline.views.view import View
+from tests.one_record import make_record
 from tests.pipeline.records.altered_record import Change, layout_with, moved, shown, view_with
 from tests.record_sets import TINY, write_record_set
 

@@ -13,11 +13,13 @@ from pipeline.geometry.ignore_regions import anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.ground_truth import GroundTruth
-from pipeline.records.make_record import Layout, SourcePicture, make_record
+from pipeline.records.layout import Layout
+from pipeline.records.make_record import LaidOutPicture, SourcePicture, make_records
 from pipeline.records.picture_codec import encode_picture
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.views.placement import Rectangle
 from pipeline.views.view import View, boxes_in_view
+from tests.one_record import make_record
 from tests.one_view import encode_targets
 from tests.record_sets import TINY
 
@@ -136,3 +138,28 @@ def test_a_region_counts_where_anything_of_it_is_shown() -> None:
 def test_a_picture_of_a_collage_has_no_source_picture() -> None:
     record, _ = make_record(PIXELS, LAYOUT, key="train/7/0", source_id="7", config=CONFIG, anchors=ANCHORS)
     assert record.source_size is record.truth is record.image_id is None
+
+
+def test_records_made_together_are_those_made_alone() -> None:
+    """Pictures of other sizes, with other numbers of views and boxes, with crowds and without."""
+    crowd = np.array([[0.0, 42, 24, 66]])
+    layouts = [
+        LAYOUT,
+        dataclasses.replace(LAYOUT, crowd=crowd, views=LAYOUT.views[:1]),
+        dataclasses.replace(LAYOUT, corners=np.zeros((0, 4)), labels=np.zeros(0, np.int64), views=LAYOUT.views[:2]),
+        dataclasses.replace(LAYOUT, corners=np.tile(LAYOUT.corners, (9, 1)), labels=np.arange(18) % 3, difficult=crowd),
+    ]
+    encoded = encode_picture(PIXELS, "raw")
+    pictures = [
+        LaidOutPicture(f"train/{number}/0", str(number), (40, 80), encoded, layout, SOURCE if number % 2 else None)
+        for number, layout in enumerate(layouts)
+    ]
+    together = make_records(pictures, config=CONFIG, anchors=ANCHORS)
+    assert [len(matches) for _, matches in together] == [3, 1, 2, 3]
+    for picture, (record, matches) in zip(pictures, together, strict=True):
+        alone, alone_matches = make_records([picture], config=CONFIG, anchors=ANCHORS)[0]
+        assert encode_record(record) == encode_record(alone)
+        for found, expected in zip(matches, alone_matches, strict=True):
+            np.testing.assert_array_equal(found.best_iou, expected.best_iou, strict=True)
+            np.testing.assert_array_equal(found.ground_truths, expected.ground_truths, strict=True)
+    assert make_records([], config=CONFIG, anchors=ANCHORS) == []

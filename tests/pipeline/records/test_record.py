@@ -14,7 +14,7 @@ from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.targets import Targets
 from pipeline.records.ground_truth import GroundTruth, pack_ground_truth, unpack_ground_truth
-from pipeline.records.make_record import Layout, make_record
+from pipeline.records.layout import Layout
 from pipeline.records.packed_view import pack_view
 from pipeline.records.record import (
     ENCODED,
@@ -35,6 +35,7 @@ from pipeline.records.tf_example import decode_example
 from pipeline.records.tfrecord import frame
 from pipeline.views.collage import collage_views, compose
 from pipeline.views.random_bits import RandomBits, bits_of_views
+from tests.one_record import make_record
 from tests.pipeline.records.small_record import FIRST, NOTHING, SECOND, SMALL, TRUTH
 
 

@@ -118,13 +118,28 @@ def test_every_view_has_the_boxes_that_it_would_have_alone() -> None:
                 )
                 for _ in range(12)
             ]
-            together = boxes_in_views(views, corners, size=32, by_center=by_center)
+            together = boxes_in_views(views, [corners] * len(views), size=32, by_center=by_center)
             assert len(together) == len(views)
             for view, (boxes, kept) in zip(views, together, strict=True):
                 alone, kept_alone = boxes_in_view(view, corners, size=32, by_center=by_center)
                 np.testing.assert_array_equal(boxes, alone, strict=True)
                 np.testing.assert_array_equal(kept, kept_alone, strict=True)
-    assert boxes_in_views([], np.zeros((3, 4)), size=32) == []
+    assert boxes_in_views([], [], size=32) == []
+
+
+def test_views_of_several_pictures_are_placed_together_as_each_is_alone() -> None:
+    whole = View(Rectangle(0, 0, 20, 30), Rectangle(2, 0, 20, 30), mirrored=False)
+    part = View(Rectangle(5, 5, 10, 10), Rectangle(0, 0, 32, 32), mirrored=True)
+    one, none, two = (
+        np.array(boxes, np.float64).reshape(-1, 4) for boxes in ([[0, 0, 9, 9]], [], [[6, 4, 15, 28]] * 2)
+    )
+    views, corners = [whole, part, whole, part, whole, part], [one, one, none, none, two, two]
+    together = boxes_in_views(views, corners, size=32)
+    assert [len(kept) for _, kept in together] == [1, 0, 0, 0, 2, 0]
+    for view, of_picture, (boxes, kept) in zip(views, corners, together, strict=True):
+        alone, kept_alone = boxes_in_view(view, of_picture, size=32)
+        np.testing.assert_array_equal(boxes, alone, strict=True)
+        np.testing.assert_array_equal(kept, kept_alone, strict=True)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -1,0 +1,158 @@
+"""Composes canvases: reads an entry's picture and lays it out, as a collage or letterboxed. Nothing is matched yet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from time import perf_counter_ns
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beam_jobs.job.entries import Entry, limited, record_split
+from beam_jobs.sources.picture_reference import is_fault
+from beam_jobs.sources.pieces import all_items
+from beam_jobs.sources.source import BadPicture, Item, Source
+from beam_jobs.sources.usable_boxes import usable_boxes
+from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
+from pipeline.geometry.boxes import Array
+from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.layout import Layout
+from pipeline.records.letterbox_layout import letterbox_layout
+from pipeline.records.make_record import LaidOutPicture, SourcePicture
+from pipeline.records.picture_codec import encode_picture
+from pipeline.views.collage import Picture, collage_views, compose, corners_in, shrink, window_of
+from pipeline.views.letterbox import stored_shape
+from pipeline.views.placement import Rectangle, Shape, place_objects
+from pipeline.views.random_bits import RandomBits, bits_of_views
+
+
+class ComposedEntry(NamedTuple):
+    """An entry's picture, laid out, and why some boxes of its source were left out."""
+
+    picture: LaidOutPicture
+    faults: tuple[str, ...] = ()
+
+
+class Composer:
+    """Composes canvases. They depend on configuration, source and entry alone."""
+
+    def __init__(self, config: RecordsConfig, source: Source) -> None:
+        self.class_names = source.class_names  # once, because a source may keep them in a file
+        self._config, self._source = config, source
+        self._items: dict[str, list[Item]] = {}
+        self.reading_ns = 0  # spent so far in reading pictures
+
+    def composed(self, entry: Entry) -> ComposedEntry:
+        """The picture of an entry, laid out. Raises `BadPicture`."""
+        picture = self._read(entry.reference)
+        if (collage := self._config.collage) is not None:
+            return self._placed(entry, picture, collage)
+        letterbox = self._config.letterbox
+        assert letterbox is not None
+        return self._letterboxed(entry, picture, letterbox)
+
+    def _read(self, reference: str) -> Picture:
+        began = perf_counter_ns()
+        try:
+            return self._source.read(reference)
+        finally:
+            self.reading_ns += perf_counter_ns() - began
+
+    def _placed(self, entry: Entry, picture: Picture, config: Collage) -> ComposedEntry:
+        """Composes a picture that is itself the object, perhaps with companions, and lays it on the canvas."""
+
+        def companion(bits: RandomBits) -> tuple[Picture, int]:
+            for item in self._companions(entry, bits):
+                with contextlib.suppress(BadPicture):  # its own record is rejected, this one is not
+                    return self._read(item.reference), label_of(item)
+            raise BadPicture(f"no picture of {entry.split} can be read")
+
+        bits = RandomBits(self._config.seed, entry.key)
+        composed = compose(config, picture, label_of(entry), bits, companion, evaluation=entry.split != "train")
+        layout = self._placed_layout(entry, composed.window, composed.corners, composed.labels)
+        return ComposedEntry(self._encoded(entry, composed.pixels, layout))
+
+    def _placed_layout(self, entry: Entry, window: Rectangle, corners: Array, labels: NDArray[np.int64]) -> Layout:
+        """The layout of a composed picture whose first place on the canvas is `window`."""
+        collage = self._config.collage
+        assert collage is not None
+        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
+        return Layout(corners, labels, collage_views(collage, window, count=count, bits_of=bits_of))
+
+    def _letterboxed(self, entry: Entry, picture: Picture, config: Letterbox) -> ComposedEntry:
+        """Lays a picture with boxes of its own on the canvas."""
+        shape = (picture.shape[0], picture.shape[1])
+        layout, truth, faults = self._letterboxed_layout(entry, shape, config)
+        stored = stored_shape(config, shape)
+        pixels = picture if stored == shape else shrink(picture, *stored)
+        source = SourcePicture(shape, truth, entry.image_id)
+        return ComposedEntry(self._encoded(entry, pixels, layout, source), tuple(faults))
+
+    def _letterboxed_layout(
+        self, entry: Entry, shape: Shape, config: Letterbox
+    ) -> tuple[Layout, GroundTruth, list[str]]:
+        """The layout of a picture of this shape in the source, its objects, and why some boxes were left out."""
+        if entry.boxes is None:
+            raise BadPicture(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
+        if len(entry.boxes) > MAX_OBJECTS:
+            raise BadPicture(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
+        truth, faults = usable_boxes(entry.boxes, shape, self.class_names)
+        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
+        layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
+        boxes = truth.corners[small].tolist()
+        faults += [f"box at {box} has no area on the canvas" for box in boxes]
+        return layout, truth, faults
+
+    def _encoded(
+        self, entry: Entry, pixels: Picture, layout: Layout, source: SourcePicture | None = None
+    ) -> LaidOutPicture:
+        # Encoded at once: while a picture waits to be matched, it takes no more memory than its record.
+        shape, encoded = (pixels.shape[0], pixels.shape[1]), encode_picture(pixels, self._config.picture_format)
+        return LaidOutPicture(entry.key, entry.source_id, shape, encoded, layout, source)
+
+    def boxes(self, entry: Entry) -> NDArray[np.float32]:
+        """The ground truth in an entry's views, [G, 4] corners in [0, 1], without decoding a picture.
+
+        Raises `BadPicture` if not even the picture's size is known.
+        """
+        truths = self._layout(entry).truths(size=self._config.canvas_size)
+        return np.concatenate([boxes for boxes, _ in truths])
+
+    def _layout(self, entry: Entry) -> Layout:
+        if (letterbox := self._config.letterbox) is not None:
+            return self._letterboxed_layout(entry, self._source.shape(entry.reference), letterbox)[0]
+        collage = self._config.collage
+        assert collage is not None
+
+        def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:
+            reference = next(self._companions(entry, bits)).reference if number else entry.reference
+            return self._source.shape(reference), None
+
+        bits = RandomBits(self._config.seed, entry.key)
+        placed = place_objects(collage, draw, bits, evaluation=entry.split != "train")
+        rectangles = [p.rectangle for p in placed]
+        window = window_of(rectangles)
+        return self._placed_layout(entry, window, corners_in(window, rectangles), np.zeros(len(rectangles), np.int64))
+
+    def _companions(self, entry: Entry, bits: RandomBits) -> Iterator[Item]:
+        """Draws one more object for a canvas from the items of the entry's own split; then come those after it."""
+        split = entry.split
+        if split not in self._items:
+            own = [
+                i
+                for i in limited(self._config, all_items(self._source))
+                if record_split(self._config, self._source, i) == split and not is_fault(i.reference)
+            ]
+            self._items[split] = own
+        items = self._items[split]
+        first = bits.below(len(items))
+        yield from (items[(first + step) % len(items)] for step in range(len(items)))  # no copy: this is a long list
+
+
+def label_of(item: Item | Entry) -> int:
+    """The label of a picture that is itself the object. Raises `BadPicture` if it has none."""
+    if item.label is None:
+        raise BadPicture(f"{item.source_id} must have a label, got none, and a collage needs it")
+    return item.label
