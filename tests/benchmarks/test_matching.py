@@ -29,6 +29,9 @@ def test_the_command_measures_every_kind_of_picture() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    first = lines.index(next(line for line in lines if line.startswith("one picture"))) + 1
-    names = ["1 object", "10 objects", "50 objects", "200 objects", "16 views of 1 object"]
+    first = lines.index(next(line for line in lines if line.startswith("one call"))) + 1
+    names = [
+        *("1 object", "10 objects", "50 objects", "200 objects"),
+        *("16 views of 1 object", "64 pictures of 1 object"),
+    ]
     assert [line[:24].strip() for line in lines[first : first + len(names)]] == names
