@@ -46,7 +46,7 @@ CONFIG = "cifar10_small"
 LIMIT = 2_000  # pictures of each split of the source
 ROUNDS = 25  # many and short: a machine's speed changes from second to second by more than the goal allows
 STEPS = 5  # of each way in a round
-FIRST = 2  # steps that are not timed: work of the way before may still be going on
+FIRST = 2  # untimed steps of each way: the one before may still be working
 READY = 8  # dense batches in memory, again and again
 MOST = 1.03  # the time of a step that the trainer feeds, in steps on dense batches
 

@@ -14,7 +14,7 @@ from beam_jobs.job.entries import Entry, limited, record_split
 from beam_jobs.sources.picture_reference import is_fault
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadPicture, Item, Source
-from beam_jobs.sources.usable_boxes import usable_boxes
+from beam_jobs.sources.usable_boxes import BOX_ORDER, usable_boxes
 from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
 from pipeline.geometry.boxes import Array
 from pipeline.records.ground_truth import GroundTruth
@@ -66,11 +66,11 @@ class Composer:
         def companion(bits: RandomBits) -> tuple[Picture, int]:
             for item in self._companions(entry, bits):
                 with contextlib.suppress(BadPicture):  # its own record is rejected, this one is not
-                    return self._read(item.reference), label_of(item)
+                    return self._read(item.reference), _label_of(item)
             raise BadPicture(f"no picture of {entry.split} can be read")
 
         bits = RandomBits(self._config.seed, entry.key)
-        composed = compose(config, picture, label_of(entry), bits, companion, evaluation=entry.split != "train")
+        composed = compose(config, picture, _label_of(entry), bits, companion, evaluation=entry.split != "train")
         layout = self._placed_layout(entry, composed.window, composed.corners, composed.labels)
         return ComposedEntry(self._encoded(entry, composed.pixels, layout))
 
@@ -98,11 +98,12 @@ class Composer:
             raise BadPicture(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
         if len(entry.boxes) > MAX_OBJECTS:
             raise BadPicture(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
-        truth, faults = usable_boxes(entry.boxes, shape, self.class_names)
+        truth, numbers, faults = usable_boxes(entry.boxes, shape, self.class_names)
         count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
         layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
-        boxes = truth.corners[small].tolist()
-        faults += [f"box at {box} has no area on the canvas" for box in boxes]
+        for index in small.tolist():
+            corners = truth.corners[index].tolist()
+            faults.append(f"box {numbers[index]} must have an area on the canvas, got {BOX_ORDER} {corners}")
         return layout, truth, faults
 
     def _encoded(
@@ -151,7 +152,7 @@ class Composer:
         yield from (items[(first + step) % len(items)] for step in range(len(items)))  # no copy: this is a long list
 
 
-def label_of(item: Item | Entry) -> int:
+def _label_of(item: Item | Entry) -> int:
     """The label of a picture that is itself the object. Raises `BadPicture` if it has none."""
     if item.label is None:
         raise BadPicture(f"{item.source_id} must have a label, got none, and a collage needs it")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from beam_jobs.job.composer import ComposedEntry, Composer
 from beam_jobs.job.entries import Entry
+from beam_jobs.job.receipt import Rejection
 from beam_jobs.sources.source import BadPicture, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.geometry.anchors import make_anchors
@@ -21,11 +22,11 @@ _BYTES_TOGETHER = 16 << 20
 
 
 class BuiltRecord(NamedTuple):
-    """A record, how each of its views was matched, and why some boxes of its source were left out."""
+    """A record, how each of its views was matched, and the boxes of its source that were left out."""
 
     record: Record
     matches: tuple[Matches, ...]
-    faults: tuple[str, ...]
+    rejected: tuple[Rejection, ...]
 
 
 class RecordBuilder:
@@ -36,44 +37,49 @@ class RecordBuilder:
         self.composer = Composer(config, source)
         self._config = config
 
-    def build(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, BuiltRecord | BadPicture]]:
-        """Each entry with its record, or with why it has none, in order.
+    def build(self, entries: Iterable[Entry]) -> Iterator[BuiltRecord | Rejection]:
+        """The record of each entry, or why it has none, in order.
 
-        Several records are matched together, which takes far less time than one by one.
+        Several records are matched together, which takes far less time than one by one. Entries of one key must follow
+        each other; the first that can be read has the record.
         """
-        waiting: list[tuple[Entry, ComposedEntry | BadPicture]] = []
-        share = 0.0
+        waiting: list[ComposedEntry | Rejection] = []
+        share, last_key = 0.0, ""
         for entry in entries:
-            composed = self._composed(entry)
-            waiting.append((entry, composed))
-            share += _share(composed)
+            composed = self._composed(entry, last_key)
+            waiting.append(composed)
+            if isinstance(composed, Rejection):
+                share += 1 / _BOXES_TOGETHER
+            else:
+                share += _share(composed, len(entry.boxes or ()))
+                last_key = entry.key
             if share >= 1.0:
                 yield from self._matched(waiting)
                 waiting, share = [], 0.0
         yield from self._matched(waiting)
 
-    def _composed(self, entry: Entry) -> ComposedEntry | BadPicture:
+    def _composed(self, entry: Entry, last_key: str) -> ComposedEntry | Rejection:
+        if entry.key == last_key:
+            reason = "its key is there already: list a picture once with all its boxes, or give each its own id"
+            return Rejection(entry.key, "picture", reason)
         try:
             return self.composer.composed(entry)
-        except BadPicture as reason:
-            return BadPicture(str(reason))  # without a traceback, which would keep the picture in memory
+        except BadPicture as error:  # only its text may wait: its traceback holds the picture
+            return Rejection(entry.key, "picture", str(error))
 
-    def _matched(
-        self, waiting: list[tuple[Entry, ComposedEntry | BadPicture]]
-    ) -> Iterator[tuple[Entry, BuiltRecord | BadPicture]]:
-        pictures = [composed.picture for _, composed in waiting if isinstance(composed, ComposedEntry)]
+    def _matched(self, waiting: list[ComposedEntry | Rejection]) -> Iterator[BuiltRecord | Rejection]:
+        pictures = [composed.picture for composed in waiting if isinstance(composed, ComposedEntry)]
         made = iter(make_records(pictures, config=self._config, anchors=self.anchors))
-        for entry, composed in waiting:
-            if isinstance(composed, BadPicture):
-                yield entry, composed
+        for composed in waiting:
+            if isinstance(composed, Rejection):
+                yield composed
             else:
-                yield entry, BuiltRecord(*next(made), composed.faults)
+                record, matches = next(made)
+                yield BuiltRecord(record, matches, tuple(Rejection(record.key, "box", f) for f in composed.faults))
 
 
-def _share(composed: ComposedEntry | BadPicture) -> float:
-    """The share that a picture has in what is matched in one call."""
-    if isinstance(composed, BadPicture):
-        return 1 / _BOXES_TOGETHER
+def _share(composed: ComposedEntry, listed: int) -> float:
+    """How much of a call's limits a picture takes, of which the source lists so many boxes, usable or not."""
     layout, size = composed.picture.layout, len(composed.picture.encoded)
-    boxes = len(layout.views) * max(1, len(layout.corners))  # a view without boxes takes as long as one with a box
+    boxes = max(len(layout.views) * len(layout.corners), len(layout.views), listed)
     return max(boxes / _BOXES_TOGETHER, size / _BYTES_TOGETHER)

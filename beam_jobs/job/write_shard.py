@@ -1,4 +1,4 @@
-"""Writes one shard: for each of its entries in order, reads, lays out, matches, encodes and appends the record."""
+"""Writes one shard: reads, lays out, matches, encodes and appends the record of each of its entries, in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.shard_statistics import ShardStatistics
-from beam_jobs.sources.source import BadPicture, Source
+from beam_jobs.sources.source import Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import disk_error
 from pipeline.records.manifest import Shard
@@ -80,23 +80,16 @@ class WriteShard(beam.DoFn):
         )
         digest, size, examples, writing = hashlib.sha256(), 0, 0, 0
         rejected: list[Rejection] = []
-        last_key = ""
-        for entry, built in self._builder.build(map(unpack, entries)):
-            try:
-                if entry.key == last_key:
-                    raise BadPicture(
-                        "its key is there already: list a picture once with all its boxes, or give each its own id"
-                    )
-                if isinstance(built, BadPicture):
-                    raise built
-                encoded = encode_record(built.record)
-                if len(encoded) > MAX_RECORD:
-                    raise BadPicture(f"its record must have at most {MAX_RECORD} bytes, got {len(encoded)}")
-            except BadPicture as reason:
-                rejected.append(Rejection(entry.key, "picture", str(reason)))
+        for built in self._builder.build(map(unpack, entries)):
+            if isinstance(built, Rejection):
+                rejected.append(built)
                 continue
-            last_key = entry.key
-            rejected.extend(Rejection(entry.key, "box", fault) for fault in built.faults)
+            encoded = encode_record(built.record)
+            if len(encoded) > MAX_RECORD:
+                reason = f"its record must have at most {MAX_RECORD} bytes, got {len(encoded)}"
+                rejected.append(Rejection(built.record.key, "picture", reason))
+                continue
+            rejected.extend(built.rejected)
             statistics.add(built.record, built.matches)
             framed = frame(encoded)
             began = perf_counter_ns()

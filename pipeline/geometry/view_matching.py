@@ -1,4 +1,4 @@
-"""Matching of all views of a picture: from the table of every IoU for few boxes, over near anchors for more."""
+"""Matching of many views in one call: from the table of every IoU for few boxes, over near anchors for more."""
 
 from __future__ import annotations
 

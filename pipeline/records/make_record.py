@@ -47,20 +47,19 @@ def make_records(
     depends on the others.
 
     Args:
-        pictures: with any number of views each.
+        pictures: with one or more views each.
         config: canvas, thresholds and format.
         anchors: of the record set.
     """
     size, layouts = config.canvas_size, [picture.layout for picture in pictures]
     truths = truths_of(layouts, size=size)
-    has_regions = any(layout.has_regions for layout in layouts)
     encoded = iter(
         encode_views(
             [boxes for of_picture in truths for boxes, _ in of_picture],
             [labels for of_picture in truths for _, labels in of_picture],
             anchors=anchors,
             matching=config.matching,
-            regions=[r for layout in layouts for r in layout.regions(size=size)] if has_regions else None,
+            regions=[regions for layout in layouts for regions in layout.regions(size=size)],
         )
     )
     made = []

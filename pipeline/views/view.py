@@ -70,7 +70,7 @@ def boxes_in_views(
     augmentation). It is clipped to the shown part.
 
     Args:
-        views: of one or several pictures. Together they take little longer than one view.
+        views: of one or several pictures.
         corners: for each view, all boxes of its picture in the picture's pixels, [G, 4].
         size: of the square canvas, pixels.
         by_center: whether a box must have its centre in the shown part. Otherwise any overlap is enough.
@@ -103,9 +103,8 @@ def boxes_in_views(
         good &= centers < high[:, 0]
     kept = good[:, 0] & good[:, 1]  # far faster than `all` along an axis of two
     boxes = boxes.reshape(-1, 4)
-    stops = list(itertools.accumulate(counts))
-    of_views = [slice(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
-    return [(boxes[part][kept[part]], kept[part].nonzero()[0]) for part in of_views]
+    parts = itertools.pairwise(itertools.accumulate(counts, initial=0))
+    return [(boxes[a:b][kept[a:b]], kept[a:b].nonzero()[0]) for a, b in parts]
 
 
 def _geometry(view: View) -> tuple[int, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from beam_jobs.job.entries import Entry
+from beam_jobs.job.receipt import Rejection
 from beam_jobs.job.record_builder import BuiltRecord, RecordBuilder
 from beam_jobs.sources.source import BadPicture
 
 
 def build_one(builder: RecordBuilder, entry: Entry) -> BuiltRecord:
     """`RecordBuilder.build` for one entry. Raises `BadPicture`."""
-    ((_, built),) = builder.build([entry])
-    if isinstance(built, BadPicture):
-        raise built
+    (built,) = builder.build([entry])
+    if isinstance(built, Rejection):
+        raise BadPicture(built.reason)
     return built

@@ -24,7 +24,7 @@ def test_the_table_shows_every_kind_and_which_goals_are_missed() -> None:
     assert goal_lines(goals([slow]))[-1] == "b, times as fast as the table: 1.33 (goal: at least 2) MISSED"
 
 
-def test_the_command_measures_every_kind_of_picture() -> None:
+def test_the_command_measures_every_kind() -> None:
     command = [sys.executable, "-m", "benchmarks.matching", "--rounds=3", "--nogoals"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

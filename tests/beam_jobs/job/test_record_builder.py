@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +15,15 @@ from PIL import Image
 
 from beam_jobs.job.entries import Entry, entries_of
 from beam_jobs.job.finish import count_rejected
-from beam_jobs.job.record_builder import RecordBuilder
+from beam_jobs.job.receipt import Rejection
+from beam_jobs.job.record_builder import BuiltRecord, RecordBuilder
 from beam_jobs.job.shard_statistics import ShardStatistics
 from beam_jobs.sources.class_folders import ClassFolders
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import BadPicture, SourceBox
 from pipeline.config.records_config import SPLITS, Collage
 from pipeline.records.record import encode_record
+from pipeline.views.collage import Picture
 from tests.beam_jobs.one_entry import build_one
 from tests.beam_jobs.picture_source import PictureSource, write_pictures
 from tests.beam_jobs.record_job import DIGITS, PICTURES
@@ -55,7 +59,7 @@ def test_every_box_counts_as_seen(tmp_path: Path) -> None:
     entry = Entry("train/00000/0", "00000.jpg", None, (*good, SourceBox(5, 5, 5, 5, "circle")))
     builder = RecordBuilder(PICTURES, source)
     built = build_one(builder, entry)
-    assert len(built.faults) == 1
+    assert len(built.rejected) == 1
     statistics = ShardStatistics(2, builder.anchors, 0.5)
     statistics.add(built.record, built.matches)
     empty = ShardStatistics(2, builder.anchors, 0.5).summary()
@@ -76,51 +80,82 @@ def test_entries_built_together_give_the_records_that_they_give_alone(tmp_path: 
         entries[3] = entries[3]._replace(boxes=(*(entries[3].boxes or ()), SourceBox(5, 5, 5, 5, "circle")))
         entries[4] = entries[4]._replace(boxes=())
         together = list(builder.build(entries))
-        assert [entry for entry, _ in together] == entries and len(entries) == 30
-        broken = set()
-        for entry, built in together:
-            if isinstance(built, BadPicture):
-                broken.add(entry.source_id)
-                with pytest.raises(BadPicture, match=re.escape(str(built))):
+        rejected = {}
+        for entry, built in zip(entries, together, strict=True):
+            if isinstance(built, Rejection):
+                assert built.key == entry.key
+                rejected[entry.source_id] = built.reason
+                with pytest.raises(BadPicture, match=re.escape(built.reason)):
                     build_one(builder, entry)
             else:
                 alone = build_one(builder, entry)
-                assert encode_record(built.record) == encode_record(alone.record) and built.faults == alone.faults
-        assert broken == {"00000", "00007", "00008", "00029"}
-        assert {entry.key for entry, built in together if getattr(built, "faults", ())} == {entries[3].key}
+                assert encode_record(built.record) == encode_record(alone.record)
+                assert built.record.key == entry.key and built.rejected == alone.rejected
+                assert len(built.rejected) == (1 if entry is entries[3] else 0)
+        assert rejected.keys() == {"00000", "00007", "00008", "00029"}
 
 
-def test_a_bad_picture_that_waits_for_its_turn_is_not_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [10, 63, 64])  # in the middle of what is matched together, and at its border
+def test_the_first_entry_of_a_key_that_can_be_read_has_the_record(tmp_path: Path, number: int) -> None:
+    source = write_pictures(tmp_path, 2)
+    for copy in range(number):
+        (tmp_path / f"{copy}.jpg").write_bytes((tmp_path / source.listed[0].reference).read_bytes())
+    boxes = (SourceBox(1.0, 1, 9, 9, "circle"),)
+    entries = [Entry(f"train/{copy}/0", f"{copy}.jpg", None, boxes) for copy in range(number)]
+    twice = [Entry("train/twice/0", reference, None, boxes) for reference in ("missing.jpg", "0.jpg", "0.jpg", "none")]
+    built = list(RecordBuilder(replace(PICTURES, views=1), source).build([*entries, *twice]))
+    assert [one.record.key for one in built[: number + 2] if isinstance(one, BuiltRecord)] == [
+        *(entry.key for entry in entries),
+        "train/twice/0",
+    ]
+    reasons = [one.reason for one in built if isinstance(one, Rejection)]
+    assert "missing" in reasons[0] and len(reasons) == 3  # the last file is not even looked for
+    assert all(reason.startswith("its key is there already") for reason in reasons[1:])
+
+
+@pytest.mark.parametrize(
+    ("what", "most"),
+    [("no boxes", 64), ("a box", 64), ("5 boxes", 13), ("crowds", 13), ("faults", 13), ("bytes", 32), ("broken", 64)],
+)
+def test_few_pictures_wait_to_be_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int) -> None:
+    """They are in memory: 64 boxes of any kind or 16 MB, however many entries a shard has."""
     source = write_pictures(tmp_path, 1)
-    entry = Entry("train/00000/0", source.listed[0].reference, None, None)
-    ((_, reason),) = RecordBuilder(PICTURES, source).build([entry])
-    assert isinstance(reason, BadPicture) and "must have boxes, got none" in str(reason)
-    assert reason.__traceback__ is reason.__context__ is reason.__cause__ is None
-
-
-@pytest.mark.parametrize(("boxes", "most"), [(0, 64), (1, 64), (5, 13), ("bytes", 32), ("broken", 64)])
-def test_few_pictures_wait_to_be_matched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boxes: int | str, most: int
-) -> None:
-    """They are in memory: 64 boxes or 16 MB, however many entries a shard has, with boxes and without."""
-    source = write_pictures(tmp_path, 1)
-    if boxes == "broken":
+    if what == "broken":
         (tmp_path / source.listed[0].reference).write_bytes(b"broken")
-    if boxes == "bytes":
+    if what == "bytes":
         monkeypatch.setattr("beam_jobs.job.composer.encode_picture", lambda *_: bytes(512 << 10))
-    count = boxes if isinstance(boxes, int) else 1
-    entry = Entry("train/00000/0", source.listed[0].reference, None, (SourceBox(1.0, 1, 9, 9, "circle"),) * count)
-    waiting = 0
+    box = SourceBox(1.0, 1, 1 if what == "faults" else 9, 9, "circle", crowd=what == "crowds")
+    boxes = (box,) * {"no boxes": 0, "5 boxes": 5, "crowds": 5, "faults": 5}.get(what, 1)
+    taken = 0
 
     def entries() -> Iterator[Entry]:
-        nonlocal waiting
-        for _ in range(300):
-            waiting += 1
-            yield entry
+        nonlocal taken
+        for number in range(300):
+            taken += 1
+            yield Entry(f"train/00000/{number}", source.listed[0].reference, None, boxes)
 
-    seen = built = 0
-    for _ in RecordBuilder(replace(PICTURES, views=1), source).build(entries()):
-        seen = max(seen, waiting)
-        waiting -= 1
-        built += 1
-    assert (built, seen) == (300, most)
+    waiting = []
+    for built, _ in enumerate(RecordBuilder(replace(PICTURES, views=1), source).build(entries())):
+        waiting.append(taken - built)
+    assert (len(waiting), max(waiting)) == (300, most)
+
+
+def test_a_broken_picture_that_waits_is_not_in_memory(tmp_path: Path) -> None:
+    """Not even by the traceback of its error."""
+    source = write_pictures(tmp_path, 1)
+    pictures = []
+
+    def read(reference: str) -> Picture:
+        picture = np.zeros((8, 8, 3), np.uint8)
+        pictures.append(weakref.ref(picture))
+        return picture
+
+    source.read = read  # type: ignore[method-assign]
+    gc.disable()
+    try:
+        without_boxes = Entry("train/00000/0", source.listed[0].reference, None, None)
+        (built,) = RecordBuilder(PICTURES, source).build([without_boxes])
+        assert isinstance(built, Rejection) and "must have boxes, got none" in built.reason
+        assert [picture() for picture in pictures] == [None]
+    finally:
+        gc.enable()

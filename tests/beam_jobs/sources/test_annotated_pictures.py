@@ -68,16 +68,17 @@ def test_a_box_too_small_for_the_canvas_is_left_out_of_every_view(tmp_path: Path
     good = source.listed[0].boxes
     assert good is not None
     flat = SourceBox(50.0, 20.0, 50.0 + 1e-9, 40.0, "circle")
-    source.listed[0] = source.listed[0]._replace(boxes=(flat, *good))
+    source.listed[0] = source.listed[0]._replace(boxes=(SourceBox(5.0, 5, 5, 5, "circle"), good[0], flat, *good[1:]))
     config = replace(CONFIG, copies=1, val_fraction=0.0, letterbox=Letterbox(size=64, picture_side=30))
     make_set(tmp_path / "records", config, source=source, max_rejected=0.5)
-    (line,) = rejected(tmp_path / "records")
-    assert line["reason"] == f"box at {[*flat[:4]]} has no area on the canvas"
+    no_area, small = (line["reason"] for line in rejected(tmp_path / "records"))
+    assert no_area.startswith("box 0 must have an area, got")
+    assert small == f"box 2 must have an area on the canvas, got ymin, xmin, ymax, xmax {[*flat[:4]]}"
     records = {record.source_id: record for _, _, record in read_shards(tmp_path / "records")}
     assert [CLASSES[label] for label in records["00000"].views[0].labels] == ["square", "circle"]
     assert all(len(view.boxes) <= 2 for view in records["00000"].views)
     said = load_manifest(str(tmp_path / "records")).rejected
-    assert (said["boxes"], said["boxes_seen"]) == (1, 5)
+    assert (said["boxes"], said["boxes_seen"]) == (2, 6)
 
 
 def test_bad_boxes_lose_the_box_and_bad_pictures_the_picture(tmp_path: Path) -> None:

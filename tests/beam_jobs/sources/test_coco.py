@@ -157,7 +157,7 @@ def test_a_broken_box_has_its_reason(change: dict[str, Any], reason: str, tmp_pa
     content = coco_content(MADE)
     content["annotations"][0] |= change
     source = prepared(tmp_path, content)
-    truth, reasons = usable_boxes(boxes_of(source.items()[0]), (50, 90), source.class_names)
+    truth, _, reasons = usable_boxes(boxes_of(source.items()[0]), (50, 90), source.class_names)
     assert len(truth) == 0
     assert len(reasons) == 1 and reasons[0].startswith(f"box 0 {reason}")
 

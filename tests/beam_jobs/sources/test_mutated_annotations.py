@@ -103,7 +103,7 @@ def check(source: Source) -> int:
         except BadPicture as reason:
             assert str(reason) and str(reason).isprintable()
             continue
-        truth, reasons = usable_boxes(item.boxes, shape, source.class_names)
+        truth, _, reasons = usable_boxes(item.boxes, shape, source.class_names)
         assert len(truth) == len(truth.corners) == len(item.boxes) - len(reasons)
         assert all(reason.isprintable() for reason in reasons)
     return len(items)

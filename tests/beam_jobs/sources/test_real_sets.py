@@ -21,7 +21,7 @@ def counts(source: Source) -> tuple[dict[str, int], int, list[str]]:
     """Items by split, usable boxes, and the reasons against the others. Every header is read."""
     boxes, faults = 0, []
     for item in source.items():
-        truth, reasons = usable_boxes(item.boxes or (), source.shape(item.reference), source.class_names)
+        truth, _, reasons = usable_boxes(item.boxes or (), source.shape(item.reference), source.class_names)
         boxes += len(truth)
         faults += [f"{item.source_id}: {reason}" for reason in reasons]
     return dict(Counter(item.split for item in source.items())), boxes, faults

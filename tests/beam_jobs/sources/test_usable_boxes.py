@@ -14,7 +14,7 @@ CLASSES = ("cat", "dog")
 
 
 def test_good_boxes_keep_their_order_and_get_labels() -> None:
-    truth, reasons = usable_boxes(
+    truth, _, reasons = usable_boxes(
         (SourceBox(1, 2, 30, 40, "dog"), SourceBox(0, 0, 100, 200, "cat", crowd=True, area=7.5)), SHAPE, CLASSES
     )
     assert truth.corners.tolist() == [[1, 2, 30, 40], [0, 0, 100, 200]]
@@ -25,7 +25,7 @@ def test_good_boxes_keep_their_order_and_get_labels() -> None:
 
 
 def test_a_rounded_box_may_reach_over_the_border() -> None:
-    truth, reasons = usable_boxes((SourceBox(-0.5, -1, 100.7, 201, "cat"),), SHAPE, CLASSES)
+    truth, _, reasons = usable_boxes((SourceBox(-0.5, -1, 100.7, 201, "cat"),), SHAPE, CLASSES)
     assert truth.corners.tolist() == [[-0.5, -1, 100.7, 201]]
     assert reasons == []
 
@@ -52,12 +52,12 @@ def test_a_rounded_box_may_reach_over_the_border() -> None:
     ],
 )
 def test_a_bad_box_is_left_out_with_its_reason(box: SourceBox, reason: str) -> None:
-    truth, reasons = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
+    truth, _, reasons = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
     assert (truth.corners.tolist(), truth.labels.tolist()) == ([[1, 2, 30, 40]], [1])
     assert len(reasons) == 1
     assert reasons[0].startswith(reason)
 
 
 def test_a_relative_box_is_scaled_by_the_picture() -> None:
-    truth, _ = usable_boxes((SourceBox(0.25, 0.25, 0.5, 1.0, "dog", relative=True),), SHAPE, CLASSES)
+    truth, _, _ = usable_boxes((SourceBox(0.25, 0.25, 0.5, 1.0, "dog", relative=True),), SHAPE, CLASSES)
     assert truth.corners.tolist() == [[25, 50, 50, 200]]
