@@ -41,7 +41,7 @@ class RecordBuilder:
         """The record of each entry, or why it has none, in order.
 
         Several records are matched together, which takes far less time than one by one. Entries of one key must follow
-        each other; the first that can be read has the record.
+        each other; the first that can be read gets the record.
         """
         waiting: list[ComposedEntry | Rejection] = []
         share, last_key = 0.0, ""
@@ -79,7 +79,7 @@ class RecordBuilder:
 
 
 def _share(composed: ComposedEntry, listed: int) -> float:
-    """How much of a call's limits a picture takes, of which the source lists so many boxes, usable or not."""
+    """The share of a call's limits that a picture takes up. `listed` counts its source's boxes, usable or not."""
     layout, size = composed.picture.layout, len(composed.picture.encoded)
     boxes = max(len(layout.views) * len(layout.corners), len(layout.views), listed)
     return max(boxes / _BOXES_TOGETHER, size / _BYTES_TOGETHER)

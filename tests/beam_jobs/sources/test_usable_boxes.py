@@ -52,9 +52,9 @@ def test_a_rounded_box_may_reach_over_the_border() -> None:
     ],
 )
 def test_a_bad_box_is_left_out_with_its_reason(box: SourceBox, reason: str) -> None:
-    truth, _, reasons = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
+    truth, numbers, reasons = usable_boxes((box, SourceBox(1, 2, 30, 40, "dog")), SHAPE, CLASSES)
     assert (truth.corners.tolist(), truth.labels.tolist()) == ([[1, 2, 30, 40]], [1])
-    assert len(reasons) == 1
+    assert numbers == [1] and len(reasons) == 1
     assert reasons[0].startswith(reason)
 
 

@@ -141,7 +141,7 @@ def test_a_picture_of_a_collage_has_no_source_picture() -> None:
 
 
 def test_records_made_together_are_those_made_alone() -> None:
-    """Pictures of other sizes, with other numbers of views and boxes, with crowds and without."""
+    """With other numbers of views and boxes, with crowds and without."""
     crowd = np.array([[0.0, 42, 24, 66]])
     layouts = [
         LAYOUT,
