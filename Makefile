@@ -141,12 +141,12 @@ endif
 lock: ## New requirements/*.lock from setup.py, in a throw-away environment  [UPGRADE=1]
 	@PYTHON=$(call quote,$(PYTHON)) UPGRADE=$(call quote,$(UPGRADE)) sh scripts/lock.sh $(pythons_default)
 
-##@ From pictures to figures
+##@ From images to figures
 demo: setup ## Digits from start to end: records, training on two replicas, evaluation; results in runs/demo
 	@$(MAKE) records CONFIG=digits_demo RECORDS=records/digits_demo
 	@$(MAKE) train CONFIG=digits_demo RECORDS=records/digits_demo STRATEGY=mirrored REPLICAS=2 RUN=runs/demo
 	@$(MAKE) evaluate RECORDS=records/digits_demo RUN=runs/demo
-	@echo "demo: metrics, loss curve and a picture of detections are in runs/demo"
+	@echo "demo: metrics, loss curve and an image of detections are in runs/demo"
 
 source_flags = $(call flag,source,SOURCE)$(call flag,data_dir,DATA_DIR)$(call flag,annotations,ANNOTATIONS)$(call flag,images,IMAGES)$(call flag,val_annotations,VAL_ANNOTATIONS)$(call flag,val_images,VAL_IMAGES)$(call flag,test_annotations,TEST_ANNOTATIONS)$(call flag,test_images,TEST_IMAGES)$(call flag,test_fraction,TEST_FRACTION)$(call flag,image_size,IMAGE_SIZE)$(call flag,views,VIEWS)$(call flag,limit,LIMIT)
 
@@ -165,13 +165,13 @@ train: setup ## A model  [CONFIG=] [RECORDS=] [RUN=] [STRATEGY=] [REPLICAS=n] [E
 evaluate: setup ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=test] [LIMIT=n] [BATCH=n] [OUTPUT=folder] [ARGS=]
 	$(python) -m model.evaluate $(call option,run,$(run))$(call flag,records,RECORDS)$(call flag,split,SPLIT)$(call flag,limit,LIMIT)$(call flag,batch,BATCH)$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
-detect: setup ## Detections of a run in pictures of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [BATCH=n] [ARGS=]
+detect: setup ## Detections of a run in images of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [BATCH=n] [ARGS=]
 	$(python) -m model.detect $(call option,run,$(run))$(call flag,images,IMAGES)$(call flag,output,OUTPUT)$(call flag,min_score,MIN_SCORE)$(call flag,batch,BATCH)$(call each,$(ARGS))
 
-pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=pictures] [KEY=all views of one record] [OUTPUT=file.png] [ARGS=]
+pictures: setup ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=images] [KEY=all views of one record] [OUTPUT=file.png] [ARGS=]
 	$(python) -m model.show_records $(call option,records,$(records))$(call flag,split,SPLIT)$(call flag,count,N)$(call flag,key,KEY)$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
-curves: setup ## AP on val of one or several runs, in one picture  [RUNS="runs/a runs/b"] [RUN=] [OUTPUT=runs/ap_curves.png] [ARGS=]
+curves: setup ## AP on val of one or several runs, in one image  [RUNS="runs/a runs/b"] [RUN=] [OUTPUT=runs/ap_curves.png] [ARGS=]
 	$(python) -m model.draw_curves $(if $(strip $(RUNS)),$(foreach r,$(RUNS),$(call option,run,$r)),$(call option,run,$(run)))$(call flag,output,OUTPUT)$(call each,$(ARGS))
 
 ablations: setup ## What each part of `improved` brings: trains configs/ablations one after the other, hours  [DATA_DIR=] [ONLY=a,b] [ARGS=]
@@ -190,7 +190,7 @@ test: setup ## All tests except the long ones, in minutes, one process a core  [
 test-all: setup ## All tests  [STACK=addons] [TESTS=tests/model] [JOBS=processes, 0 for none] [ARGS=-x]
 	$(python) -m pytest $(processes)$(tests)
 
-test-faults: setup ## Kills jobs, flips bits, breaks pictures, forges records; FAULTS=short in minutes, else an hour  [FAULTS=short] [ARGS=]
+test-faults: setup ## Kills jobs, flips bits, breaks images, forges records; FAULTS=short in minutes, else an hour  [FAULTS=short] [ARGS=]
 	FAULTS=$(or $(FAULTS),full) $(python) -m pytest -s tests/faults$(call each,$(ARGS))
 
 lint: setup ## ruff and mypy

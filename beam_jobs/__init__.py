@@ -1,4 +1,4 @@
-"""The records job: matches a source's pictures against the anchors and writes sharded TFRecords. No TensorFlow."""
+"""The records job: matches a source's images against the anchors and writes sharded TFRecords. No TensorFlow."""
 
 import logging
 

@@ -48,9 +48,9 @@ flags.DEFINE_integer("workers", 0, "Workers of the local runner; 0: one for ever
 flags.DEFINE_enum("running_mode", "multi_processing", MODES, "How the local runner's workers run.")
 flags.DEFINE_multi_string("beam_arg", [], "A further Beam option, such as --beam_arg=--job_endpoint=localhost:8099.")
 flags.DEFINE_enum(
-    "check", "sizes", ["sizes", "content"], "How to tell that pictures changed: by name and size, or by every byte."
+    "check", "sizes", ["sizes", "content"], "How to tell that images changed: by name and size, or by every byte."
 )
-flags.DEFINE_float("max_rejected", 0.0, "Share of pictures, and of boxes, that may be rejected before the job stops.")
+flags.DEFINE_float("max_rejected", 0.0, "Share of images, and of boxes, that may be rejected before the job stops.")
 flags.DEFINE_float("min_coverage", 0.0, "Share of boxes that anchors must fit with IoU 0.5; less stops the job.")
 flags.adopt_module_key_flags(record_flags)  # --help lists them too
 
@@ -87,7 +87,7 @@ def make_records(pipeline: Pipeline) -> None:
     if config.collage is not None:
         least, most = config.collage.object_size
         large = f"{least} to {most}" if least < most else f"{most}"
-        print(f"pictures of single objects: {large} pixels on canvases of {config.canvas_size} pixels")
+        print(f"images of single objects: {large} pixels on canvases of {config.canvas_size} pixels")
     if FLAGS.anchors == "auto":
         proposal = propose(config, source)
         print("\n".join(proposal.lines()), flush=True)
@@ -123,8 +123,8 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
             print(f"note: {split} is empty, so {use}")
     print(f"views: {views:,}, {manifest.config.views} of each training record")
     print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} without an anchor")
-    pictures, rejected_boxes = manifest.rejected["pictures"], manifest.rejected["boxes"]
-    print(f"rejected: {counted(pictures, 'picture')}, {counted(rejected_boxes, 'box')}")
+    images, rejected_boxes = manifest.rejected["images"], manifest.rejected["boxes"]
+    print(f"rejected: {counted(images, 'image')}, {counted(rejected_boxes, 'box')}")
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
     print(f"{counted(records, 'record')}, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
     print(printable(f"records: {os.path.join(manifest.folder, MANIFEST)}"))

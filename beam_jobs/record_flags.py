@@ -19,17 +19,17 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
 flags.DEFINE_string("source", None, f"One of {', '.join(SOURCES)}. Default: the configuration's.")
 flags.DEFINE_string("data_dir", None, "The source's data: a folder or an archive. CIFAR-10's is downloaded by default.")
-flags.DEFINE_string("annotations", None, "Annotations of the training pictures: a file, or a folder of VOC's XML.")
-flags.DEFINE_string("images", None, "Folder of the pictures. Default: where their annotations are.")
+flags.DEFINE_string("annotations", None, "Annotations of the training images: a file, or a folder of VOC's XML.")
+flags.DEFINE_string("images", None, "Folder of the images. Default: where their annotations are.")
 for _split in ("val", "test"):
     flags.DEFINE_string(f"{_split}_annotations", None, f"Annotations of a {_split} split of your own.")
-    flags.DEFINE_string(f"{_split}_images", None, f"Folder of the {_split} pictures. Default: --images.")
+    flags.DEFINE_string(f"{_split}_images", None, f"Folder of the {_split} images. Default: --images.")
 flags.DEFINE_float(
-    "test_fraction", None, "Share of the pictures that becomes the test split if the source has none. Default: 0.1."
+    "test_fraction", None, "Share of the images that becomes the test split if the source has none. Default: 0.1."
 )
 flags.DEFINE_integer("image_size", None, "Height and width of the canvases, instead of the configuration's.")
 flags.DEFINE_integer("views", None, "Views of each training record, instead of the configuration's.")
-flags.DEFINE_integer("limit", None, "Only the first n pictures of each split of the source.")
+flags.DEFINE_integer("limit", None, "Only the first n images of each split of the source.")
 
 
 def records_config() -> RecordsConfig:
@@ -47,16 +47,16 @@ def data_paths() -> DataPaths:
 
 
 def composed_for(config: RecordsConfig, source: Source) -> RecordsConfig:
-    """The configuration with a composition that the source's pictures can have.
+    """The configuration with a composition that the source's images can have.
 
-    Pictures of single objects are placed on canvases even if the configuration has a letterbox. Raises `UserError` if
-    it has a collage and the pictures have boxes, which a collage cannot use.
+    Images of single objects are placed on canvases even if the configuration has a letterbox. Raises `UserError` if
+    it has a collage and the images have boxes, which a collage cannot use.
     """
     has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
     if not has_boxes:
         return config if config.collage else on_canvases(config)
     if config.letterbox is None:
         raise UserError(
-            f"--config must be one with a letterbox for pictures with boxes, such as detection, got {FLAGS.config}"
+            f"--config must be one with a letterbox for images with boxes, such as detection, got {FLAGS.config}"
         )
     return config

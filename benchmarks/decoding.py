@@ -59,7 +59,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Result:
-    """Pictures per second of both ways with one kind of predictions: medians."""
+    """Images per second of both ways with one kind of predictions: medians."""
 
     kind: Kind
     by_class: float
@@ -68,7 +68,7 @@ class Result:
 
 
 def decode_by_class(predictions: Predictions, anchors: Anchors, config: DecodeConfig) -> Detections:
-    """Finds the same detections as `decode`, with an NMS for each class of each picture."""
+    """Finds the same detections as `decode`, with an NMS for each class of each image."""
     scores = tf.nn.softmax(predictions["logits"])[..., :-1]
     boxes = predicted_corners(predictions["offsets"], anchors)
     count, classes = len(anchors), scores.shape[2]
@@ -132,14 +132,14 @@ def goals(results: Sequence[Result]) -> list[Goal]:
 
 def table(results: Sequence[Result]) -> list[str]:
     """A line for each kind of predictions, below a heading."""
-    lines = [f"{'decoding, pictures/s':<28}{'by class':>10}{'together':>10}{'ratio':>8}"]
+    lines = [f"{'decoding, images/s':<28}{'by class':>10}{'together':>10}{'ratio':>8}"]
     for result in results:
         lines.append(f"{result.kind.name:<28}{result.by_class:>10,.0f}{result.together:>10,.0f}{result.ratio:>8.1f}")
     return lines
 
 
 def _require_same_scores(kind: Kind, expected: Detections, found: Detections) -> None:
-    """Except for the last bits: a softmax over the whole batch rounds differently from one over a picture."""
+    """Except for the last bits: a softmax over the whole batch rounds differently from one over an image."""
     for name in ("counts", "scores"):
         if not np.allclose(getattr(expected, name), getattr(found, name), rtol=1e-6, atol=0.0):
             raise UserError(f"{kind.name}: both ways must find the same {name}, got different ones")

@@ -2,7 +2,7 @@
 
     python -m benchmarks.matching
 
-Every round times both ways in turn on the same pictures. The table shows the medians; ratios are taken within a round.
+Every round times both ways in turn on the same images. The table shows the medians; ratios are taken within a round.
 Ends with status 1 if a goal is missed.
 """
 
@@ -30,10 +30,10 @@ from pipeline.geometry.view_matching import match_views
 ROUNDS = 30
 CONFIG = "cifar10_improved"
 SIDES = (16, 112)  # of objects, pixels on a canvas of 224
-PICTURES = 8  # of each kind; a round matches all of them
+IMAGES = 8  # of each kind; a round matches all of them
 
 
-Picture = Sequence[Array]  # the boxes of each view
+ImageBoxes = Sequence[Array]  # the boxes of each view
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Kind:
     """What is matched in one call. `goal` is the speed that matching near objects must reach, relative to the table."""
 
     name: str
-    counts: tuple[int, ...]  # objects of each view, or of each picture with one view
+    counts: tuple[int, ...]  # objects of each view, or of each image with one view
     goal: float | None
 
 
@@ -51,7 +51,7 @@ KINDS = (
     Kind("50 objects", (50,), 5.0),
     Kind("200 objects", (200,), None),
     Kind("16 views of 1 object", (1,) * 16, 2.0),
-    Kind("64 pictures of 1 object", (1,) * 64, 3.0),  # as the records job matches those that have one view
+    Kind("64 images of 1 object", (1,) * 64, 3.0),  # as the records job matches those that have one view
 )
 
 
@@ -65,7 +65,7 @@ class Result:
     ratio: float
 
 
-def random_picture(random: np.random.Generator, counts: Sequence[int], canvas: int) -> Picture:
+def random_image(random: np.random.Generator, counts: Sequence[int], canvas: int) -> ImageBoxes:
     """Rectangles anywhere on the canvas, as a record stores them."""
     views = []
     for count in counts:
@@ -76,21 +76,21 @@ def random_picture(random: np.random.Generator, counts: Sequence[int], canvas: i
     return views
 
 
-def match_tables(views: Picture, anchors: Anchors, config: MatchingConfig) -> list[Matches]:
+def match_tables(views: ImageBoxes, anchors: Anchors, config: MatchingConfig) -> list[Matches]:
     """Matches each view from the table of its IoU with every anchor."""
     return [match(iou(view, anchors.corners, other_areas=anchors.areas), config) for view in views]
 
 
 def measure(kind: Kind, anchors: Anchors, config: MatchingConfig, *, canvas: int, rounds: int) -> Result:
-    """Times both ways on the same pictures, in turn."""
+    """Times both ways on the same images, in turn."""
     random = np.random.default_rng(0)
-    pictures = [random_picture(random, kind.counts, canvas) for _ in range(PICTURES)]
+    images = [random_image(random, kind.counts, canvas) for _ in range(IMAGES)]
 
-    def seconds(way: Callable[[Picture, Anchors, MatchingConfig], list[Matches]]) -> float:
+    def seconds(way: Callable[[ImageBoxes, Anchors, MatchingConfig], list[Matches]]) -> float:
         started = time.thread_time()  # not wall-clock time, so that other load counts less
-        for picture in pictures:
-            way(picture, anchors, config)
-        return (time.thread_time() - started) / PICTURES
+        for image in images:
+            way(image, anchors, config)
+        return (time.thread_time() - started) / IMAGES
 
     seconds(match_tables), seconds(match_views)  # warm-up: anchors compute their grids once
     timed = [(seconds(match_tables), seconds(match_views)) for _ in range(rounds)]

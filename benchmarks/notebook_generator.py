@@ -36,7 +36,7 @@ class NotebookGenerator:
         batch: int = 32,
         seed: int = 0,
     ) -> None:
-        """Draws a place on the canvas for every picture, once.
+        """Draws a place on the canvas for every image, once.
 
         Args:
             images: [M, h, w, 3] RGB.
@@ -45,8 +45,8 @@ class NotebookGenerator:
             matching: thresholds.
             classes: their number, background not counted.
             canvas_size: pixels, both ways.
-            object_size: pixels, both ways, of a picture on its canvas.
-            batch: pictures in a batch; the last, incomplete batch is dropped.
+            object_size: pixels, both ways, of an image on its canvas.
+            batch: images in a batch; the last, incomplete batch is dropped.
             seed: of the places.
         """
         self.images, self.labels = images, labels
@@ -68,7 +68,7 @@ class NotebookGenerator:
         return canvases, self.encode(truths)
 
     def convert_images(self, chosen: NDArray[np.int64]) -> tuple[Array, list[Array]]:
-        """Pastes resized pictures onto black canvases.
+        """Pastes resized images onto black canvases.
 
         Returns:
             The canvases, [B, H, W, 3], and the ground truth of each, [1, 5]: label, and corners in pixels.
@@ -87,7 +87,7 @@ class NotebookGenerator:
         """Encodes the dense targets of a batch.
 
         Args:
-            truths: for each picture, [G, 5]: label, and corners in pixels.
+            truths: for each image, [G, 5]: label, and corners in pixels.
 
         Returns:
             [B, N, classes + 1 + 4 + 4] float64: the one-hot class (all zeros for ignored anchors), the offsets to the

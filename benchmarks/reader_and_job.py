@@ -30,11 +30,11 @@ from pipeline.records.packed_view import WORD_BYTES
 
 ROUNDS = 3
 CONFIG = "cifar10_improved"
-MANY_LIMIT = 5_000  # pictures of each split for the records with many views
-LIMIT = 40_000  # of each split of the source: 40,000 and 10,000 pictures, 50,000 records
+MANY_LIMIT = 5_000  # images of each split for the records with many views
+LIMIT = 40_000  # of each split of the source: 40,000 and 10,000 images, 50,000 records
 
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10. Default: noise of its shape, in its layout.")
-flags.DEFINE_integer("limit", LIMIT, "Pictures of each split of the source.", lower_bound=1000)
+flags.DEFINE_integer("limit", LIMIT, "Images of each split of the source.", lower_bound=1000)
 
 
 def measure(data_dir: str, records: str, limit: int) -> Round:
@@ -74,7 +74,7 @@ def _with_many_views(data_dir: str, records: str) -> Manifest:
 
 
 def _feed_bytes(manifest: Manifest) -> float:
-    """Bytes of a picture in a sparse batch of training."""
+    """Bytes of an image in a sparse batch of training."""
     feed = feed_of(manifest, "train")
     return feed.height * feed.width * 3 + feed.words * WORD_BYTES
 
@@ -90,8 +90,8 @@ def main() -> None:
         for _ in tqdm(range(FLAGS.rounds or ROUNDS), desc="rounds", unit="round"):
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 rounds.append(measure(source.folder, str(Path(place) / "records"), FLAGS.limit))
-    pictures = FLAGS.data_dir or "noise of the shape of CIFAR-10"
-    report(before, f"pictures: {pictures}", table(rounds), goals(rounds))
+    images = FLAGS.data_dir or "noise of the shape of CIFAR-10"
+    report(before, f"images: {images}", table(rounds), goals(rounds))
 
 
 def _one_core_rate(*arguments: str) -> float:

@@ -25,7 +25,7 @@ class Round:
     peak_bytes: int  # of the job's processes together
     record_bytes: float
     many_bytes: float  # of a record with `MANY_VIEWS`
-    feed_bytes: float  # of a picture in a sparse batch: what goes to the device
+    feed_bytes: float  # of an image in a sparse batch: what goes to the device
     examples: int
 
 
@@ -42,7 +42,7 @@ def goals(rounds: list[Round]) -> list[Goal]:
         Goal("records job's rate, in images/s", median.job, 3_800),
         Goal("bytes a record, one view", median.record_bytes, 13_312, at_least=False),
         Goal(f"bytes a record, {MANY_VIEWS} views", median.many_bytes, 24 << 10, at_least=False),
-        Goal("bytes to the device, a picture", median.feed_bytes, 16 << 10, at_least=False),
+        Goal("bytes to the device, an image", median.feed_bytes, 16 << 10, at_least=False),
     ]
 
 

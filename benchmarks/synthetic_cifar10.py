@@ -15,7 +15,7 @@ CLASS_NAMES = [f"noise {number}" for number in range(10)]
 
 
 def write_synthetic_cifar10(folder: Path) -> Path:
-    """Writes 60,000 pictures, 184 MB, as `cifar-10-batches-py` into a new folder. Returns that folder."""
+    """Writes 60,000 images, 184 MB, as `cifar-10-batches-py` into a new folder. Returns that folder."""
     (folder / FOLDER).mkdir(parents=True)
     _write(folder / FOLDER / META, {"label_names": CLASS_NAMES, "num_cases_per_batch": BATCH_ROWS, "num_vis": 3072})
     for number, name in enumerate((*TRAIN, *TEST)):

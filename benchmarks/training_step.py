@@ -43,7 +43,7 @@ from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import Manifest, load_manifest
 
 CONFIG = "cifar10_small"
-LIMIT = 2_000  # pictures of each split of the source
+LIMIT = 2_000  # images of each split of the source
 ROUNDS = 25  # many and short: a machine's speed changes from second to second by more than the goal allows
 STEPS = 5  # of each way in a round
 FIRST = 2  # untimed steps of each way: the one before may still be working
@@ -148,7 +148,7 @@ def main() -> None:
             *(f"--data_dir={data}", f"--limit={LIMIT}"),
         )
         rounds = measure(config, load_manifest(records), rounds=FLAGS.rounds or ROUNDS, steps=STEPS)
-    report(before, f"{CONFIG}: batch {config.training.batch}; pictures of noise", table(rounds), goals(rounds))
+    report(before, f"{CONFIG}: batch {config.training.batch}; images of noise", table(rounds), goals(rounds))
 
 
 if __name__ == "__main__":

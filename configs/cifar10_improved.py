@@ -4,7 +4,7 @@ make records CONFIG=cifar10_improved
 make train CONFIG=cifar10_improved STRATEGY=mirrored
 
 Hardware: one or more GPUs; 50 epochs are about 70,000 steps. Training is not measured.
-The records of all 60,000 pictures (797 MB) took 25 seconds on 2 cores of an AMD EPYC (2026-11-22).
+The records of all 60,000 images (797 MB) took 25 seconds on 2 cores of an AMD EPYC (2026-11-22).
 """
 
 from pipeline.config import presets

@@ -6,7 +6,7 @@ make evaluate RUN=runs/cifar10_small RECORDS=records/cifar10_small LIMIT=1000
 
 Hardware and time: 2 cores of an Intel Xeon with AVX-512, no GPU: 22 to 40 minutes, on a machine that was busy with
 other work.
-Score: AP 0.585, AP50 0.612 on the first 1,000 test pictures; starting from ImageNet's weights (INIT), AP 0.773, AP50
+Score: AP 0.585, AP50 0.612 on the first 1,000 test images; starting from ImageNet's weights (INIT), AP 0.773, AP50
 0.808 on all 10,000 (CIFAR-10, JPEG copy, 2026-11-27).
 """
 

@@ -6,7 +6,7 @@ make evaluate RUN=runs/cifar10_small_baseline RECORDS=records/cifar10_small_base
 
 Hardware and time: 2 cores of an Intel Xeon with AVX-512, no GPU: 22 minutes, on a machine that was busy with other
 work.
-Score: AP 0.0002, AP50 0.0011 on the first 1,000 test pictures (CIFAR-10, JPEG copy, 2026-11-27).
+Score: AP 0.0002, AP50 0.0011 on the first 1,000 test images (CIFAR-10, JPEG copy, 2026-11-27).
 """
 
 from dataclasses import replace

@@ -1,12 +1,12 @@
-"""Any pictures with boxes: 320-pixel canvases, sixteen views of each picture, 1,600 steps of 16.
+"""Any images with boxes: 320-pixel canvases, sixteen views of each image, 1,600 steps of 16.
 
 make records CONFIG=detection SOURCE=coco DATA_DIR=... RECORDS=records/mine
 make train CONFIG=detection RECORDS=records/mine RUN=runs/mine
 
-docs/own_data.md goes through it, from a folder of pictures to detections.
+docs/own_data.md goes through it, from a folder of images to detections.
 
-Hardware and time: 2 cores of an Intel Xeon with AVX-512, no GPU: 29 minutes for BCCD (205 training pictures).
-Score: AP 0.567, AP50 0.902 on its 72 test pictures, starting from ImageNet's weights (2026-11-27).
+Hardware and time: 2 cores of an Intel Xeon with AVX-512, no GPU: 29 minutes for BCCD (205 training images).
+Score: AP 0.567, AP50 0.902 on its 72 test images, starting from ImageNet's weights (2026-11-27).
 """
 
 from dataclasses import replace
@@ -23,10 +23,10 @@ CONFIG = Config(
         source="coco",
         anchors=presets.DETECTION_ANCHORS,
         matching=presets.IMPROVED_MATCHING,
-        letterbox=Letterbox(size=SIZE, picture_side=2 * SIZE),
+        letterbox=Letterbox(size=SIZE, image_side=2 * SIZE),
         shards=ShardCounts(train=32, val=4, test=4),
         views=16,
-        picture_format="jpeg",
+        image_format="jpeg",
     ),
     model=replace(presets.IMPROVED_MODEL, top_down_channels=96),
     loss=replace(presets.IMPROVED_LOSS, offsets="giou+huber", offsets_weight=2.0),

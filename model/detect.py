@@ -1,4 +1,4 @@
-"""Detects in pictures with a run's best weights; writes annotated copies, and detections in COCO's results format.
+"""Detects in images with a run's best weights; writes annotated copies, and detections in COCO's results format.
 
 python -m model.detect --run=runs/cifar10_improved --images='photos/*.jpg'
 """
@@ -16,33 +16,31 @@ from absl import flags, logging
 from tqdm import tqdm
 
 from model.detection.evaluator import Evaluator
-from model.detection.own_pixels import coco_results, detect_in_pictures
-from model.detection.picture_files import PictureFile, check_overwrites_nothing, find_pictures, output_names
+from model.detection.image_files import ImageFile, check_overwrites_nothing, find_images, output_names
+from model.detection.own_pixels import coco_results, detect_in_images
+from model.drawing.annotated_image import annotated_image, encode_image_file
 from model.network.out_of_memory import named_out_of_memory
-from model.pictures.annotated_picture import annotated_picture, encode_picture_file
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import Letterbox
 from pipeline.errors import UserError, counted, printable, require_between, run_command
 from pipeline.files import open_regular, write_whole
-from pipeline.records.picture_file import decode_picture_file
-from pipeline.views.collage import Picture
+from pipeline.records.image_file import decode_image_file
+from pipeline.views.collage import RgbImage
 
 RESULTS = "detections.json"
-NAMED = 5  # unreadable pictures that the last line names; each also has its own line before
+NAMED = 5  # unreadable images that the last line names; each also has its own line before
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder of the run.", required=True)
-flags.DEFINE_string(
-    "images", None, "A picture, a folder of pictures, or a pattern such as 'photos/*.jpg'.", required=True
-)
+flags.DEFINE_string("images", None, "An image, a folder of images, or a pattern such as 'photos/*.jpg'.", required=True)
 flags.DEFINE_string("output", None, "Folder to write to; default: detections in the run's folder.")
 flags.DEFINE_float("min_score", 0.3, "Least score of a detection.")
-flags.DEFINE_integer("batch", 8, "Pictures at a time.", lower_bound=1)
+flags.DEFINE_integer("batch", 8, "Images at a time.", lower_bound=1)
 
 
 def main() -> None:
-    """Detects in the pictures, and writes the detections and the annotated copies."""
+    """Detects in the images, and writes the detections and the annotated copies."""
     require_between("--min_score", FLAGS.min_score, 0, 1)
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
@@ -50,61 +48,61 @@ def main() -> None:
     folder.check_kinds()
     run = folder.load()
     output = Path(FLAGS.output) if FLAGS.output else folder.path / "detections"
-    files = find_pictures(FLAGS.images, flag="--images", output=output)
+    files = find_images(FLAGS.images, flag="--images", output=output)
     outputs = [output / name for name in output_names([file.name for file in files])]
     check_overwrites_nothing(files, outputs, flag="--output")
 
     decoding = replace(run.config.decode, min_score=min(run.config.decode.min_score, FLAGS.min_score))
     evaluator = Evaluator(run.config.model, run.shape, decoding)
     weights = restore_best(folder, evaluator.network)
-    print(printable(f"detecting with {weights} in {counted(len(files), 'picture')}"), flush=True)
+    print(printable(f"detecting with {weights} in {counted(len(files), 'image')}"), flush=True)
     output.mkdir(parents=True, exist_ok=True)
     category_ids = run.category_ids or range(1, len(run.class_names) + 1)
     results: list[dict[str, object]] = []
     skipped: list[str] = []
     with named_out_of_memory(batch=FLAGS.batch), tqdm(total=len(files), unit="image", desc="detection") as bar:
-        pictures = _readable(files, skipped, bar)
-        while batch := list(islice(pictures, FLAGS.batch)):
-            found = detect_in_pictures(
+        images = _readable(files, skipped, bar)
+        while batch := list(islice(images, FLAGS.batch)):
+            found = detect_in_images(
                 evaluator.detect,
-                [picture for _, picture in batch],
+                [image for _, image in batch],
                 letterbox=run.config.records.letterbox or Letterbox(size=run.shape.canvas_size),
                 min_score=FLAGS.min_score,
             )
-            for (number, picture), objects in zip(batch, found, strict=True):
+            for (number, image), objects in zip(batch, found, strict=True):
                 results += coco_results(
                     objects, image_id=number + 1, file_name=files[number].name, category_ids=category_ids
                 )
-                drawn = annotated_picture(picture, objects, run.class_names)
+                drawn = annotated_image(image, objects, run.class_names)
                 outputs[number].parent.mkdir(parents=True, exist_ok=True)
-                write_whole(outputs[number], encode_picture_file(drawn, outputs[number].suffix))
+                write_whole(outputs[number], encode_image_file(drawn, outputs[number].suffix))
                 bar.update()
     write_whole(output / RESULTS, (json.dumps(results) + "\n").encode())
     print(
         printable(
             f"detections: {len(results):,} with a score of at least {FLAGS.min_score:g} in "
-            f"{counted(len(files) - len(skipped), 'picture')}; {output} ({RESULTS} and annotated pictures)"
+            f"{counted(len(files) - len(skipped), 'image')}; {output} ({RESULTS} and annotated images)"
         ),
         flush=True,
     )
     if skipped:
         more = f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
-        of_all = f"{len(skipped):,} of {counted(len(files), 'picture')}"
+        of_all = f"{len(skipped):,} of {counted(len(files), 'image')}"
         raise UserError(f"{of_all} could not be read: {', '.join(skipped[:NAMED])}{more}")
 
 
-def _readable(files: Sequence[PictureFile], skipped: list[str], bar: tqdm) -> Iterator[tuple[int, Picture]]:
-    """Every picture that can be read, with its number. The others are named on the terminal and in `skipped`."""
+def _readable(files: Sequence[ImageFile], skipped: list[str], bar: tqdm) -> Iterator[tuple[int, RgbImage]]:
+    """Every image that can be read, with its number. The others are named on the terminal and in `skipped`."""
     for number, file in enumerate(files):
         try:
             with open_regular(file.path) as opened:
-                picture = decode_picture_file(opened)
+                image = decode_image_file(opened)
         except (ValueError, OSError) as error:
             skipped.append(str(file.path))
             tqdm.write(printable(f"skipped {file.path}: {error}"))
             bar.update()
         else:
-            yield number, picture
+            yield number, image
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws AP on val against pictures seen, for one or more runs, of averaged and of raw weights.
+"""Draws AP on val against images seen, for one or more runs, of averaged and of raw weights.
 
 python -m model.draw_curves --run=runs/cifar10_small --run=runs/cifar10_small_baseline --output=docs/ap_curves.png
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from absl import flags
 
-from model.pictures.curves import ap_curves, short_names
-from model.pictures.png import png_path
+from model.drawing.curves import ap_curves, short_names
+from model.drawing.png import png_path
 from model.training.history import read_history
 from model.training.run_folder import RunFolder
 from pipeline.errors import UserError, printable, run_command
@@ -19,11 +19,11 @@ from pipeline.files import write_whole
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("run", None, "Folder of a run; repeat the flag for several runs.", required=True)
-flags.DEFINE_string("output", "runs/ap_curves.png", "The picture, a PNG file.")
+flags.DEFINE_string("output", "runs/ap_curves.png", "The image, a PNG file.")
 
 
 def main() -> None:
-    """Draws the runs' histories as one picture, and prints a line for each run."""
+    """Draws the runs' histories as one image, and prints a line for each run."""
     output = png_path(FLAGS.output)
     curves = {}
     names = short_names(FLAGS.run)
@@ -46,7 +46,7 @@ def main() -> None:
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     write_whole(output, ap_curves(curves))
-    print(printable(f"picture: {output}"))
+    print(printable(f"image: {output}"))
 
 
 def _largest_drop(values: list[float]) -> float:

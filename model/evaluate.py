@@ -1,4 +1,4 @@
-"""Evaluates a run on a split: COCO's twelve metrics, the detections, and a picture of some of them.
+"""Evaluates a run on a split: COCO's twelve metrics, the detections, and an image of some of them.
 
 python -m model.evaluate --run=runs/cifar10_improved
 """
@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from model.detection.coco_metrics import METRICS
 from model.detection.evaluator import Evaluator
+from model.drawing.drawn_detections import drawn_detections
 from model.network.out_of_memory import named_out_of_memory
-from model.pictures.drawn_detections import drawn_detections
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import SPLITS
@@ -23,7 +23,7 @@ from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.files import write_whole
 from pipeline.records.manifest import check_shards, load_manifest
 
-PICTURES = 12  # of detections.png
+IMAGES = 12  # of detections.png
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder of the run.", required=True)
@@ -31,7 +31,7 @@ flags.DEFINE_string("records", None, "Folder of the record set; default: the one
 flags.DEFINE_string("output", None, "Folder to write to; default: evaluation in the run's folder.")
 flags.DEFINE_enum("split", "test", SPLITS, "Which records.")
 flags.DEFINE_integer("limit", None, "Only the first n records of the split.", lower_bound=1)
-flags.DEFINE_integer("batch", 32, "Pictures at a time.", lower_bound=1)
+flags.DEFINE_integer("batch", 32, "Images at a time.", lower_bound=1)
 flags.DEFINE_enum("check", "checksums", ["checksums", "sizes"], "What to check of the records before evaluation.")
 
 
@@ -73,7 +73,7 @@ def main() -> None:
             FLAGS.split,
             batch=FLAGS.batch,
             limit=FLAGS.limit,
-            pictures=PICTURES,
+            keep=IMAGES,
             progress=bar.update,
         )
     metrics = results.metrics()
@@ -93,7 +93,7 @@ def main() -> None:
 
     files = "metrics.json, ground_truth.json, detections.json"
     try:
-        write_whole(place / "detections.png", drawn_detections(results.pictures, run.class_names))
+        write_whole(place / "detections.png", drawn_detections(results.images, run.class_names))
         files += ", detections.png"
     except UserError as error:
         print(printable(f"{error}; everything else is done"))

@@ -9,8 +9,8 @@ from itertools import islice
 
 from absl import flags
 
-from model.pictures.drawn_records import drawn_views
-from model.pictures.png import png_path
+from model.drawing.drawn_records import drawn_views
+from model.drawing.png import png_path
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, counted, printable, run_command
 from pipeline.files import write_whole
@@ -18,7 +18,7 @@ from pipeline.records.keys import split_of
 from pipeline.records.manifest import load_manifest
 from pipeline.records.read_records import read_records
 
-MOST = 100  # pictures in one file
+MOST = 100  # images in one file
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Folder of the record set.", required=True)
@@ -55,7 +55,7 @@ def main() -> None:
         what = f"{counted(len(views), 'record')}, the first view of each"
     drawn = drawn_views(views, manifest.anchors, manifest.class_names, canvas_size=manifest.canvas_size)
     write_whole(path, drawn)
-    print(printable(f"pictures: {path}, {what}; ground truth green, matched anchors orange"))
+    print(printable(f"images: {path}, {what}; ground truth green, matched anchors orange"))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from model.training.borrowed_weights import IMAGENET, borrowed_weights
 from model.training.broken_loss import StopOnBrokenLoss
 from model.training.checkpoints import LastCheckpoints, has_checkpoints
 from model.training.detector import Detector
-from model.training.draw_pictures import DrawPictures
+from model.training.draw_images import DrawImages
 from model.training.epoch_means import EpochMeans
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.failures import named_training_failures
@@ -56,7 +56,7 @@ from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, t
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import check_shards, load_manifest
 
-FEW = 8  # pictures a replica: with fewer, the statistics of its batch norm are noisy
+FEW = 8  # images a replica: with fewer, the statistics of its batch norm are noisy
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_improved", f"One of {', '.join(config_names())}.")
@@ -79,7 +79,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("freeze", None, "Keep the borrowed weights of the stem and of the first n blocks.")
 flags.DEFINE_integer("evaluate_every", None, "Evaluate every n-th epoch, and the last, instead of the configuration's.")
-flags.DEFINE_integer("evaluate_examples", None, "Evaluate the first n pictures of val, instead of the configuration's.")
+flags.DEFINE_integer("evaluate_examples", None, "Evaluate the first n images of val, instead of the configuration's.")
 flags.DEFINE_integer(
     "backup_steps", 500, "Save everything every n steps too, not only after each epoch.", lower_bound=1
 )
@@ -180,13 +180,13 @@ def main() -> None:
         f"global batch {training.batch} ({training.batch // replicas} a replica)"
     )
     if replicas > 1 and training.batch // replicas < FEW and not config.model.synchronized_batch_norm:
-        print("a replica's batch norm sees few pictures: raise BATCH, or add ARGS=--sync_batch_norm")
+        print("a replica's batch norm sees few images: raise BATCH, or add ARGS=--sync_batch_norm")
     if taken:
         print(printable(taken))
     if config.loss.mining == "batch":
         print("hard negatives: mined in each replica's share of the batch")
     else:
-        print("hard negatives: mined in each picture")
+        print("hard negatives: mined in each image")
     if rank.count > 1:
         print(f"rank {rank.index} of {rank.count}; rank 0 evaluates and writes the files")
     if first_epoch == training.epochs:
@@ -209,12 +209,12 @@ def main() -> None:
         training=training,
         rank=rank,
     )
-    show = history = pictures = None
+    show = history = images = None
     if rank.is_chief:
         show = ShowProgress(progress, epochs=training.epochs, epoch_steps=epoch_steps)
         history = WriteHistory(folder, progress, training, finished=first_epoch)
-        pictures = DrawPictures(folder, manifest, evaluation, history)
-    # Each relies on the ones before it. The most valuable results are saved first, and pictures come last.
+        images = DrawImages(folder, manifest, evaluation, history)
+    # Each relies on the ones before it. The most valuable results are saved first, and images come last.
     callbacks = [
         KeepFreedMemory(),
         CountSteps(progress),
@@ -224,8 +224,8 @@ def main() -> None:
         evaluation,
         history,
         SaveLast(checkpoints, every=FLAGS.backup_steps, epoch_steps=epoch_steps),
-        pictures,
-        WriteTensorBoard(folder, progress, training, rank, pictures=pictures),
+        images,
+        WriteTensorBoard(folder, progress, training, rank, images=images),
     ]
 
     def fit(*, until: int, steps: int) -> None:

@@ -91,7 +91,7 @@ def first_line(text: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A count with its noun: "1 picture", "1,234 pictures", "2 boxes"."""
+    """A count with its noun: "1 image", "1,234 images", "2 boxes"."""
     ending = "" if count == 1 else "es" if noun.endswith(("x", "s")) else "s"
     return f"{count:,} {noun}{ending}"
 

@@ -60,7 +60,7 @@ def rows(file_number: int, count: int) -> tuple[list[int], NDArray[np.uint8]]:
 
 
 def write_cifar10(place: Path, *, count: int = 12) -> Path:
-    """Writes the folder below `place`, with `count` pictures a file. -> the folder."""
+    """Writes the folder below `place`, with `count` images a file. -> the folder."""
     folder = place / FOLDER
     folder.mkdir(parents=True)
     (folder / META).write_bytes(dictionary({"label_names": listing([text(name) for name in NAMES])}))

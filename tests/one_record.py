@@ -1,28 +1,28 @@
-"""A record of a single picture, for tests."""
+"""A record of a single image, for tests."""
 
 from __future__ import annotations
 
 from pipeline.config.records_config import RecordsConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.matching import Matches
+from pipeline.records.image_codec import encode_image
 from pipeline.records.layout import Layout
-from pipeline.records.make_record import LaidOutPicture, SourcePicture, make_records
-from pipeline.records.picture_codec import encode_picture
+from pipeline.records.make_record import LaidOutImage, SourceImage, make_records
 from pipeline.records.record import Record
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 
 
 def make_record(
-    pixels: Picture,
+    pixels: RgbImage,
     layout: Layout,
     *,
     key: str,
     source_id: str,
     config: RecordsConfig,
     anchors: Anchors,
-    source: SourcePicture | None = None,
+    source: SourceImage | None = None,
 ) -> tuple[Record, tuple[Matches, ...]]:
-    """`make_records` for one picture, [h, w, 3] uint8 RGB."""
-    shape, encoded = (pixels.shape[0], pixels.shape[1]), encode_picture(pixels, config.picture_format)
-    picture = LaidOutPicture(key, source_id, shape, encoded, layout, source)
-    return make_records([picture], config=config, anchors=anchors)[0]
+    """`make_records` for one image, [h, w, 3] uint8 RGB."""
+    shape, encoded = (pixels.shape[0], pixels.shape[1]), encode_image(pixels, config.image_format)
+    image = LaidOutImage(key, source_id, shape, encoded, layout, source)
+    return make_records([image], config=config, anchors=anchors)[0]

@@ -23,7 +23,7 @@ from pipeline.records.manifest import MANIFEST, REJECTED, Manifest, Shard, load_
 from pipeline.records.record import Record, encode_record
 from pipeline.records.statistics import IOU_BINS, NO_SIZE
 from pipeline.records.tfrecord import frame
-from pipeline.views.collage import Composed, Picture, collage_views, compose
+from pipeline.views.collage import Composed, RgbImage, collage_views, compose
 from pipeline.views.random_bits import RandomBits, bits_of_views
 from tests.one_record import make_record as record_parts
 
@@ -39,15 +39,15 @@ TINY = RecordsConfig(
 )
 
 
-def square(label: int, number: int) -> Picture:
-    """A noisy 16-pixel picture in the colour of its class."""
-    picture = np.random.default_rng([label, number]).integers(0, 60, (16, 16, 3), dtype=np.uint8)
-    picture[..., label] += 180
-    return picture
+def square(label: int, number: int) -> RgbImage:
+    """A noisy 16-pixel image in the colour of its class."""
+    image = np.random.default_rng([label, number]).integers(0, 60, (16, 16, 3), dtype=np.uint8)
+    image[..., label] += 180
+    return image
 
 
 def make_record(config: RecordsConfig, anchors: Anchors, split: str, number: int) -> Record:
-    """The record of that number: its picture is of class number mod 3, and so is its companion's."""
+    """The record of that number: its image is of class number mod 3, and so is its companion's."""
     return make_matched_record(config, anchors, split, number)[0]
 
 
@@ -69,7 +69,7 @@ def make_matched_record(
 def record_of(
     composed: Composed, config: RecordsConfig, anchors: Anchors, split: str, number: int
 ) -> tuple[Record, tuple[Matches, ...]]:
-    """The record of a composed picture, with the key of its number, and how its views were matched."""
+    """The record of a composed image, with the key of its number, and how its views were matched."""
     key = record_key(split, f"{split}-{number}", 0)
     views = collage_views(
         collage_of(config), composed.window, count=config.views_of(split), bits_of=bits_of_views(config.seed, key)
@@ -133,7 +133,7 @@ def write_record_set(
         category_ids=None,
         shards=shards,
         statistics={split: statistics_of(some, config) for split, some in records.items()},
-        rejected={name: 0 for name in ("pictures", "boxes", "pictures_seen", "boxes_seen")}
+        rejected={name: 0 for name in ("images", "boxes", "images_seen", "boxes_seen")}
         | {"file": REJECTED, "sha256": hashlib.sha256(b"").hexdigest()},
         versions={},
     )
@@ -180,9 +180,9 @@ def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -
     path.write_text(json.dumps(values, indent=1) + "\n")
 
 
-def with_format(config: RecordsConfig, picture_format: str) -> RecordsConfig:
-    """The same record set with its pictures encoded otherwise."""
-    return replace(config, picture_format=picture_format)
+def with_format(config: RecordsConfig, image_format: str) -> RecordsConfig:
+    """The same record set with its images encoded otherwise."""
+    return replace(config, image_format=image_format)
 
 
 def _write_shard(folder: Path, split: str, shard: int, shards: int, records: Sequence[bytes]) -> Shard:

@@ -15,7 +15,7 @@ Box = Sequence[float]
 
 
 class Assignment(NamedTuple):
-    """What every anchor of one picture is."""
+    """What every anchor of one image is."""
 
     ground_truth_of: dict[int, int]  # matched anchor -> ground truth
     ignored: set[int]  # anchors that are neither object nor background

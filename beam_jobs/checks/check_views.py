@@ -1,4 +1,4 @@
-"""Lays a record's picture on the canvas again, as its ground truth and its random bits say, and compares the views."""
+"""Lays a record's image on the canvas again, as its ground truth and its random bits say, and compares the views."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.views.random_bits import bits_of_views
 def layout_again(record: Record, config: RecordsConfig) -> Layout:
     """The layout of a record that has no other faults.
 
-    A letterboxed picture is laid out from its ground truth. In a collage, the first view says where the objects are.
+    A letterboxed image is laid out from its ground truth. In a collage, the first view says where the objects are.
     """
     count, bits_of = config.views_of(split_of(record.key)), bits_of_views(config.seed, record.key)
     if config.collage is None:

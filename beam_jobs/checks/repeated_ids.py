@@ -1,4 +1,4 @@
-"""Finds pictures of a split that have the same image id: an evaluation would mix up their objects."""
+"""Finds images of a split that have the same image id: an evaluation would mix up their objects."""
 
 from __future__ import annotations
 

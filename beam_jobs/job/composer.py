@@ -1,4 +1,4 @@
-"""Composes canvases: reads an entry's picture and lays it out, as a collage or letterboxed. Nothing is matched yet."""
+"""Composes canvases: reads an entry's image and lays it out, as a collage or letterboxed. Nothing is matched yet."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.job.entries import Entry, limited, record_split
-from beam_jobs.sources.picture_reference import is_fault
+from beam_jobs.sources.image_reference import is_fault
 from beam_jobs.sources.pieces import all_items
-from beam_jobs.sources.source import BadPicture, Item, Source
+from beam_jobs.sources.source import BadImage, Item, Source
 from beam_jobs.sources.usable_boxes import BOX_ORDER, usable_boxes
 from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
 from pipeline.geometry.boxes import Array
 from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.image_codec import encode_image
 from pipeline.records.layout import Layout
 from pipeline.records.letterbox_layout import letterbox_layout
-from pipeline.records.make_record import LaidOutPicture, SourcePicture
-from pipeline.records.picture_codec import encode_picture
-from pipeline.views.collage import Picture, collage_views, compose, corners_in, shrink, window_of
+from pipeline.records.make_record import LaidOutImage, SourceImage
+from pipeline.views.collage import RgbImage, collage_views, compose, corners_in, shrink, window_of
 from pipeline.views.letterbox import stored_shape
 from pipeline.views.placement import Rectangle, Shape, place_objects
 from pipeline.views.random_bits import RandomBits, bits_of_views
 
 
 class ComposedEntry(NamedTuple):
-    """An entry's picture, laid out, and why some boxes of its source were left out."""
+    """An entry's image, laid out, and why some boxes of its source were left out."""
 
-    picture: LaidOutPicture
+    image: LaidOutImage
     faults: tuple[str, ...] = ()
 
 
@@ -42,62 +42,62 @@ class Composer:
         self.class_names = source.class_names  # once, because a source may keep them in a file
         self._config, self._source = config, source
         self._items: dict[str, list[Item]] = {}
-        self.reading_ns = 0  # spent so far in reading pictures
+        self.reading_ns = 0  # spent so far in reading images
 
     def composed(self, entry: Entry) -> ComposedEntry:
-        """The picture of an entry, laid out. Raises `BadPicture`."""
-        picture = self._read(entry.reference)
+        """The image of an entry, laid out. Raises `BadImage`."""
+        image = self._read(entry.reference)
         if (collage := self._config.collage) is not None:
-            return self._placed(entry, picture, collage)
+            return self._placed(entry, image, collage)
         letterbox = self._config.letterbox
         assert letterbox is not None
-        return self._letterboxed(entry, picture, letterbox)
+        return self._letterboxed(entry, image, letterbox)
 
-    def _read(self, reference: str) -> Picture:
+    def _read(self, reference: str) -> RgbImage:
         began = perf_counter_ns()
         try:
             return self._source.read(reference)
         finally:
             self.reading_ns += perf_counter_ns() - began
 
-    def _placed(self, entry: Entry, picture: Picture, config: Collage) -> ComposedEntry:
-        """Composes a picture that is itself the object, perhaps with companions, and lays it on the canvas."""
+    def _placed(self, entry: Entry, image: RgbImage, config: Collage) -> ComposedEntry:
+        """Composes an image that is itself the object, perhaps with companions, and lays it on the canvas."""
 
-        def companion(bits: RandomBits) -> tuple[Picture, int]:
+        def companion(bits: RandomBits) -> tuple[RgbImage, int]:
             for item in self._companions(entry, bits):
-                with contextlib.suppress(BadPicture):  # its own record is rejected, this one is not
+                with contextlib.suppress(BadImage):  # its own record is rejected, this one is not
                     return self._read(item.reference), _label_of(item)
-            raise BadPicture(f"no picture of {entry.split} can be read")
+            raise BadImage(f"no image of {entry.split} can be read")
 
         bits = RandomBits(self._config.seed, entry.key)
-        composed = compose(config, picture, _label_of(entry), bits, companion, evaluation=entry.split != "train")
+        composed = compose(config, image, _label_of(entry), bits, companion, evaluation=entry.split != "train")
         layout = self._placed_layout(entry, composed.window, composed.corners, composed.labels)
         return ComposedEntry(self._encoded(entry, composed.pixels, layout))
 
     def _placed_layout(self, entry: Entry, window: Rectangle, corners: Array, labels: NDArray[np.int64]) -> Layout:
-        """The layout of a composed picture whose first place on the canvas is `window`."""
+        """The layout of a composed image whose first place on the canvas is `window`."""
         collage = self._config.collage
         assert collage is not None
         count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
         return Layout(corners, labels, collage_views(collage, window, count=count, bits_of=bits_of))
 
-    def _letterboxed(self, entry: Entry, picture: Picture, config: Letterbox) -> ComposedEntry:
-        """Lays a picture with boxes of its own on the canvas."""
-        shape = (picture.shape[0], picture.shape[1])
+    def _letterboxed(self, entry: Entry, image: RgbImage, config: Letterbox) -> ComposedEntry:
+        """Lays an image with boxes of its own on the canvas."""
+        shape = (image.shape[0], image.shape[1])
         layout, truth, faults = self._letterboxed_layout(entry, shape, config)
         stored = stored_shape(config, shape)
-        pixels = picture if stored == shape else shrink(picture, *stored)
-        source = SourcePicture(shape, truth, entry.image_id)
+        pixels = image if stored == shape else shrink(image, *stored)
+        source = SourceImage(shape, truth, entry.image_id)
         return ComposedEntry(self._encoded(entry, pixels, layout, source), tuple(faults))
 
     def _letterboxed_layout(
         self, entry: Entry, shape: Shape, config: Letterbox
     ) -> tuple[Layout, GroundTruth, list[str]]:
-        """The layout of a picture of this shape in the source, its objects, and why some boxes were left out."""
+        """The layout of an image of this shape in the source, its objects, and why some boxes were left out."""
         if entry.boxes is None:
-            raise BadPicture(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
+            raise BadImage(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
         if len(entry.boxes) > MAX_OBJECTS:
-            raise BadPicture(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
+            raise BadImage(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
         truth, numbers, faults = usable_boxes(entry.boxes, shape, self.class_names)
         count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
         layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
@@ -107,16 +107,16 @@ class Composer:
         return layout, truth, faults
 
     def _encoded(
-        self, entry: Entry, pixels: Picture, layout: Layout, source: SourcePicture | None = None
-    ) -> LaidOutPicture:
-        # Encoded at once: while a picture waits to be matched, it takes no more memory than its record.
-        shape, encoded = (pixels.shape[0], pixels.shape[1]), encode_picture(pixels, self._config.picture_format)
-        return LaidOutPicture(entry.key, entry.source_id, shape, encoded, layout, source)
+        self, entry: Entry, pixels: RgbImage, layout: Layout, source: SourceImage | None = None
+    ) -> LaidOutImage:
+        # Encoded at once: while an image waits to be matched, it takes no more memory than its record.
+        shape, encoded = (pixels.shape[0], pixels.shape[1]), encode_image(pixels, self._config.image_format)
+        return LaidOutImage(entry.key, entry.source_id, shape, encoded, layout, source)
 
     def boxes(self, entry: Entry) -> NDArray[np.float32]:
-        """The ground truth in an entry's views, [G, 4] corners in [0, 1], without decoding a picture.
+        """The ground truth in an entry's views, [G, 4] corners in [0, 1], without decoding an image.
 
-        Raises `BadPicture` if not even the picture's size is known.
+        Raises `BadImage` if not even the image's size is known.
         """
         truths = self._layout(entry).truths(size=self._config.canvas_size)
         return np.concatenate([boxes for boxes, _ in truths])
@@ -153,7 +153,7 @@ class Composer:
 
 
 def _label_of(item: Item | Entry) -> int:
-    """The label of a picture that is itself the object. Raises `BadPicture` if it has none."""
+    """The label of an image that is itself the object. Raises `BadImage` if it has none."""
     if item.label is None:
-        raise BadPicture(f"{item.source_id} must have a label, got none, and a collage needs it")
+        raise BadImage(f"{item.source_id} must have a label, got none, and a collage needs it")
     return item.label

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from beam_jobs.job.composer import Composer
 from beam_jobs.job.entries import Entry, entries_of, limited, record_split
 from beam_jobs.sources.pieces import all_items
-from beam_jobs.sources.source import BadPicture, Item, Source
+from beam_jobs.sources.source import BadImage, Item, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError, counted
 from pipeline.geometry.anchor_fit import GOOD_IOU, AnchorFit, fit_of, is_covered
@@ -60,7 +60,7 @@ def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = N
     )
     boxes, count = [np.zeros((0, 4), np.float32)], 0
     for item in heapq.nsmallest(SAMPLE, items, key=lambda i: hash63(f"coverage/{i.source_id}")):
-        with contextlib.suppress(BadPicture):  # the job itself counts it and says why
+        with contextlib.suppress(BadImage):  # the job itself counts it and says why
             boxes.append(composer.boxes(_first_entry(config, source, item)))
             count += len(boxes[-1])
         if count >= SAMPLE_BOXES:

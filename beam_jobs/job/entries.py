@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
     @property
     def source_id(self) -> str:
-        """The id of its picture."""
+        """The id of its image."""
         return source_id_of(self.key)
 
 

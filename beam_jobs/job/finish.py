@@ -24,7 +24,7 @@ from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, Manife
 def set_fingerprint(config: RecordsConfig, source: Source, *, check: Check = "sizes") -> str:
     """16 hex digits that change with the configuration, the source, and the libraries that affect the records' bytes.
 
-    `check`: how closely to look at the source's pictures, see `Source.fingerprint`.
+    `check`: how closely to look at the source's images, see `Source.fingerprint`.
     """
     values = [FORMAT_VERSION, to_dict(config), source.fingerprint(check=check), library_versions()]
     return checksum(values)[:16]
@@ -54,7 +54,7 @@ def finish(
 ) -> Manifest:
     """Writes rejected.jsonl and the manifest.
 
-    Raises `UserError` if more than the share `max_rejected` of the pictures or of the boxes was rejected. The list of
+    Raises `UserError` if more than the share `max_rejected` of the images or of the boxes was rejected. The list of
     rejections is written even then; the manifest is not.
     """
     summaries = {split: add_up([r.statistics for r in receipts[split]]) for split in SPLITS}
@@ -79,25 +79,25 @@ def finish(
 
 
 def count_rejected(lines: list[str], summaries: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """How many pictures and boxes were rejected, and out of how many.
+    """How many images and boxes were rejected, and out of how many.
 
     Args:
         lines: of rejected.jsonl.
         summaries: the statistics of each split.
     """
     rejected = [json.loads(line)["what"] for line in lines]
-    pictures, boxes = rejected.count("picture"), rejected.count("box")
+    images, boxes = rejected.count("image"), rejected.count("box")
     return {
-        "pictures": pictures,
+        "images": images,
         "boxes": boxes,
-        "pictures_seen": pictures + sum(s["examples"] for s in summaries.values()),
+        "images_seen": images + sum(s["examples"] for s in summaries.values()),
         "boxes_seen": boxes + sum(s["objects"] for s in summaries.values()),
     }
 
 
 def _check_share(folder: RecordFolder, lines: list[str], counts: dict[str, int], limit: float) -> None:
-    """Raises `UserError` if more pictures, or more boxes, were rejected than the share `limit`."""
-    shares = {what: counts[what] / max(counts[f"{what}_seen"], 1) for what in ("pictures", "boxes")}
+    """Raises `UserError` if more images, or more boxes, were rejected than the share `limit`."""
+    shares = {what: counts[what] / max(counts[f"{what}_seen"], 1) for what in ("images", "boxes")}
     beyond = [what for what in shares if counts[what] > limit * counts[f"{what}_seen"]]
     if not beyond:
         return

@@ -14,10 +14,10 @@ ITEMS = "items"
 ENTRIES = "entries"
 RECORDS = "records"
 BYTES = "bytes"
-REJECTED_PICTURES = "rejected_pictures"
+REJECTED_IMAGES = "rejected_images"
 REJECTED_BOXES = "rejected_boxes"
 SHARDS_KEPT = "shards_kept"
-READING = "reading_ms"  # reading pictures, per shard
+READING = "reading_ms"  # reading images, per shard
 MATCHING = "matching_ms"  # placing, matching and encoding, per shard
 WRITING = "writing_ms"  # writing records, per shard
 
@@ -46,7 +46,7 @@ class JobMetrics:
 
     def lines(self) -> list[str]:
         """What the job prints about its work: only what the runner reported."""
-        names = (ITEMS, ENTRIES, RECORDS, BYTES, REJECTED_PICTURES, REJECTED_BOXES)
+        names = (ITEMS, ENTRIES, RECORDS, BYTES, REJECTED_IMAGES, REJECTED_BOXES)
         counts = [f"{self.counts[name]:,} {name.replace('_', ' ')}" for name in names if name in self.counts]
         words = {READING: "read", MATCHING: "matched", WRITING: "wrote"}
         times = [f"{word} {self.times[name]:.1f} s" for name, word in words.items() if name in self.times]

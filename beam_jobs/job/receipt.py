@@ -14,15 +14,15 @@ from pipeline.files import stream_sha256
 from pipeline.records.manifest import Shard
 from pipeline.records.statistics import Statistics
 
-RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected pictures
+RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected images
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """A picture or a box that was left out, and why."""
+    """An image or a box that was left out, and why."""
 
     key: str
-    what: Literal["picture", "box"]
+    what: Literal["image", "box"]
     reason: str
 
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 from beam_jobs.job.composer import ComposedEntry, Composer
 from beam_jobs.job.entries import Entry
 from beam_jobs.job.receipt import Rejection
-from beam_jobs.sources.source import BadPicture, Source
+from beam_jobs.sources.source import BadImage, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.matching import Matches
 from pipeline.records.make_record import make_records
 from pipeline.records.record import Record
 
-# Pictures wait until they can be matched in one call: until their views have 64 boxes (twice as many would hardly be
+# Images wait until they can be matched in one call: until their views have 64 boxes (twice as many would hardly be
 # faster), or they take 16 MB.
 _BOXES_TOGETHER = 64
 _BYTES_TOGETHER = 16 << 20
@@ -60,16 +60,16 @@ class RecordBuilder:
 
     def _composed(self, entry: Entry, last_key: str) -> ComposedEntry | Rejection:
         if entry.key == last_key:
-            reason = "its key is there already: list a picture once with all its boxes, or give each its own id"
-            return Rejection(entry.key, "picture", reason)
+            reason = "its key is there already: list an image once with all its boxes, or give each its own id"
+            return Rejection(entry.key, "image", reason)
         try:
             return self.composer.composed(entry)
-        except BadPicture as error:  # only its text may wait: its traceback holds the picture
-            return Rejection(entry.key, "picture", str(error))
+        except BadImage as error:  # only its text may wait: its traceback holds the image
+            return Rejection(entry.key, "image", str(error))
 
     def _matched(self, waiting: list[ComposedEntry | Rejection]) -> Iterator[BuiltRecord | Rejection]:
-        pictures = [composed.picture for composed in waiting if isinstance(composed, ComposedEntry)]
-        made = iter(make_records(pictures, config=self._config, anchors=self.anchors))
+        images = [composed.image for composed in waiting if isinstance(composed, ComposedEntry)]
+        made = iter(make_records(images, config=self._config, anchors=self.anchors))
         for composed in waiting:
             if isinstance(composed, Rejection):
                 yield composed
@@ -79,7 +79,7 @@ class RecordBuilder:
 
 
 def _share(composed: ComposedEntry, listed: int) -> float:
-    """The share of a call's limits that a picture takes up. `listed` counts its source's boxes, usable or not."""
-    layout, size = composed.picture.layout, len(composed.picture.encoded)
+    """The share of a call's limits that an image takes up. `listed` counts its source's boxes, usable or not."""
+    layout, size = composed.image.layout, len(composed.image.encoded)
     boxes = max(len(layout.views) * len(layout.corners), len(layout.views), listed)
     return max(boxes / _BOXES_TOGETHER, size / _BYTES_TOGETHER)

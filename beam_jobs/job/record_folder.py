@@ -73,7 +73,7 @@ class RecordFolder:
         name = receipt_name(receipt.shard.name)
         text = receipt.to_json()
         if len(text) > RECEIPT_BYTES:
-            rejected = f"{len(receipt.rejected):,} rejected pictures and boxes"
+            rejected = f"{len(receipt.rejected):,} rejected images and boxes"
             raise UserError(f"{receipt.shard.name} has {rejected}, too many for its receipt; repair the source")
         temporary = self.temporary(name)
         with storage.create(temporary) as file:
@@ -90,7 +90,7 @@ class RecordFolder:
         return storage.size(storage.join(self.path, MANIFEST)) is not None
 
     def write_rejected(self, lines: list[str], name: str = REJECTED) -> str:
-        """Writes the rejected pictures and boxes, one JSON object per line, and returns the file's path."""
+        """Writes the rejected images and boxes, one JSON object per line, and returns the file's path."""
         path = storage.join(self.path, name)
         storage.write_whole(path, rejected_text(lines), self.temporary(name))
         return path

@@ -34,7 +34,7 @@ class WriteShard(beam.DoFn):
         self._records = metrics.counter(metrics.RECORDS)
         self._bytes = metrics.counter(metrics.BYTES)
         self._rejected = {
-            "picture": metrics.counter(metrics.REJECTED_PICTURES),
+            "image": metrics.counter(metrics.REJECTED_IMAGES),
             "box": metrics.counter(metrics.REJECTED_BOXES),
         }
         self._reading = metrics.milliseconds(metrics.READING)
@@ -87,7 +87,7 @@ class WriteShard(beam.DoFn):
             encoded = encode_record(built.record)
             if len(encoded) > MAX_RECORD:
                 reason = f"its record must have at most {MAX_RECORD} bytes, got {len(encoded)}"
-                rejected.append(Rejection(built.record.key, "picture", reason))
+                rejected.append(Rejection(built.record.key, "image", reason))
                 continue
             rejected.extend(built.rejected)
             statistics.add(built.record, built.matches)

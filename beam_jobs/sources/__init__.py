@@ -1,4 +1,4 @@
-"""Sources of pictures, one per file, chosen by name."""
+"""Sources of images, one per file, chosen by name."""
 
 from __future__ import annotations
 

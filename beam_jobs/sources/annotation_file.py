@@ -13,7 +13,7 @@ from pipeline.files import read_regular
 
 _UTF8_MARK = b"\xef\xbb\xbf"  # which Windows programs write first
 
-MAX_LIST_BYTES = 1 << 30  # of a list with one name per line: tens of millions of pictures
+MAX_LIST_BYTES = 1 << 30  # of a list with one name per line: tens of millions of images
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 pictures of 32×32 pixels in 10 classes (Krizhevsky, 2009), from its published Python files."""
+"""CIFAR-10: 60,000 images of 32×32 pixels in 10 classes (Krizhevsky, 2009), from its published Python files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 
 from beam_jobs.sources.cifar10_pickle import MAX_FILE_BYTES, load_batch, load_pickle
 from beam_jobs.sources.class_names import check_class_names
-from beam_jobs.sources.source import BadPicture, Check, Item
+from beam_jobs.sources.source import BadImage, Check, Item
 from beam_jobs.sources.unpack import unpack
 from pipeline.download import download
 from pipeline.errors import UserError, printable
 from pipeline.files import cache_folder, file_sha256
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -98,12 +98,12 @@ class Cifar10:
         """All are 32×32 pixels."""
         return 32, 32
 
-    def read(self, reference: str) -> Picture:
-        """The picture, [32, 32, 3] uint8 RGB."""
+    def read(self, reference: str) -> RgbImage:
+        """The image, [32, 32, 3] uint8 RGB."""
         name, _, row = reference.rpartition("-")
         pixels = self._batch(name)[0]
         if int(row) >= len(pixels):
-            raise BadPicture(f"{name} must have a row {int(row)}, got {len(pixels)} rows")
+            raise BadImage(f"{name} must have a row {int(row)}, got {len(pixels)} rows")
         return np.ascontiguousarray(pixels[int(row)], np.uint8)
 
     def _batch(self, name: str) -> Any:

@@ -14,7 +14,7 @@ from pipeline.files import open_regular
 
 ROW_BYTES = 3 * 32 * 32
 CLASSES = 10
-MAX_FILE_BYTES = 1 << 27  # 40,000 pictures; the published files have 10,000 each
+MAX_FILE_BYTES = 1 << 27  # 40,000 images; the published files have 10,000 each
 
 
 def load_pickle(path: Path) -> dict[str, Any]:

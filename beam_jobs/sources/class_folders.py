@@ -1,4 +1,4 @@
-"""Pictures sorted into a folder for each class. Each picture is itself the object, and is placed on canvases."""
+"""Images sorted into a folder for each class. Each image is itself the object, and is placed on canvases."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.image_reference import fault_reference, image_reference
+from beam_jobs.sources.image_set import Annotated, ImageSet
 from beam_jobs.sources.listing import list_files, paths_in
-from beam_jobs.sources.picture_reference import fault_reference, picture_reference
-from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.split_folders import require_train, split_folders, split_of
 from pipeline.errors import UserError, printable
-from pipeline.records.picture_file import is_picture_name
+from pipeline.records.image_file import is_image_name
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Folders of class folders, one for each split. Pictures in a class folder's subfolders belong to the class too.
+    """Folders of class folders, one for each split. Images in a class folder's subfolders belong to the class too.
 
-    A picture that lies in no class folder is an item that cannot be read, and so is a symbolic link to a folder.
+    An image that lies in no class folder is an item that cannot be read, and so is a symbolic link to a folder.
     """
 
     splits: tuple[tuple[str, str], ...]  # split, folder
 
     @staticmethod
-    def prepare(paths: DataPaths) -> PictureSet:
+    def prepare(paths: DataPaths) -> ImageSet:
         """The source of a folder of class folders, or of train, val (or valid) and test that hold them."""
         paths.allow("folder", "data_dir", "test_fraction")
-        return PictureSet.prepare("folder", ClassFolders(_splits_of(paths.folder("folder"))), paths.test_fraction)
+        return ImageSet.prepare("folder", ClassFolders(_splits_of(paths.folder("folder"))), paths.test_fraction)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ class ClassFolders:
         return tuple(folder for _, folder in self.splits)
 
     def read(self) -> Annotated:
-        """Lists the pictures. A class without pictures is still a class."""
+        """Lists the images. A class without images is still a class."""
         classes = sorted({name for folder in self.folders for name in _subfolders(folder)})
         items = [item for number in range(len(self.splits)) for item in self._items(number, classes)]
         return Annotated(items, tuple(classes), None, hashlib.sha256(repr(classes).encode()).hexdigest())
@@ -46,10 +46,10 @@ class ClassFolders:
     def _items(self, number: int, classes: list[str]) -> Iterator[Item]:
         split, folder = self.splits[number]
         labels = {name: label for label, name in enumerate(classes)}
-        for name in filter(is_picture_name, list_files(folder)):
+        for name in filter(is_image_name, list_files(folder)):
             class_name, slash, _ = name.partition("/")
             if slash and class_name in labels:
-                yield Item(split, name, picture_reference(number, name), labels[class_name])
+                yield Item(split, name, image_reference(number, name), labels[class_name])
             else:
                 yield Item(split, name, fault_reference("must lie in the folder of a class, got none"), 0)
         for name in _subfolders(folder, linked=True):  # `walk` does not follow them: they may go in circles
@@ -62,7 +62,7 @@ def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
         require_train(found, folder)
     if not ("train" in found and _subfolders(found["train"])):
         return (("train", folder),)
-    loose = filter(is_picture_name, map(os.path.basename, paths_in(folder)))
+    loose = filter(is_image_name, map(os.path.basename, paths_in(folder)))
     if others := [name for name in (*_subfolders(folder), *loose) if split_of(name) is None]:
         both = f"{os.path.basename(found['train'])} and {printable(others[0])}"
         raise UserError(f"--data_dir must hold either class folders or splits, got {both} in {folder!r}")

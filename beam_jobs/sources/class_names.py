@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
-from beam_jobs.sources.picture_reference import split_reference
-from beam_jobs.sources.source import BadPicture, Item
+from beam_jobs.sources.image_reference import split_reference
+from beam_jobs.sources.source import BadImage, Item
 from pipeline.errors import UserError, printable, shown
 from pipeline.records.manifest import MAX_CLASSES
 
@@ -32,7 +32,7 @@ def _faults(items: Iterable[Item]) -> Iterator[str]:
     for item in items:
         try:
             split_reference(item.reference)
-        except BadPicture as reason:
+        except BadImage as reason:
             yield str(reason)
         yield from (f"a box of {item.source_id} {box.fault}" for box in item.boxes or () if box.fault is not None)
 

@@ -15,8 +15,8 @@ from beam_jobs.sources.boxes_xywh import box_from_corner
 from beam_jobs.sources.coco_categories import Category, CategoryList, class_names_by_id
 from beam_jobs.sources.data_paths import DataPaths, Part
 from beam_jobs.sources.declared_sizes import declared_shape
-from beam_jobs.sources.picture_reference import fault_reference, picture_reference
-from beam_jobs.sources.picture_set import Annotated, PictureSet
+from beam_jobs.sources.image_reference import fault_reference, image_reference
+from beam_jobs.sources.image_set import Annotated, ImageSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import split_folders
 from pipeline.errors import UserError, counted, shown
@@ -55,24 +55,24 @@ _decoder = msgspec.json.Decoder(_File)
 
 @dataclass(frozen=True)
 class Coco:
-    """COCO files and their picture folders.
+    """COCO files and their image folders.
 
-    A picture's name is its `file_name`, relative to the picture folder. Categories are in the order of their ids;
+    An image's name is its `file_name`, relative to the image folder. Categories are in the order of their ids;
     those that no annotation has are left out. A `bbox` is [x, y, width, height] in pixels. The sizes that the file
-    declares for pictures are only compared. An annotation of an unknown picture becomes an item that cannot be read.
+    declares for images are only compared. An annotation of an unknown image becomes an item that cannot be read.
     """
 
     parts: tuple[Part, ...]
 
     @staticmethod
-    def prepare(paths: DataPaths) -> PictureSet:
+    def prepare(paths: DataPaths) -> ImageSet:
         """The source of these files. Raises `UserError`."""
         if paths.data_dir is not None:
             paths.allow("coco with --data_dir", "data_dir", "test_fraction")
             parts = _roboflow_parts(paths.folder("coco"))
         else:
             parts = paths.parts("coco")
-        return PictureSet.prepare("coco", Coco(tuple(parts)), paths.test_fraction)
+        return ImageSet.prepare("coco", Coco(tuple(parts)), paths.test_fraction)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Coco:
 
 
 def _roboflow_parts(folder: str) -> list[Part]:
-    """The splits of a set as Roboflow exports it: train/, valid/, test/, each with annotations beside its pictures."""
+    """The splits of a set as Roboflow exports it: train/, valid/, test/, each with annotations beside its images."""
     folders = split_folders(folder, inside=ROBOFLOW_FILE)
     if "train" not in folders:
         raise UserError(
@@ -116,7 +116,7 @@ def _used(file: _File) -> frozenset[int]:
 
 
 def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Iterator[Item]:
-    """The items of one file: its images, then one for each unlisted picture and each annotation without a picture."""
+    """The items of one file: its images, then one for each unlisted image and each annotation without an image."""
     where = os.path.basename(part.annotations)
     boxes, lost = _boxes_by_image(file, names)
     listed: set[int | str] = set()
@@ -130,7 +130,7 @@ def _items(file: _File, folder: int, part: Part, names: dict[int, str]) -> Itera
             continue
         listed.add(image.id)
         found = tuple(boxes.get(image.id, ()))
-        reference = picture_reference(folder, image.file_name)
+        reference = image_reference(folder, image.file_name)
         image_id, declared = image_id_text(image.id), declared_shape(image.height, image.width)
         yield Item(part.split, image.file_name, reference, boxes=found, image_id=image_id, declared=declared)
     for unlisted, found_boxes in boxes.items():

@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 
 
 class Part(NamedTuple):
-    """The annotations and the pictures of one split."""
+    """The annotations and the images of one split."""
 
     split: str
     annotations: str  # a file or a folder
@@ -55,7 +55,7 @@ class DataPaths:
     def parts(self, source: str) -> list[Part]:
         """The splits that the user named, train first.
 
-        One picture folder serves all splits that have none of their own. If none is given, pictures are next to their
+        One image folder serves all splits that have none of their own. If none is given, images are next to their
         annotations.
 
         Raises `UserError` if flags are missing or do not go together.
@@ -83,5 +83,5 @@ def _part(split: str, annotations: str, images: str | None) -> Part:
     file = whole_path(annotations)
     beside = file if is_local(file) and os.path.isdir(file) else os.path.dirname(file)
     if images is not None and is_local(images) and not os.path.isdir(images):
-        raise UserError(f"the pictures of {split} must be in a folder, got {images!r}")
+        raise UserError(f"the images of {split} must be in a folder, got {images!r}")
     return Part(split, file, whole_path(images) if images is not None else beside)

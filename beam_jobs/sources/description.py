@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from beam_jobs.sources.declared_sizes import size_notes
-from beam_jobs.sources.picture_reference import is_fault, split_reference
-from beam_jobs.sources.picture_set import PictureSet
+from beam_jobs.sources.image_reference import is_fault, split_reference
+from beam_jobs.sources.image_set import ImageSet
 from beam_jobs.sources.source import Source
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import counted, printable
@@ -13,7 +13,7 @@ SHOWN_CLASSES = 12
 
 
 def describe_source(source: Source, *, val_fraction: float) -> list[str]:
-    """The lines, with notes on what looks wrong. JSON lines may be too many to be held: their pictures get no notes.
+    """The lines, with notes on what looks wrong. JSON lines may be too many to be held: their images get no notes.
 
     Args:
         source: ready to be read.
@@ -28,12 +28,12 @@ def describe_source(source: Source, *, val_fraction: float) -> list[str]:
     return [
         printable(f"{counted(len(names), 'class')}: {', '.join(names[:SHOWN_CLASSES])}{more}"),
         f"val is {val}; test is {test}",
-        *([*_overlap(source), *size_notes(source)] if isinstance(source, PictureSet) else []),
+        *([*_overlap(source), *size_notes(source)] if isinstance(source, ImageSet) else []),
     ]
 
 
-def _overlap(source: PictureSet) -> list[str]:
-    """A line if picture files are in several splits."""
+def _overlap(source: ImageSet) -> list[str]:
+    """A line if image files are in several splits."""
     splits: dict[tuple[str, str], set[str]] = {}  # by folder and name
     for item in source.items():
         if not is_fault(item.reference):
@@ -46,7 +46,7 @@ def _overlap(source: PictureSet) -> list[str]:
     where = " and ".join(split for split in SPLITS if split in found)
     return [
         printable(
-            f"note: {counted(len(several), 'picture')} in several splits, such as {name} in {where}: "
-            "figures on pictures that were trained on say little"
+            f"note: {counted(len(several), 'image')} in several splits, such as {name} in {where}: "
+            "figures on images that were trained on say little"
         )
     ]

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 real 8×8 pictures that come with the package (UCI, Alpaydin & Kaynak)."""
+"""scikit-learn's handwritten digits: 1,797 real 8×8 images that come with the package (UCI, Alpaydin & Kaynak)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from beam_jobs.sources.source import Check, Item
 from pipeline.errors import UserError
 from pipeline.records.keys import chosen
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 TEST_FRACTION = 0.2  # by hash of the source id: the set has no split of its own
@@ -73,7 +73,7 @@ class Digits:
         """All are 8×8 pixels."""
         return 8, 8
 
-    def read(self, reference: str) -> Picture:
+    def read(self, reference: str) -> RgbImage:
         """The digit, [8, 8, 3] uint8, white on black."""
         gray = np.rint(_load().images[int(reference)] * (255 / 16)).astype(np.uint8)
         return np.repeat(gray[:, :, None], 3, axis=2)

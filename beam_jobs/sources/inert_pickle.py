@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-MAX_READS = 4_000_000  # each makes at most one object; a file of 10,000 pictures takes 100,000
+MAX_READS = 4_000_000  # each makes at most one object; a file of 10,000 images takes 100,000
 MAX_TUPLE = 16  # tuples are hashed when they are keys: short and shallow ones are hashed fast
 
 

@@ -1,4 +1,4 @@
-"""One line of a JSON lines list: a picture and its boxes."""
+"""One line of a JSON lines list: an image and its boxes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import msgspec
 
 from beam_jobs.sources.boxes_xywh import box_from_corner
 from beam_jobs.sources.class_names import is_class_name, tidy_class_name
+from beam_jobs.sources.image_reference import fault_reference, image_reference, tidy_id
 from beam_jobs.sources.json_text import decode_tolerantly
-from beam_jobs.sources.picture_reference import fault_reference, picture_reference, tidy_id
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import SPLIT_WORDS, split_of
 from pipeline.errors import shown
@@ -33,18 +33,18 @@ def parse_line(line: bytes, where: str, *, split: str, folder: int) -> Item:
 
         {"image": "a.jpg", "boxes": [{"bbox": [x, y, width, height], "class": "cat"}]}
 
-    where `bbox` is as in COCO, in pixels of the upright picture. A box may have COCO's `iscrowd` and `area`, and VOC's
+    where `bbox` is as in COCO, in pixels of the upright image. A box may have COCO's `iscrowd` and `area`, and VOC's
     `difficult`. A line may have a `split` ("train", "val" or "test"), and an `id`, which must be given if the list
-    has a picture several times. Other fields are not read.
+    has an image several times. Other fields are not read.
 
     Args:
         line: its bytes, in UTF-8, with or without the line feed.
         where: the list's name and the line's number or place in it, for messages.
         split: the split of a line that does not name one.
-        folder: the number of the picture folder in the source's list.
+        folder: the number of the image folder in the source's list.
 
     Returns:
-        The item. An unusable line gives an item without a picture: reading it raises `BadPicture` with the reason.
+        The item. An unusable line gives an item without an image: reading it raises `BadImage` with the reason.
     """
     found = _decoded(line)
     if isinstance(found, str):
@@ -52,7 +52,7 @@ def parse_line(line: bytes, where: str, *, split: str, folder: int) -> Item:
     source_id = tidy_id(found.image if found.id is None else str(found.id))
     boxes = tuple([_box(box) for box in found.boxes])
     image_id = None if found.id is None else image_id_text(found.id)
-    reference = picture_reference(folder, found.image)
+    reference = image_reference(folder, found.image)
     return Item(_split(found, split), source_id, reference, boxes=boxes, image_id=image_id)
 
 
@@ -74,7 +74,7 @@ def _decoded(line: bytes) -> _Line | str:
     if found.split is not None and (type(found.split) is not str or split_of(found.split) is None):
         return f"must have `split` train, val or test, got {shown(found.split)}"
     if type(found.image) is not str or not found.image:
-        return f"must have the name of a picture as `image`, got {shown(found.image)}"
+        return f"must have the name of an image as `image`, got {shown(found.image)}"
     if type(found.boxes) is not list:
         return f"must have a list as `boxes`, got {shown(found.boxes)}"
     if found.id is not None and (type(found.id) not in (int, str) or found.id == ""):

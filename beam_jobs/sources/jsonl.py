@@ -1,4 +1,4 @@
-"""Sets annotated in JSON lines, one picture per line, for lists too long for one process to hold."""
+"""Sets annotated in JSON lines, one image per line, for lists too long for one process to hold."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from beam_jobs.sources.class_names import check_class_names
 from beam_jobs.sources.data_paths import DataPaths, Part
 from beam_jobs.sources.folder_digest import folder_digest
+from beam_jobs.sources.image_file import image_file_shape, read_image_file
+from beam_jobs.sources.image_reference import image_path
+from beam_jobs.sources.images_there import check_that_images_are_there
 from beam_jobs.sources.json_line import parse_line, scan_line
 from beam_jobs.sources.open_file import open_file
-from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
-from beam_jobs.sources.picture_reference import picture_path
-from beam_jobs.sources.pictures_there import check_that_pictures_are_there
 from beam_jobs.sources.pieces import Piece
 from beam_jobs.sources.source import Check, Item
 from beam_jobs.sources.split_for_test import fraction_for_test, split_item
 from pipeline.errors import UserError
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 MAX_LINE_BYTES = 1 << 24
 PIECE_BYTES = 1 << 22  # of a list, read by one worker at a time
-_LOOKED_FOR = 1000  # pictures: if none of the first is there, the folder is wrong
+_LOOKED_FOR = 1000  # images: if none of the first is there, the folder is wrong
 
 
 @dataclass(frozen=True)
 class JsonLines:
-    """Lists and their picture folders. Nothing is kept of a line but the names of its classes.
+    """Lists and their image folders. Nothing is kept of a line but the names of its classes.
 
     The lists are read in pieces, in any process.
     """
@@ -46,7 +46,7 @@ class JsonLines:
 
     @staticmethod
     def prepare(paths: DataPaths) -> JsonLines:
-        """Reads the lists once, line by line. Raises `UserError` if one is missing, or there are no pictures."""
+        """Reads the lists once, line by line. Raises `UserError` if one is missing, or there are no images."""
         paths.allow(
             "jsonl",
             *("annotations", "images", "val_annotations", "val_images", "test_annotations", "test_images"),
@@ -74,9 +74,9 @@ class JsonLines:
             if end > start:
                 pieces.append(Piece(number, start, end, first_line))
         if not splits:
-            raise UserError(f"{parts[0].annotations} must have a picture a line, got none")
+            raise UserError(f"{parts[0].annotations} must have an image a line, got none")
         check_class_names("jsonl", classes, first)
-        check_that_pictures_are_there(first, tuple(part.images for part in parts))
+        check_that_images_are_there(first, tuple(part.images for part in parts))
         fraction = fraction_for_test("test" in splits, paths.test_fraction)
         classes_in_order = tuple(sorted(classes))
         return JsonLines(
@@ -99,10 +99,10 @@ class JsonLines:
         return [item for piece in self.list_pieces for item in self.items_of(piece)]
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
-        """SHA-256 of the lists and of the folders' picture files: name and size, and with "content" also the bytes.
+        """SHA-256 of the lists and of the folders' image files: name and size, and with "content" also the bytes.
 
-        Files with a picture's extension count, and those with none, whether or not a list has them. The folders
-        decide, because a list may name a picture many times.
+        Files with an image's extension count, and those with none, whether or not a list has them. The folders
+        decide, because a list may name an image many times.
         """
         digest = hashlib.sha256(repr((self.digest, self.class_names, self.test_fraction)).encode())
         for folder in dict.fromkeys(part.images for part in self.parts):
@@ -110,12 +110,12 @@ class JsonLines:
         return digest.hexdigest()
 
     def shape(self, reference: str) -> Shape:
-        """Height and width of a picture, pixels, upright. Raises `BadPicture`."""
-        return picture_file_shape(picture_path(reference, self._folders))
+        """Height and width of an image, pixels, upright. Raises `BadImage`."""
+        return image_file_shape(image_path(reference, self._folders))
 
-    def read(self, reference: str) -> Picture:
-        """A picture, [h, w, 3] uint8 RGB, upright. Raises `BadPicture`."""
-        return read_picture_file(picture_path(reference, self._folders))
+    def read(self, reference: str) -> RgbImage:
+        """An image, [h, w, 3] uint8 RGB, upright. Raises `BadImage`."""
+        return read_image_file(image_path(reference, self._folders))
 
     @property
     def _folders(self) -> tuple[str, ...]:

@@ -1,19 +1,19 @@
-"""Source ids: the names of the pictures, told apart where several pictures have the same one."""
+"""Source ids: the names of the images, told apart where several images have the same one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 
+from beam_jobs.sources.image_reference import is_fault, split_reference, tidy_id
 from beam_jobs.sources.open_file import is_local
-from beam_jobs.sources.picture_reference import is_fault, split_reference, tidy_id
 from beam_jobs.sources.source import Item
 
 
 def with_unique_ids(items: list[Item], folders: tuple[str, ...]) -> list[Item]:
-    """Prefixes ids that several pictures share with the split, and with the folder too if needed.
+    """Prefixes ids that several images share with the split, and with the folder too if needed.
 
-    Ids that are still equal belong to one and the same picture, listed twice: the job rejects the second.
+    Ids that are still equal belong to one and the same image, listed twice: the job rejects the second.
     """
     tidy = [item._replace(source_id=tidy_id(item.source_id)) for item in items]
     by_split = _told_apart(tidy, lambda item: item.split)
@@ -39,7 +39,7 @@ def _told_apart(items: list[Item], prefix: Callable[[Item], str]) -> list[Item]:
         prefixes.setdefault(item.source_id, set()).add(prefix(item))
     shared = [name for name, found in prefixes.items() if len(found) > 1]
     told_apart = set(shared)
-    while shared:  # a new name may be another picture's: that one gets a prefix too
+    while shared:  # a new name may be another image's: that one gets a prefix too
         new = [f"{before}/{name}" for name in shared for before in prefixes[name]]
         shared = [name for name in new if name in prefixes and name not in told_apart]
         told_apart.update(shared)

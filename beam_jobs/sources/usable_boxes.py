@@ -10,7 +10,7 @@ from beam_jobs.sources.source import SourceBox
 from pipeline.geometry.boxes import areas
 from pipeline.records.ground_truth import GroundTruth
 
-OVERHANG = 1.0  # pixels that a box may reach over the picture's border, where it is cut: annotations are often rounded
+OVERHANG = 1.0  # pixels that a box may reach over the image's border, where it is cut: annotations are often rounded
 
 BOX_ORDER = "ymin, xmin, ymax, xmax"  # for messages
 
@@ -18,15 +18,15 @@ BOX_ORDER = "ymin, xmin, ymax, xmax"  # for messages
 def usable_boxes(
     boxes: tuple[SourceBox, ...], shape: tuple[int, int], class_names: tuple[str, ...]
 ) -> tuple[GroundTruth, list[int], list[str]]:
-    """Splits a picture's boxes into usable ones and the reasons against the others.
+    """Splits an image's boxes into usable ones and the reasons against the others.
 
     Args:
         boxes: as the source gives them.
-        shape: height and width of the picture, pixels.
+        shape: height and width of the image, pixels.
         class_names: the classes of the source.
 
     Returns:
-        The usable boxes, in pixels; one may reach up to `OVERHANG` over the picture's border. Their numbers among the
+        The usable boxes, in pixels; one may reach up to `OVERHANG` over the image's border. Their numbers among the
         given ones. One reason for each box that is left out.
     """
     usable: list[SourceBox] = []

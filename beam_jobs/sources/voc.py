@@ -1,4 +1,4 @@
-"""Sets annotated in Pascal VOC's XML, one file a picture (Everingham et al., 2010), in their several layouts."""
+"""Sets annotated in Pascal VOC's XML, one file an image (Everingham et al., 2010), in their several layouts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from beam_jobs.sources.annotation_file import MAX_LIST_BYTES, read_annotations
 from beam_jobs.sources.class_names import is_class_name
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.picture_set import Annotated, PictureSet
+from beam_jobs.sources.image_set import Annotated, ImageSet
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.voc_folders import VocFolders
 from beam_jobs.sources.voc_layout import VocPart, voc_layout
@@ -16,24 +16,24 @@ from beam_jobs.sources.voc_layout import VocPart, voc_layout
 
 @dataclass(frozen=True)
 class Voc:
-    """Folders of XML files and of pictures.
+    """Folders of XML files and of images.
 
-    An XML file belongs to the picture of its own name; if there is none, to the one that its `<filename>` names, with
-    or without extension, unless that has an XML file of its own name. Pictures without XML, and XML files without a
-    picture, are items that cannot be read, unless a list of names leaves them out.
+    An XML file belongs to the image of its own name; if there is none, to the one that its `<filename>` names, with
+    or without extension, unless that has an XML file of its own name. Images without XML, and XML files without a
+    image, are items that cannot be read, unless a list of names leaves them out.
     """
 
     parts: tuple[VocPart, ...]
 
     @staticmethod
-    def prepare(paths: DataPaths) -> PictureSet:
+    def prepare(paths: DataPaths) -> ImageSet:
         """The source of these folders. Raises `UserError`."""
         if paths.data_dir is not None:
             paths.allow("voc with --data_dir", "data_dir", "test_fraction")
             parts = voc_layout(paths.folder("voc"))
         else:
             parts = tuple(VocPart(*part) for part in paths.parts("voc"))
-        return PictureSet.prepare("voc", Voc(parts), paths.test_fraction)
+        return ImageSet.prepare("voc", Voc(parts), paths.test_fraction)
 
     @property
     def folders(self) -> tuple[str, ...]:

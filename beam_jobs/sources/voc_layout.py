@@ -10,10 +10,10 @@ from beam_jobs.sources.open_file import is_local
 from beam_jobs.sources.split_folders import SPLIT_WORDS, one_for_each_split, require_train, split_folders, split_of
 from beam_jobs.sources.voc_xml import is_xml_name
 from pipeline.errors import UserError, printable
-from pipeline.records.picture_file import is_picture_name
+from pipeline.records.image_file import is_image_name
 
 XML_FOLDERS = ("Annotations", "annotations")
-PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
+IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _LISTS = "ImageSets"
 _LIST_NAMES = {f"{word}.txt": split for word, split in {**SPLIT_WORDS, "trainval": "trainval"}.items()}
 _WAY_OUT = (
@@ -23,7 +23,7 @@ _WAY_OUT = (
 
 
 class VocPart(NamedTuple):
-    """The annotations and pictures of a split, and which of them belong to it."""
+    """The annotations and images of a split, and which of them belong to it."""
 
     split: str
     annotations: str  # a folder
@@ -34,9 +34,9 @@ class VocPart(NamedTuple):
 def voc_layout(folder: str) -> tuple[VocPart, ...]:
     """The parts of a data folder: with lists of names, with a folder for each split, or all for train.
 
-    Raises `UserError` if test pictures could be trained on, or pictures left out, because the layout is unclear.
+    Raises `UserError` if test images could be trained on, or images left out, because the layout is unclear.
     """
-    if not is_local(folder):  # its layout cannot be seen, and without it test pictures would be trained on
+    if not is_local(folder):  # its layout cannot be seen, and without it test images would be trained on
         raise UserError(
             f"--data_dir must be a local folder for source voc, got {folder}; give --annotations and --images instead"
         )
@@ -72,21 +72,21 @@ def _check_that_it_is_not_one_below(folder: str) -> None:
 
 
 def _parts_inside(annotations: str, images: str) -> tuple[VocPart, ...]:
-    """The parts of an XML folder and a picture folder: by split folders in both, or all for train."""
-    xml, pictures = split_folders(annotations), split_folders(images)
-    if xml.keys() | pictures.keys() <= {"train"}:  # one folder alone tells nothing apart, and more may lie beside it
+    """The parts of an XML folder and an image folder: by split folders in both, or all for train."""
+    xml, images_of = split_folders(annotations), split_folders(images)
+    if xml.keys() | images_of.keys() <= {"train"}:  # one folder alone tells nothing apart, and more may lie beside it
         for folder in dict.fromkeys((annotations, images)):
             _refuse_splits_below(folder)
         return (VocPart("train", annotations, images),)
-    if xml.keys() != pictures.keys():
-        first, second = (", ".join(folders) or "none" for folders in (xml, pictures))
+    if xml.keys() != images_of.keys():
+        first, second = (", ".join(folders) or "none" for folders in (xml, images_of))
         raise UserError(
             f"{annotations} and {images} must hold the same split folders, got {first} in the first and {second} in "
             f"the second; {_WAY_OUT}"
         )
     _check_splits(xml, annotations)
-    _check_splits(pictures, images)
-    return tuple(VocPart(split, path, pictures[split]) for split, path in xml.items())
+    _check_splits(images_of, images)
+    return tuple(VocPart(split, path, images_of[split]) for split, path in xml.items())
 
 
 def _check_splits(folders: dict[str, str], folder: str) -> None:
@@ -96,7 +96,7 @@ def _check_splits(folders: dict[str, str], folder: str) -> None:
         if path not in folders.values() and holds(path, _is_content):
             both = f"{printable(os.path.basename(path))} beside {os.path.basename(folders['train'])}"
             raise UserError(
-                f"--data_dir must hold annotations and pictures in split folders alone, got {both} in {folder!r}; "
+                f"--data_dir must hold annotations and images in split folders alone, got {both} in {folder!r}; "
                 "move it into a split, or out of the folder"
             )
 
@@ -111,15 +111,15 @@ def _refuse_splits_below(folder: str) -> None:
 
 
 def _is_content(name: str) -> bool:
-    """Whether a file is an annotation or a picture, judging by its name."""
-    return is_xml_name(name) or is_picture_name(name)
+    """Whether a file is an annotation or an image, judging by its name."""
+    return is_xml_name(name) or is_image_name(name)
 
 
 def _pair(folder: str) -> tuple[str, str]:
-    """The XML folder and the picture folder in a folder; the folder itself, twice, if it holds both kinds of files."""
+    """The XML folder and the image folder in a folder; the folder itself, twice, if it holds both kinds of files."""
     annotations, images = (
         next((path for name in names if os.path.isdir(path := f"{folder}/{name}")), folder)
-        for names in (XML_FOLDERS, PICTURE_FOLDERS)
+        for names in (XML_FOLDERS, IMAGE_FOLDERS)
     )
     return (annotations, images) if annotations != folder else (folder, folder)
 

@@ -1,4 +1,4 @@
-"""One Pascal VOC annotation: the XML text of a picture (VOC 2007 development kit, section 9)."""
+"""One Pascal VOC annotation: the XML text of an image (VOC 2007 development kit, section 9)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pipeline.views.placement import Shape
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 
 
-class VocPicture(NamedTuple):
-    """What an annotation says of its picture."""
+class VocImage(NamedTuple):
+    """What an annotation says of its image."""
 
     file_name: str  # "" if it names none
     boxes: tuple[SourceBox, ...]
@@ -29,8 +29,8 @@ def is_xml_name(name: str) -> bool:
     return name.lower().endswith(".xml")
 
 
-def parse_voc(data: bytes) -> VocPicture:
-    """Parses the annotation of a picture.
+def parse_voc(data: bytes) -> VocImage:
+    """Parses the annotation of an image.
 
     VOC counts pixels from 1, and a box includes its last pixel, so its edges are `xmin - 1` and `xmax`; likewise in y.
     A box that begins and ends at the same pixel is a slip of the mouse, not an object: it gets a fault, and so do
@@ -43,7 +43,7 @@ def parse_voc(data: bytes) -> VocPicture:
         raise ValueError(f"must have the root element `annotation`, got {shown(root.tag)}")
     height, width = (_whole_number(_text(root, f"size/{side}")) for side in ("height", "width"))
     boxes = tuple(_box(element) for element in root.findall("object"))
-    return VocPicture(_text(root, "filename"), boxes, declared_shape(height, width))
+    return VocImage(_text(root, "filename"), boxes, declared_shape(height, width))
 
 
 def _box(element: ElementTree.Element) -> SourceBox:

@@ -1,4 +1,4 @@
-"""Sets annotated in YOLO's text labels, a file for each picture (the format of Darknet and Ultralytics)."""
+"""Sets annotated in YOLO's text labels, a file for each image (the format of Darknet and Ultralytics)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from beam_jobs.sources.annotation_file import MAX_LIST_BYTES, read_annotations
 from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.image_reference import fault_reference, image_reference, is_fault, leads_out, split_reference
+from beam_jobs.sources.image_set import Annotated, ImageSet
 from beam_jobs.sources.listing import list_files, stem
-from beam_jobs.sources.picture_reference import fault_reference, is_fault, leads_out, picture_reference, split_reference
-from beam_jobs.sources.picture_set import Annotated, PictureSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.split_folders import SPLIT_WORDS
 from beam_jobs.sources.yolo_label import parse_yolo
 from beam_jobs.sources.yolo_layout import YoloLayout, YoloPart, yolo_layout
 from pipeline.errors import UserError, counted, printable
-from pipeline.records.picture_file import is_picture_name
+from pipeline.records.image_file import is_image_name
 
 MAX_LABEL_BYTES = 1 << 24
 NO_LABELS = ("classes", *SPLIT_WORDS)  # text files that may lie among the labels
@@ -26,20 +26,20 @@ NO_LABELS = ("classes", *SPLIT_WORDS)  # text files that may lie among the label
 
 @dataclass(frozen=True)
 class Yolo:
-    """Pictures and their label files.
+    """Images and their label files.
 
-    The label file of `images/…/a.jpg` is `labels/…/a.txt`; for a picture in no folder `images`, it is next to the
-    picture. A picture without a label file shows no objects, but a split must have some label files. A label file
-    without a picture is an item that cannot be read.
+    The label file of `images/…/a.jpg` is `labels/…/a.txt`; for an image in no folder `images`, it is next to the
+    image. An image without a label file shows no objects, but a split must have some label files. A label file
+    without an image is an item that cannot be read.
     """
 
     layout: YoloLayout
 
     @staticmethod
-    def prepare(paths: DataPaths) -> PictureSet:
+    def prepare(paths: DataPaths) -> ImageSet:
         """The source of this folder. Raises `UserError`."""
         paths.allow("yolo", "data_dir", "test_fraction")
-        return PictureSet.prepare("yolo", Yolo(yolo_layout(paths.folder("yolo"))), paths.test_fraction)
+        return ImageSet.prepare("yolo", Yolo(yolo_layout(paths.folder("yolo"))), paths.test_fraction)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -61,13 +61,13 @@ class Yolo:
         return Annotated(items, tuple(n for _, n in names), tuple(number for number, _ in names), digest.hexdigest())
 
     def _items(self, folder: int, part: YoloPart, digest: Any, labelled: set[str]) -> Iterator[Item]:
-        """The items of a part: its pictures, then the label files without a picture.
+        """The items of a part: its images, then the label files without an image.
 
-        Updates the digest with every label file, and adds the split to `labelled` if a picture has one.
+        Updates the digest with every label file, and adds the split to `labelled` if an image has one.
         """
         names = None if self.layout.names is None else dict(self.layout.names)
         used = set()
-        for name in _pictures_of(part):
+        for name in _images_of(part):
             label = self._label_path(f"{part.images}/{name}")
             used.add(label)
             boxes: tuple[SourceBox, ...] = ()
@@ -78,17 +78,17 @@ class Yolo:
                 data = read_annotations(label, limit=MAX_LABEL_BYTES)
                 digest.update(f"{part.split}\0{name}\0{len(data)}\0".encode("utf-8", "backslashreplace") + data)
                 boxes = parse_yolo(data, names, pose=self.layout.pose)
-            yield Item(part.split, name, picture_reference(folder, name), boxes=boxes)
+            yield Item(part.split, name, image_reference(folder, name), boxes=boxes)
         if part.listed is None:
             labels = os.path.dirname(self._label_path(f"{part.images}/x.jpg"))
             for name in list_files(labels) if os.path.isdir(labels) else ():
                 is_label = name.lower().endswith(".txt") and stem(name) not in NO_LABELS
                 if is_label and f"{labels}/{name}" not in used:
-                    reason = f"{name} must be the label file of a picture, got none of that name"
+                    reason = f"{name} must be the label file of an image, got none of that name"
                     yield Item(part.split, name, fault_reference(reason), boxes=())
 
     def _check_labels(self, unlabelled: list[Item]) -> None:
-        """Raises `UserError` if there are pictures of splits in which no picture has a label file."""
+        """Raises `UserError` if there are images of splits in which no image has a label file."""
         if not unlabelled:
             return
         split = unlabelled[0].split
@@ -96,23 +96,23 @@ class Yolo:
         count = sum(item.split == split for item in unlabelled)
         label = self._label_path(f"{self.layout.parts[folder].images}/{name}")
         raise UserError(
-            f"none of the {counted(count, 'picture')} of {split} has a label file, such as {printable(label)}; "
+            f"none of the {counted(count, 'image')} of {split} has a label file, such as {printable(label)}; "
             "an empty file means no objects; if the split has no labels, leave it out"
         )
 
-    def _label_path(self, picture: str) -> str:
-        """The label file of a picture, both whole paths."""
+    def _label_path(self, image: str) -> str:
+        """The label file of an image, both whole paths."""
         root = f"{self.layout.root}/"
-        base = root if picture.startswith(root) else "/"  # a folder `images` above the set means nothing
-        before, images, after = f"/{picture.removeprefix(base)}".rpartition("/images/")
+        base = root if image.startswith(root) else "/"  # a folder `images` above the set means nothing
+        before, images, after = f"/{image.removeprefix(base)}".rpartition("/images/")
         label = f"{before}/labels/{after}" if images else after
         return base + stem(label).removeprefix("/") + ".txt"
 
 
-def _pictures_of(part: YoloPart) -> list[str]:
-    """The names of a part's pictures in its folder."""
+def _images_of(part: YoloPart) -> list[str]:
+    """The names of a part's images in its folder."""
     if part.listed is None:
-        return [name for name in list_files(part.images) if is_picture_name(name)]
+        return [name for name in list_files(part.images) if is_image_name(name)]
     text = read_annotations(part.listed, limit=MAX_LIST_BYTES).decode("utf-8", "backslashreplace")
     beside = os.path.dirname(part.listed)
     starts = (f"{part.images}/", f"{os.path.realpath(part.images)}/")  # the set may be reached by a symbolic link
@@ -127,5 +127,5 @@ def _name_in(starts: tuple[str, ...], name: str, beside: str) -> str:
 
 
 def _is_unusable(reference: str) -> bool:
-    """Whether there is a reason against the picture already, so that its label file does not matter."""
+    """Whether there is a reason against the image already, so that its label file does not matter."""
     return is_fault(reference) or leads_out(split_reference(reference)[1])

@@ -1,4 +1,4 @@
-"""One of YOLO's label files: a line for each object of a picture."""
+"""One of YOLO's label files: a line for each object of an image."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def parse_yolo(data: bytes, names: Mapping[int, str] | None, *, pose: bool = Fal
 
     Args:
         data: lines of a class number and either `cx cy w h`, the middle and size of a box, or the corners `x y` of a
-            polygon, at least three, whose bounding box is taken. All are shares of the picture's width or height.
+            polygon, at least three, whose bounding box is taken. All are shares of the image's width or height.
         names: of the classes by number; None: a class is named by its number.
         pose: whether key points follow the box. They are not read.
 
     Returns:
-        Boxes relative to the picture's size.
+        Boxes relative to the image's size.
     """
     lines = data.decode("utf-8", "backslashreplace").splitlines()
     return tuple(_box(line, names, pose) for line in lines if not line.isspace() and line)

@@ -13,7 +13,7 @@ from beam_jobs.sources.yolo_classes import Names, names_in_files, names_in_yaml
 from beam_jobs.sources.yolo_yaml import find_yaml, read_yaml
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, printable, shown
-from pipeline.records.picture_file import is_picture_name
+from pipeline.records.image_file import is_image_name
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
 
@@ -21,11 +21,11 @@ _LIKE_A_SPLIT = re.compile(rf"({'|'.join(SPLIT_WORDS)})[\W_]*\d*", re.IGNORECASE
 
 
 class YoloPart(NamedTuple):
-    """Pictures of a split."""
+    """Images of a split."""
 
     split: str
     images: str  # a folder
-    listed: str | None = None  # a text file with one picture per line, relative to `images`; None: all in the folder
+    listed: str | None = None  # a text file with one image per line, relative to `images`; None: all in the folder
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def _check_that_no_split_is_below(images: str) -> None:
 
 
 def _check_that_none_is_left_out(root: str, taken: list[str]) -> None:
-    """Raises `UserError` if a picture in `images/`, or in a folder `images` next to those taken, is in no split."""
+    """Raises `UserError` if an image in `images/`, or in a folder `images` next to those taken, is in no split."""
     for place in paths_in(f"{root}/images") + [f"{entry}/images" for entry in paths_in(root)]:
-        if place not in taken and holds(place, is_picture_name):
+        if place not in taken and holds(place, is_image_name):
             beside, left = (path.removeprefix(f"{root}/") for path in (taken[0], place))
             raise UserError(
-                f"--data_dir must hold no pictures outside the folders of splits, got {left} next to {beside} in "
+                f"--data_dir must hold no images outside the folders of splits, got {left} next to {beside} in "
                 f"{root!r}; move it into the folder of a split, or list the folders of each split in a data.yaml"
             )
 
@@ -139,6 +139,6 @@ def _spellings(split: str, place: str, folder_name: str) -> list[str]:
     """A place as given, then as Roboflow means it, next to its file: `../train/images` or `my-set-1/train/images`."""
     below = place.removeprefix("../")
     first, _, rest = os.path.normpath(below).partition("/")
-    # The folder may have been renamed, but `holdout/images` must not become `images`, which holds every picture.
+    # The folder may have been renamed, but `holdout/images` must not become `images`, which holds every image.
     names_split = any(part.startswith(words_of(split)) for part in rest.split("/"))
     return [place, below, *([rest] if names_split or (rest and first == folder_name) else [])]

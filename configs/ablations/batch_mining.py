@@ -1,4 +1,4 @@
-"""Hard negatives mined over the batch, as in `baseline`, instead of in each picture.
+"""Hard negatives mined over the batch, as in `baseline`, instead of in each image.
 
 make ablations ONLY=batch_mining DATA_DIR=...
 

@@ -1,4 +1,4 @@
-"""Whole canvases mirrored at random while training reads them, besides the pictures mirrored in the records.
+"""Whole canvases mirrored at random while training reads them, besides the images mirrored in the records.
 
 make ablations ONLY=canvas_flip DATA_DIR=...
 

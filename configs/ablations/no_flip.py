@@ -1,4 +1,4 @@
-"""Pictures as they are, none mirrored.
+"""Images as they are, none mirrored.
 
 make ablations ONLY=no_flip DATA_DIR=...
 

@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.detection.coco_metrics import coco_metrics
-from model.detection.image_ids import ImageIds, PictureRows
+from model.detection.image_ids import ImageIds, ImageRows
 from model.detection.source_frame import SourceFrame
 from pipeline.geometry.boxes import Array, areas, corners_to_xywh
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.keys import is_first_copy, source_id_of
-from pipeline.views.collage import Picture
-from pipeline.views.view import boxes_in_picture
+from pipeline.views.collage import RgbImage
+from pipeline.views.view import boxes_in_image
 
 
 @dataclass(frozen=True)
-class DetectedPicture:
-    """A picture with its ground truth and its detections. Boxes are corners, [ymin, xmin, ymax, xmax] in [0, 1]."""
+class DetectedImage:
+    """An image with its ground truth and its detections. Boxes are corners, [ymin, xmin, ymax, xmax] in [0, 1]."""
 
     key: str
-    picture: Picture  # uint8 [H, W, 3]
+    image: RgbImage  # uint8 [H, W, 3]
     boxes: NDArray[np.float32]  # [G, 4]
     labels: NDArray[np.int64]  # [G] from 0
     detected_boxes: NDArray[np.float32]  # [D, 4]
@@ -32,11 +32,11 @@ class DetectedPicture:
 
 
 class CocoResults:
-    """Collects pictures with ground truth and detections. Every picture counts, with or without either.
+    """Collects images with ground truth and detections. Every image counts, with or without either.
 
-    Boxes are x, y, width, height in pixels: of the source's picture if it is shown whole on the canvas, else of the
-    canvas. Picture and category ids are the source's own if it has any, and otherwise start at 1. Of the copies of
-    a picture, only the first has the source's id. Annotation ids always start at 1, because COCO's evaluation reads an
+    Boxes are x, y, width, height in pixels: of the source's image if it is shown whole on the canvas, else of the
+    canvas. Image and category ids are the source's own if it has any, and otherwise start at 1. Of the copies of
+    an image, only the first has the source's id. Annotation ids always start at 1, because COCO's evaluation reads an
     annotation id of 0 as "not matched".
     """
 
@@ -51,7 +51,7 @@ class CocoResults:
         self.canvas_size = canvas_size
         self.category_ids = category_ids or tuple(range(1, len(class_names) + 1))
         self.keep = keep
-        self.pictures: list[DetectedPicture] = []  # the first `keep`
+        self.images: list[DetectedImage] = []  # the first `keep`
         self.detections: list[dict[str, Any]] = []
         self._ids = ImageIds()
         self.ground_truth: dict[str, Any] = {
@@ -61,23 +61,23 @@ class CocoResults:
             "categories": [{"id": i, "name": name} for i, name in zip(self.category_ids, class_names, strict=True)],
         }
 
-    def add(self, shown: DetectedPicture, frame: SourceFrame | None = None) -> None:
-        """Adds a picture. Its file name is the source's name for it, or else the key of its record.
+    def add(self, shown: DetectedImage, frame: SourceFrame | None = None) -> None:
+        """Adds an image. Its file name is the source's name for it, or else the key of its record.
 
         Args:
             shown: the canvas, with what was detected there.
-            frame: the source's picture, if it is shown whole on the canvas.
+            frame: the source's image, if it is shown whole on the canvas.
 
-        Raises `UserError` if another picture has the source's id of this one.
+        Raises `UserError` if another image has the source's id of this one.
         """
-        if len(self.pictures) < self.keep:
-            self.pictures.append(shown)
+        if len(self.images) < self.keep:
+            self.images.append(shown)
         own: int | str | None = None
         name, (height, width) = shown.key, (self.canvas_size, self.canvas_size)
         if frame is not None:
             name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
             own = frame.image_id if is_first_copy(shown.key) else None
-        image = {"id": own, "file_name": name, "height": height, "width": width}
+        row = {"id": own, "file_name": name, "height": height, "width": width}
         truth = self._canvas_truth(shown) if frame is None else frame.truth
         annotations: list[dict[str, Any]] = []
         first = len(self.ground_truth["annotations"]) + 1
@@ -89,18 +89,18 @@ class CocoResults:
         corners = np.asarray(shown.detected_boxes, np.float64).reshape(-1, 4) * self.canvas_size
         kept = np.arange(len(corners))
         if frame is not None:
-            corners, kept = boxes_in_picture(frame.view, shown.detected_boxes, size=self.canvas_size)
+            corners, kept = boxes_in_image(frame.view, shown.detected_boxes, size=self.canvas_size)
         classes, scores = shown.detected_classes[kept], shown.scores[kept]
         detections: list[dict[str, Any]] = [
             {"image_id": own, "category_id": self.category_ids[label], "bbox": box, "score": score}
             for box, label, score in zip(coco_boxes(corners.round(3)), classes.tolist(), scores.tolist(), strict=True)
         ]
-        self._ids.give(PictureRows(image, annotations + detections), own)
-        self.ground_truth["images"].append(image)
+        self._ids.give(ImageRows(row, annotations + detections), own)
+        self.ground_truth["images"].append(row)
         self.ground_truth["annotations"] += annotations
         self.detections += detections
 
-    def _canvas_truth(self, shown: DetectedPicture) -> GroundTruth:
+    def _canvas_truth(self, shown: DetectedImage) -> GroundTruth:
         """The ground truth in pixels of the canvas."""
         corners = (np.asarray(shown.boxes, np.float64).reshape(-1, 4) * self.canvas_size).round(3)
         no = np.zeros(len(corners), bool)

@@ -17,7 +17,7 @@ MAX_LOG_SIZE = 10.0  # of a box relative to its anchor; keeps extreme prediction
 
 
 class Detections(NamedTuple):
-    """The best detections of each picture, best first. Everything beyond `counts` is zero."""
+    """The best detections of each image, best first. Everything beyond `counts` is zero."""
 
     boxes: tf.Tensor  # [B, D, 4] corners in [0, 1], clipped to the canvas, float32
     scores: tf.Tensor  # [B, D] float32
@@ -34,7 +34,7 @@ def decode(predictions: dict[str, tf.Tensor], anchors: Anchors, config: DecodeCo
 
     Greedy NMS compares a candidate only with better ones. So the candidates of all classes go through it together, best
     first and a chunk at a time, until there are enough detections; most are never looked at. For the same reason only
-    a shortlist of anchors is decoded at first. If it does not settle every picture of the batch, all anchors are.
+    a shortlist of anchors is decoded at first. If it does not settle every image of the batch, all anchors are.
 
     Args:
         predictions: `logits` [B, N, classes + 1], background last, and `offsets` [B, N, 4].
@@ -62,7 +62,7 @@ def _shortlist(logits: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
         Their scores [B, S, classes + 1] and boxes [B, S, 4], and the best score that any other anchor has [B].
     """
 
-    def of_picture(row: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def of_image(row: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         scores = tf.nn.softmax(row[0])
         best = tf.nn.top_k(tf.reduce_max(scores[:, :-1], axis=1), k=_SHORTLIST + 1)
         listed = tf.sort(best.indices[:-1])
@@ -73,9 +73,9 @@ def _shortlist(logits: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
         tf.TensorSpec([_SHORTLIST, 4], tf.float32),
         tf.TensorSpec([], tf.float32),
     )
-    # Picture by picture: with many classes the scores of a batch are so large that their page faults cost more than the
+    # Image by image: with many classes the scores of a batch are so large that their page faults cost more than the
     # softmax.
-    return tf.map_fn(of_picture, (logits, boxes), fn_output_signature=signature)
+    return tf.map_fn(of_image, (logits, boxes), fn_output_signature=signature)
 
 
 def _decode(scores: tf.Tensor, boxes: tf.Tensor, threshold: tf.Tensor, config: DecodeConfig) -> Detections:

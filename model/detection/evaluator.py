@@ -1,4 +1,4 @@
-"""Evaluates a network on a split: detects in every picture and compares with ground truth as COCO does."""
+"""Evaluates a network on a split: detects in every image and compares with ground truth as COCO does."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.detection.coco import CocoResults, DetectedPicture
+from model.detection.coco import CocoResults, DetectedImage
 from model.detection.decoding import Detections, decode
 from model.detection.source_frame import SourceFrame
 from model.network.ssd import NetworkShape, build_network
-from pipeline.config.records_config import MAX_PICTURE
+from pipeline.config.records_config import MAX_IMAGE
 from pipeline.config.run_config import DecodeConfig, ModelConfig
 from pipeline.errors import UserError
 from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
@@ -36,13 +36,13 @@ class Evaluator:
     def __init__(self, model: ModelConfig, shape: NetworkShape, decoding: DecodeConfig) -> None:
         self.shape = shape
         self.network = build_network(model, shape)
-        pictures = tf.TensorSpec([None, shape.canvas_size, shape.canvas_size, 3], tf.uint8)
+        canvases = tf.TensorSpec([None, shape.canvas_size, shape.canvas_size, 3], tf.uint8)
 
-        @tf.function(input_signature=[pictures], autograph=False)
+        @tf.function(input_signature=[canvases], autograph=False)
         def detect(images: tf.Tensor) -> Detections:
             return decode(self.network(images, training=False), shape.anchors, decoding)
 
-        @tf.function(input_signature=[pictures], autograph=False)
+        @tf.function(input_signature=[canvases], autograph=False)
         def normalise(images: tf.Tensor) -> None:
             self.network(images, training=True)
 
@@ -81,26 +81,24 @@ class Evaluator:
         *,
         batch: int,
         limit: int | None = None,
-        pictures: int = 0,
+        keep: int = 0,
         progress: Callable[[int], object] | None = None,
     ) -> CocoResults:
-        """Detects in every picture of a split, or in the first `limit`, and compares with ground truth.
+        """Detects in every image of a split, or in the first `limit`, and compares with ground truth.
 
-        Keeps the first `pictures` with their pixels. Calls `progress` with the number of pictures in every batch done.
+        Keeps the first `keep` with their pixels. Calls `progress` with the number of images in every batch done.
 
         Raises `UserError` naming the shard if a record is broken.
         """
-        results = CocoResults(
-            manifest.class_names, manifest.canvas_size, category_ids=manifest.category_ids, keep=pictures
-        )
+        results = CocoResults(manifest.class_names, manifest.canvas_size, category_ids=manifest.category_ids, keep=keep)
         with named_read_errors(manifest, split):
             for images, truth in evaluation_batches(manifest, split, batch=batch, limit=limit):
                 found = Detections(*(part.numpy() for part in self.detect(images)))
                 for k, key in enumerate(truth["keys"].numpy()):
                     count = found.counts[k]
-                    shown = DetectedPicture(
+                    shown = DetectedImage(
                         key=key.decode(),
-                        picture=images[k].numpy(),
+                        image=images[k].numpy(),
                         boxes=truth["boxes"][k].numpy(),
                         labels=truth["labels"][k].numpy(),
                         detected_boxes=found.boxes[k, :count],
@@ -114,7 +112,7 @@ class Evaluator:
 
 
 def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
-    """The source's picture behind entry `index` of a batch of `evaluation_batches`; None for a collage.
+    """The source's image behind entry `index` of a batch of `evaluation_batches`; None for a collage.
 
     Raises `BrokenGroundTruth` for impossible objects, `BrokenImageId` or `UnicodeDecodeError` for an invalid id, and
     `UserError` if the objects are not those on the canvas.
@@ -123,8 +121,8 @@ def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> Sourc
     if letterbox is None:
         return None
     height, width = truth["source_sizes"][index].numpy().tolist()
-    if not (1 <= height <= MAX_PICTURE and 1 <= width <= MAX_PICTURE):
-        raise BrokenGroundTruth(f"the source's picture must have sides from 1 to {MAX_PICTURE}, got {height}, {width}")
+    if not (1 <= height <= MAX_IMAGE and 1 <= width <= MAX_IMAGE):
+        raise BrokenGroundTruth(f"the source's image must have sides from 1 to {MAX_IMAGE}, got {height}, {width}")
     objects = unpack_ground_truth(truth["objects"][index].numpy())
     if (objects.labels >= classes).any():
         raise BrokenGroundTruth(f"labels must be below {classes}")
@@ -137,7 +135,7 @@ def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> Sourc
     stored = truth["boxes"][index].numpy(), truth["labels"][index].numpy()
     if not (drawn and np.array_equal(boxes, stored[0]) and np.array_equal(labels, stored[1])):
         raise UserError(
-            f"{manifest.folder}: record {key}: the objects and the size of the source's picture must give the boxes on "
+            f"{manifest.folder}: record {key}: the objects and the size of the source's image must give the boxes on "
             "the canvas, got others; run `make verify FULL=1`, which checks every record"
         )
     image_id = truth["image_ids"][index].numpy().decode()

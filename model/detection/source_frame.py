@@ -1,4 +1,4 @@
-"""The source's picture behind a canvas: detections are evaluated in the picture's own pixels."""
+"""The source's image behind a canvas: detections are evaluated in the image's own pixels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pipeline.views.view import View
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """A source's picture with its objects, and how it lies on the canvas."""
+    """A source's image with its objects, and how it lies on the canvas."""
 
-    view: View  # shows the whole picture, in the source's own pixels
+    view: View  # shows the whole image, in the source's own pixels
     truth: GroundTruth
-    image_id: int | str | None = None  # the source's id of the picture, if it has one
+    image_id: int | str | None = None  # the source's id of the image, if it has one

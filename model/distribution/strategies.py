@@ -74,7 +74,7 @@ def distribute(
     Args:
         strategy: whose replicas share the batches.
         make_batches: makes the batches of one reader.
-        batch: pictures in a global batch.
+        batch: images in a global batch.
     """
     if not _is_multiworker(strategy):
         return make_batches(ONLY_READER)

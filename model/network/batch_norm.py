@@ -17,7 +17,7 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
 
     Keras's own, `synchronized=True`, computes the variance as E[x²] − E[x]². On canvases that are mostly of one
     colour the two terms nearly cancel. What is left is rounding error, which depends on how the batch is shared.
-    Here the variance comes from deviations. Each picture is summed by itself, axis by axis, and the pictures' sums are
+    Here the variance comes from deviations. Each image is summed by itself, axis by axis, and the images' sums are
     added in float64, in the gradients too. However the batch is shared, the statistics round to the same bits.
     """
 
@@ -63,7 +63,7 @@ def _normalised(
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
-    """The mean over this replica's share; a picture adds the same bits on any replica. [B, H, W, C] -> float64 [C]."""
+    """The mean over this replica's share; an image adds the same bits on any replica. [B, H, W, C] -> float64 [C]."""
     for axis in (2, 1):
         x = tf.reduce_mean(x, axis=axis)
     return tf.reduce_mean(tf.cast(x, tf.float64), axis=0)

@@ -15,7 +15,7 @@ def named_out_of_memory(*, batch: int, others: str = "") -> Iterator[None]:
     """Turns TensorFlow's and Python's errors about memory that ran out into a `UserError`.
 
     Args:
-        batch: pictures at a time.
+        batch: images at a time.
         others: what else helps, as it follows "choose a smaller batch".
     """
     try:

@@ -18,7 +18,7 @@ from pipeline.reader.unpack import unpack
 _FLIP, _COLOUR, _CUTOUT = range(3)  # each has its own key, so none shifts another's draws
 _LUMA = (0.299, 0.587, 0.114)  # of red, green, blue (ITU-R BT.601)
 
-# The random draws for a batch of B pictures, by their names in the batch.
+# The random draws for a batch of B images, by their names in the batch.
 FLIPS = "flips"  # bool [B]: mirror the canvas
 COLOURS = "colours"  # float32 [B, 5]: contrast, saturation, gains of red, green, blue
 CUTOUTS = "cutouts"  # int32 [B, squares, 2]: row and column of each square's first pixel, which may lie outside
@@ -63,7 +63,7 @@ def step_key(seed: int, step: tf.Tensor, reader: Reader = ONLY_READER) -> tf.Ten
 
 
 def draws(count: tf.Tensor, config: AugmentConfig, *, canvas_size: int, key: tf.Tensor) -> Batch:
-    """The random draws for `count` pictures, from a key of `step_key`."""
+    """The random draws for `count` images, from a key of `step_key`."""
     drawn = {}
     if config.flip:
         drawn[FLIPS] = tf.random.stateless_uniform([count], _folded(key, _FLIP), alg="philox") < 0.5
@@ -104,7 +104,7 @@ def cutout_side(config: AugmentConfig, canvas_size: int) -> int:
 def change_colours(images: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     """Contrast about black, saturation about each pixel's grey, and gains, rounded and clipped to [0, 255].
 
-    All of it is linear in the pixel, so one matrix for each picture does it, and black stays black.
+    All of it is linear in the pixel, so one matrix for each image does it, and black stays black.
 
     Args:
         images: uint8 [B, H, W, 3].

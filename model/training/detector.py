@@ -116,17 +116,17 @@ class Detector(tf.keras.Model):
         scaling = self._loss_scaling()
         with tf.GradientTape() as tape:
             predictions = self.network(images, training=training)
-            by_picture = ssd_loss(
+            by_image = ssd_loss(
                 predictions,
                 targets,
                 background=self.background,
                 anchors=self.anchors,
                 config=self.loss_config,
             )
-            positives = over_replicas(tf.reduce_sum(by_picture.positives), tf.distribute.ReduceOp.SUM)
+            positives = over_replicas(tf.reduce_sum(by_image.positives), tf.distribute.ReduceOp.SUM)
             positives = tf.maximum(positives, 1.0)
-            class_loss = tf.reduce_sum(by_picture.classification) / positives
-            offsets_loss = tf.reduce_sum(by_picture.offsets) / positives
+            class_loss = tf.reduce_sum(by_image.classification) / positives
+            offsets_loss = tf.reduce_sum(by_image.offsets) / positives
             penalties = self.network.losses  # none without weight decay
             penalty = tf.cast(tf.add_n(penalties), tf.float32) if penalties else 0.0
             loss = class_loss + offsets_loss + penalty / strategy.num_replicas_in_sync

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from model.detection.coco import DetectedPicture
+from model.detection.coco import DetectedImage
 from model.detection.evaluator import Evaluator
 from model.distribution.workers import Rank
 from model.training.checkpoints import BestCheckpoint
@@ -16,13 +16,13 @@ from model.training.run_folder import RunFolder
 from pipeline.config.run_config import TrainingConfig
 from pipeline.records.manifest import Manifest
 
-PICTURES = 8  # of val, kept with their detections
+IMAGES = 8  # of val, kept with their detections
 
 
 class EvaluateOnVal(tf.keras.callbacks.Callback):
     """Evaluates the averaged weights on val and saves the best ones; also evaluates the raw weights, to compare.
 
-    `pictures` holds the first pictures of val with their detections if the epoch was evaluated, else nothing.
+    `images` holds the first images of val with their detections if the epoch was evaluated, else nothing.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         self.evaluator, self.manifest, self.rank = evaluator, manifest, rank
         self.best = BestCheckpoint(folder, evaluator.network)
         self.progress, self.training = progress, training
-        self.pictures: list[DetectedPicture] = []
+        self.images: list[DetectedImage] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Adds AP and AP50 to the logs of every n-th epoch and of the last."""
-        self.pictures = []
+        self.images = []
         number, training = epoch + 1, self.training
         if number % training.evaluate_every and number != training.epochs:
             return
@@ -62,7 +62,7 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
         evaluator.set_weights(weights)
         if averaged:
             evaluator.fit_statistics(self.manifest, batch=training.batch, seed=training.seed)
-        metrics = self._on_val(keep=PICTURES) if examples else {}
+        metrics = self._on_val(keep=IMAGES) if examples else {}
         if not metrics:  # with no scores to compare, the latest weights are the best known
             self.best.save(number)
             return
@@ -83,8 +83,8 @@ class EvaluateOnVal(tf.keras.callbacks.Callback):
             "val",
             batch=self.training.batch,
             limit=self.training.evaluate_examples,
-            pictures=keep,
+            keep=keep,
         )
-        self.pictures = results.pictures
+        self.images = results.images
         metrics = results.metrics()
         return {name: metrics[name] for name in ("AP", "AP50")} if metrics["AP"] >= 0 else {}

@@ -24,7 +24,7 @@ def named_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
     """Turns TensorFlow's errors about memory that ran out, or a rank or device that failed, into a `UserError`.
 
     Args:
-        batch: pictures in the global batch.
+        batch: images in the global batch.
         rank: of this process.
     """
     try:

@@ -1,4 +1,4 @@
-"""The SSD loss (arXiv 1512.02325, equations 1 to 3), by picture, with hard negatives mined."""
+"""The SSD loss (arXiv 1512.02325, equations 1 to 3), by image, with hard negatives mined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.reader.unpack import IGNORED
 
 @dataclass(frozen=True)
 class LossParts:
-    """Sums over the anchors of each picture, [B] float32. Divide them by the positives of the global batch."""
+    """Sums over the anchors of each image, [B] float32. Divide them by the positives of the global batch."""
 
     classification: tf.Tensor
     offsets: tf.Tensor  # weighted
@@ -91,7 +91,7 @@ def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf
 
 
 def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config: LossConfig) -> tf.Tensor:
-    """Weights of the negatives, [B, N], mined in each picture or in the whole batch as one row."""
+    """Weights of the negatives, [B, N], mined in each image or in the whole batch as one row."""
     if config.mining == "image":
         counts = tf.maximum(config.negatives_per_positive * positives, float(config.min_negatives))
         return hardest(losses, negative, tf.cast(counts, tf.int32))

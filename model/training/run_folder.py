@@ -115,7 +115,7 @@ class RunFolder:
         for path in (self.last.parent, self.last, self.best, self.tensorboard, self.evaluation):
             if path.exists() and not path.is_dir():
                 raise UserError(f"{path} must be a folder, got a file; remove it, or choose another --run")
-        for path in (self.config, self.history, self.loss_picture, self.val_picture):
+        for path in (self.config, self.history, self.loss_image, self.val_image):
             if path.exists() and not path.is_file():
                 raise UserError(
                     f"{path} must be a regular file, got something else; remove it, or choose another --run"
@@ -142,13 +142,13 @@ class RunFolder:
         return self.path / "history.csv"
 
     @property
-    def loss_picture(self) -> Path:
+    def loss_image(self) -> Path:
         """The curves of the history."""
         return self.path / "loss.png"
 
     @property
-    def val_picture(self) -> Path:
-        """Detections of the last evaluation in the first pictures of val."""
+    def val_image(self) -> Path:
+        """Detections of the last evaluation in the first images of val."""
         return self.path / "val_detections.png"
 
     @property
@@ -158,12 +158,12 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """Metrics, COCO JSON files, a picture."""
+        """Metrics, COCO JSON files, an image."""
         return self.path / "evaluation"
 
     def contents(self) -> list[str]:
         """The names of the files and folders that training has written so far."""
-        left = (self.history, self.loss_picture, self.val_picture, self.tensorboard, self.best, self.last)
+        left = (self.history, self.loss_image, self.val_image, self.tensorboard, self.best, self.last)
         return [str(path.relative_to(self.path)) for path in left if path.exists()]
 
     def begin(self, run: Run, *, command: str) -> bool:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from model.distribution.workers import Rank
 from model.training.detector import LOSS_PARTS, RECENT_STEPS
-from model.training.draw_pictures import DrawPictures
+from model.training.draw_images import DrawImages
 from model.training.full_disk import named_full_disk
 from model.training.progress import Progress
 from model.training.run_folder import RunFolder
@@ -20,7 +20,7 @@ EVERY = RECENT_STEPS  # steps; their losses are read then anyway
 class WriteTensorBoard(tf.keras.callbacks.Callback):
     """Writes event files: a step's values every `EVERY` steps and at an epoch's last one, and each epoch's scores.
 
-    All ranks must have it, because the losses are read from all of them. Must come after `DrawPictures`.
+    All ranks must have it, because the losses are read from all of them. Must come after `DrawImages`.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
         training: TrainingConfig,
         rank: Rank,
         *,
-        pictures: DrawPictures | None,
+        images: DrawImages | None,
     ) -> None:
-        """`pictures`: the chief's callback; None on other ranks."""
+        """`images`: the chief's callback; None on other ranks."""
         super().__init__()
-        self.progress, self.training, self.pictures = progress, training, pictures
+        self.progress, self.training, self.images = progress, training, images
         self.path, self.writer = folder.tensorboard, None
         if rank.is_chief:
             with named_full_disk(self.path):
@@ -61,15 +61,15 @@ class WriteTensorBoard(tf.keras.callbacks.Callback):
         self._restart_clock()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Writes the epoch's means, its scores on val, and the picture of detections."""
+        """Writes the epoch's means, its scores on val, and the image of detections."""
         if self.writer is None:
             return
         with named_full_disk(self.path), self.writer.as_default(step=self.progress.step):
             for name, value in logs.items():
                 tf.summary.scalar(f"{'val' if 'AP' in name else 'epoch'}/{name}", value)
-            if self.pictures is not None and self.pictures.detections is not None:
-                picture = tf.io.decode_png(self.pictures.detections, channels=3)
-                tf.summary.image("val/detections", picture[None])
+            if self.images is not None and self.images.detections is not None:
+                image = tf.io.decode_png(self.images.detections, channels=3)
+                tf.summary.image("val/detections", image[None])
             self.writer.flush()
 
     def _restart_clock(self) -> None:

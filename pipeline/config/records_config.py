@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pipeline.config.field_types import Count, Name
 from pipeline.errors import require, require_between
 
-PICTURE_FORMATS = ("raw", "png", "jpeg")
+IMAGE_FORMATS = ("raw", "png", "jpeg")
 SPLITS = ("train", "val", "test")
 
 # Limits far above any real setting. They keep a forged file from asking for memory or time without end.
@@ -18,7 +18,7 @@ MAX_SCALE = 100.0
 MAX_OBJECTS = 10_000
 MAX_COPIES = 1_000_000
 MAX_VIEWS = 1_000
-MAX_PICTURE = 65_500  # pixels of a side; no JPEG is larger
+MAX_IMAGE = 65_500  # pixels of a side; no JPEG is larger
 MAX_ZOOM = 100.0
 MAX_CHOICES = 100
 MAX_SEED = 2**63 - 1
@@ -72,13 +72,13 @@ class MatchingConfig:
 
 @dataclass(frozen=True)
 class Collage:
-    """Pictures of single objects, placed on a black square. Sizes are in pixels, ranges are (least, most)."""
+    """Images of single objects, placed on a black square. Sizes are in pixels, ranges are (least, most)."""
 
     size: int  # of the canvas
-    object_size: tuple[int, int]  # longer side of a placed picture
+    object_size: tuple[int, int]  # longer side of a placed image
     objects: tuple[int, int] = (1, 1)
     max_overlap: float = 0.0  # of two boxes, as a share of the smaller one's area
-    flip: bool = False  # mirror training pictures left to right with probability one half
+    flip: bool = False  # mirror training images left to right with probability one half
 
     def __post_init__(self) -> None:
         require_between("collage.size", self.size, 1, MAX_CANVAS)
@@ -94,9 +94,9 @@ class Collage:
 
 @dataclass(frozen=True)
 class Crop:
-    """How a training picture is zoomed out and cropped (SSD, arXiv 1512.02325, section 2.2). Ranges: (least, most)."""
+    """How a training image is zoomed out and cropped (SSD, arXiv 1512.02325, section 2.2). Ranges: (least, most)."""
 
-    zoom_out: tuple[float, float] = (1.0, 4.0)  # frame side / picture side; framed with probability one half
+    zoom_out: tuple[float, float] = (1.0, 4.0)  # frame side / image side; framed with probability one half
     min_ious: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)  # the least IoU of some box with the crop
     sides: tuple[float, float] = (0.3, 1.0)  # sides of a crop, as shares of the frame's sides
     aspect_ratios: tuple[float, float] = (0.5, 2.0)  # of a crop, width over height
@@ -118,17 +118,17 @@ class Crop:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Pictures with boxes of their own, scaled to fit a black square, aspect ratio kept."""
+    """Images with boxes of their own, scaled to fit a black square, aspect ratio kept."""
 
     size: int  # of the canvas, pixels
-    picture_side: int | None = None  # the most pixels of a stored picture's longer side; None: as the source has it
-    crop: Crop | None = Crop()  # how views after the first are cropped; None: each shows the whole picture
+    image_side: int | None = None  # the most pixels of a stored image's longer side; None: as the source has it
+    crop: Crop | None = Crop()  # how views after the first are cropped; None: each shows the whole image
     flip: bool = True  # mirror views after the first left to right with probability one half
 
     def __post_init__(self) -> None:
         require_between("letterbox.size", self.size, 1, MAX_CANVAS)
-        if self.picture_side is not None:
-            require_between("letterbox.picture_side", self.picture_side, 1, MAX_PICTURE)
+        if self.image_side is not None:
+            require_between("letterbox.image_side", self.image_side, 1, MAX_IMAGE)
 
 
 @dataclass(frozen=True)
@@ -156,14 +156,14 @@ class RecordsConfig:
     anchors: AnchorConfig
     matching: MatchingConfig
     shards: ShardCounts
-    collage: Collage | None = None  # how a picture becomes a canvas: either this
+    collage: Collage | None = None  # how an image becomes a canvas: either this
     letterbox: Letterbox | None = None  # or this
     views: int = 1  # of each training record; val and test have one
-    copies: int = 1  # records of each training picture, each with its own composition; val and test have one
+    copies: int = 1  # records of each training image, each with its own composition; val and test have one
     seed: int = 0
     val_fraction: float = 0.1  # of the source's training split, chosen by the hash of the source id
-    picture_format: str = "raw"
-    limit: Count | None = None  # pictures of each split of the source
+    image_format: str = "raw"
+    limit: Count | None = None  # images of each split of the source
     proposed_anchors: bool = False  # whether the anchors were proposed from the set's own boxes
 
     def __post_init__(self) -> None:
@@ -174,13 +174,13 @@ class RecordsConfig:
         require(1 <= self.copies <= MAX_COPIES, "records.copies", f"at least 1 and at most {MAX_COPIES}", self.copies)
         require_between("records.seed", self.seed, -MAX_SEED, MAX_SEED)
         require(0 <= self.val_fraction < 1, "records.val_fraction", "in [0, 1)", self.val_fraction)
-        known = self.picture_format in PICTURE_FORMATS
-        require(known, "records.picture_format", f"one of {', '.join(PICTURE_FORMATS)}", self.picture_format)
+        known = self.image_format in IMAGE_FORMATS
+        require(known, "records.image_format", f"one of {', '.join(IMAGE_FORMATS)}", self.image_format)
         require(self.limit is None or self.limit > 0, "limit", "at least 1", self.limit)
 
     @property
     def composition(self) -> Collage | Letterbox:
-        """How a picture becomes a canvas."""
+        """How an image becomes a canvas."""
         composition = self.collage or self.letterbox
         assert composition is not None  # checked above
         return composition
@@ -195,25 +195,25 @@ class RecordsConfig:
         return self.views if split == "train" else 1
 
     def copies_of(self, split: str) -> int:
-        """Records of each picture of a split."""
+        """Records of each image of a split."""
         return self.copies if split == "train" else 1
 
 
 def with_canvas_size(config: RecordsConfig, size: int) -> RecordsConfig:
     """The same records on canvases of another size, pixels.
 
-    A collage's objects keep their sizes in pixels; a letterbox's stored pictures are limited in proportion.
+    A collage's objects keep their sizes in pixels; a letterbox's stored images are limited in proportion.
     """
     if config.collage is not None:
         return replace(config, collage=replace(config.collage, size=size))
     letterbox = config.letterbox
     assert letterbox is not None
-    side = letterbox.picture_side and letterbox.picture_side * size // letterbox.size
-    return replace(config, letterbox=replace(letterbox, size=size, picture_side=side))
+    side = letterbox.image_side and letterbox.image_side * size // letterbox.size
+    return replace(config, letterbox=replace(letterbox, size=size, image_side=side))
 
 
 def on_canvases(config: RecordsConfig) -> RecordsConfig:
-    """The same records for pictures of single objects: one on each canvas, a quarter to a half its size."""
+    """The same records for images of single objects: one on each canvas, a quarter to a half its size."""
     size = config.canvas_size
     collage = Collage(size=size, object_size=(max(1, size // 4), max(1, size // 2)), flip=True)
     return replace(config, collage=collage, letterbox=None)

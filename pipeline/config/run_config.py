@@ -55,9 +55,9 @@ class LossConfig:
     # On offsets: "huber" (δ = 1) or "squared"; on boxes: "giou" or "tfa:giou"; both: "giou+huber".
     offsets: str = "huber"
     offsets_weight: float = 1.0
-    mining: str = "image"  # the hardest negatives of each picture ("image") or of each replica's batch ("batch")
+    mining: str = "image"  # the hardest negatives of each image ("image") or of each replica's batch ("batch")
     negatives_per_positive: float = 3.0
-    min_negatives: int = 8  # of each picture; with mining by image
+    min_negatives: int = 8  # of each image; with mining by image
     label_smoothing: float = field(default=0.0, metadata=LATER)  # share of each target that is spread over all classes
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class TrainingConfig:
 
     schedule: ScheduleConfig
     optimizer: Name = "adam"
-    batch: int = 32  # pictures in a global batch, divided among the replicas
+    batch: int = 32  # images in a global batch, divided among the replicas
     epochs: int = 50
     epoch_steps: int | None = None  # None: one pass over the training records
     average_decay: float | None = 0.999  # of the averaged weights, which are evaluated; None: the raw weights are
@@ -140,7 +140,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes of training pictures that need no new matching. All are off by default."""
+    """Random changes of training images that need no new matching. All are off by default."""
 
     flip: bool = False  # mirror the whole canvas left to right with probability one half
     colour: float = 0.0  # contrast, saturation and channel gains are drawn from 1 ± colour; black stays black

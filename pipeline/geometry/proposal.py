@@ -79,7 +79,7 @@ def make_proposal(
     """Proposes anchors for boxes, [G, 4] corners in [0, 1] of the canvas, and compares them with the current ones.
 
     Args:
-        boxes: ground truth of a sample of training pictures; thousands are enough.
+        boxes: ground truth of a sample of training images; thousands are enough.
         current: the configuration's own anchors.
         strides: of the feature maps, pixels. Finer ones are added where many boxes are too small for these.
         canvas_size: pixels.

@@ -48,7 +48,7 @@ def propose_anchors(boxes: NDArray[np.floating], *, canvas_size: int, strides: S
     strides = sorted(set(strides))
     centroids = _sampled(corners_to_centroids(np.asarray(boxes, np.float64).reshape(-1, 4)))
     if not len(centroids):
-        raise UserError("the training pictures have no box with an area, from which anchors could be proposed")
+        raise UserError("the training images have no box with an area, from which anchors could be proposed")
     cells = {stride: math.ceil(canvas_size / stride) for stride in strides}
     samples = _samples(centroids, cells[strides[0]])
     most_boxes = min(MOST_BOXES, MAX_ANCHORS // sum(n * n for n in cells.values()))

@@ -51,7 +51,7 @@ def encode_views(
     matching: MatchingConfig,
     regions: Sequence[IgnoreRegions] | None = None,
 ) -> list[tuple[Targets, Matches]]:
-    """Matches the ground truth of views of one or several pictures to the anchors, and encodes it.
+    """Matches the ground truth of views of one or several images to the anchors, and encodes it.
 
     Args:
         boxes: of each view, finite corners in [0, 1], [G, 4] float32. This is what a record stores, so other types are

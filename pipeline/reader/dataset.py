@@ -61,7 +61,7 @@ def steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
 
     Args:
         manifest: of the record set.
-        batch: pictures in a global batch; each rank reads an equal part of it.
+        batch: images in a global batch; each rank reads an equal part of it.
         readers: ranks that share the shards.
 
     Raises `UserError` if there is no whole batch, or fewer shards than ranks.
@@ -82,7 +82,7 @@ def steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
 def _too_few_records(manifest: Manifest, batch: int, readers: int) -> str:
     examples = manifest.examples("train")
     if not examples:
-        return f"{manifest.folder} has no training records; choose another record set, or make one with more pictures"
+        return f"{manifest.folder} has no training records; choose another record set, or make one with more images"
     ranks = f", divided among {readers} ranks" if readers > 1 else ""
     return (
         f"--batch must be at most the {examples} training records of {manifest.folder}{ranks}, got {batch}; "
@@ -106,12 +106,12 @@ def training_batches(
 
     Args:
         manifest: of the record set.
-        batch: pictures in a global batch. The last, incomplete batch of a pass is dropped.
+        batch: images in a global batch. The last, incomplete batch of a pass is dropped.
         seed: decides the order of each pass, together with the number of the pass.
         start_step: the first step, counted from 0; more than 0 when a run is resumed.
         reader: the rank; its batches are its part of the global batches.
         parallel_calls: batches parsed at the same time; by default one for each core, at most 16.
-        dense: whether to unpack the batches here, for a trainer that takes pictures and dense targets.
+        dense: whether to unpack the batches here, for a trainer that takes images and dense targets.
 
     Returns:
         Sparse batches, as feed.py describes them, for `unpack`; or what `unpack` makes of them: (images, targets),

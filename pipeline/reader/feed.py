@@ -8,8 +8,8 @@ from pipeline.geometry.anchors import Anchors
 from pipeline.records.manifest import Manifest
 from pipeline.records.packed_view import BOX_WORDS, HEADER, POSITIVE_WORDS
 
-# A sparse batch is a dict of tensors; B pictures, each as one of its views shows it.
-PICTURES = "pictures"  # uint8 [B, h, w, 3]: each fills its upper left, at the size of its place; the rest is black
+# A sparse batch is a dict of tensors; B images, each as one of its views shows it.
+IMAGES = "images"  # uint8 [B, h, w, 3]: each fills its upper left, at the size of its place; the rest is black
 WORDS = "words"  # int32 [B, W]: the view, as packed_view.py has it, without ground truth, padded with zeros
 
 
@@ -20,9 +20,9 @@ class Feed:
     canvas_size: int  # pixels
     anchors: Anchors
     background: int  # class of anchors without an object
-    height: int  # h of sparse pictures, pixels
-    width: int  # w of sparse pictures, pixels
-    same_size: bool  # whether every picture fills all of [h, w]
+    height: int  # h of sparse images, pixels
+    width: int  # w of sparse images, pixels
+    same_size: bool  # whether every image fills all of [h, w]
     mirrors: bool  # whether a view may be mirrored
     positives: int  # of a view, at most
     ignored: int
@@ -43,7 +43,7 @@ def feed_of(manifest: Manifest, split: str) -> Feed:
     """The sizes of a split's batches, from the manifest's statistics."""
     statistics, size = manifest.statistics[split], manifest.canvas_size
     least, most = ((statistics[f"{kind}_height"], statistics[f"{kind}_width"]) for kind in ("least", "most"))
-    stored_as_shown = manifest.config.collage is not None  # a letterbox scales each picture to its place
+    stored_as_shown = manifest.config.collage is not None  # a letterbox scales each image to its place
     height, width = most if stored_as_shown and statistics["examples"] else (size, size)
     return Feed(
         canvas_size=size,

@@ -6,20 +6,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipeline.reader.feed import PICTURES, WORDS, Feed
-from pipeline.reader.pictures import shown_pictures
+from pipeline.reader.feed import IMAGES, WORDS, Feed
+from pipeline.reader.images import shown_images
 from pipeline.reader.reading_checks import BROKEN_RECORD, checked
 from pipeline.records import packed_view as layout
 from pipeline.records import record
 from pipeline.records.manifest import Manifest
 
 _ONE_STRING = tf.io.FixedLenFeature([], tf.string)
-_PICTURE = {
+_IMAGE = {
     record.ENCODED: _ONE_STRING,
     record.HEIGHT: tf.io.FixedLenFeature([], tf.int64),
     record.WIDTH: tf.io.FixedLenFeature([], tf.int64),
 }
-_SOURCE = {  # of pictures with boxes of their own
+_SOURCE = {  # of images with boxes of their own
     record.TRUTH: tf.io.FixedLenFeature([], tf.string, default_value=""),
     record.IMAGE_ID: tf.io.FixedLenFeature([], tf.string, default_value=""),
     record.SOURCE_SIZE: tf.io.FixedLenFeature([2], tf.int64, default_value=[0, 0]),
@@ -40,11 +40,11 @@ def parse_training_batch(
     """
     count = manifest.config.views
     views = {record.VIEWS: tf.io.FixedLenFeature([count], tf.string)}
-    features = tf.io.parse_example(serialized, {**_PICTURE, **_KEY, **views})
+    features = tf.io.parse_example(serialized, {**_IMAGE, **_KEY, **views})
     shown = (tf.strings.to_hash_bucket_fast(features[record.KEY], count) + passes) % count
     packed = tf.gather(features[record.VIEWS], shown, batch_dims=1)
     words = _words(packed, feed)
-    return {PICTURES: shown_pictures(features, words, manifest, feed), WORDS: words[:, : feed.words]}
+    return {IMAGES: shown_images(features, words, manifest, feed), WORDS: words[:, : feed.words]}
 
 
 def parse_evaluation_batch(
@@ -60,11 +60,11 @@ def parse_evaluation_batch(
 
     Returns:
         The sparse batch; and `keys` string [B], `boxes` float32 [B, (G), 4] corners in [0, 1], `labels` int64 [B, (G)].
-        Of pictures with boxes of their own, else 0 or empty: `objects` string [B] as ground_truth.py packs them,
+        Of images with boxes of their own, else 0 or empty: `objects` string [B] as ground_truth.py packs them,
         `image_ids` string [B], `source_sizes` int64 [B, 2] and `places` int32 [B, 2] (height and width, pixels).
     """
     packed = {record.VIEWS: tf.io.FixedLenFeature([views], tf.string)}
-    features = tf.io.parse_example(serialized, {**_PICTURE, **_KEY, **packed, **_SOURCE})
+    features = tf.io.parse_example(serialized, {**_IMAGE, **_KEY, **packed, **_SOURCE})
     keys, words = features[record.KEY], _words(features[record.VIEWS][:, 0], feed)
     boxes, labels = _ground_truth(words, feed)
     corners, classes = boxes.values, labels.values
@@ -76,7 +76,7 @@ def parse_evaluation_batch(
         tf.size(tf.strings.unicode_transcode(keys, "UTF-8", "UTF-8", errors="strict")) >= 0,
     ]
     words = checked(words, holds, f"{BROKEN_RECORD} valid ground truth")
-    batch = {PICTURES: shown_pictures(features, words, manifest, feed), WORDS: words[:, : feed.words]}
+    batch = {IMAGES: shown_images(features, words, manifest, feed), WORDS: words[:, : feed.words]}
     return batch, {
         "keys": keys,
         "boxes": boxes,

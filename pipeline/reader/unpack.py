@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from pipeline.reader.feed import PICTURES, WORDS, Feed
+from pipeline.reader.feed import IMAGES, WORDS, Feed
 from pipeline.records import packed_view as layout
 
 IGNORED = -1  # the class, in dense targets, of anchors that are neither object nor background
@@ -21,14 +21,14 @@ def unpack(
         batch: as `feed.py` describes it.
         feed: its sizes.
         flips: bool [B], which canvases to mirror left to right, with their targets.
-        by_matrices: whether to lay each picture on its canvas by two matrix products. That suits XLA and accelerators;
+        by_matrices: whether to lay each image on its canvas by two matrix products. That suits XLA and accelerators;
             a CPU is faster without. The result is the same: pixels are moved, not computed.
 
     Returns:
         uint8 [B, H, W, 3]; `classes` int32 [B, N], where background is the index after the last class and ignored
         anchors are -1, and `offsets` float32 [B, N, 4].
     """
-    pictures, words = batch[PICTURES], batch[WORDS]
+    images, words = batch[IMAGES], batch[WORDS]
     place = words[:, layout.PLACE : layout.MIRRORED]
     mirrored = words[:, layout.MIRRORED] == 1
     if flips is not None:
@@ -37,11 +37,11 @@ def unpack(
         place = tf.where(flips[:, None], other, place)
         mirrored = mirrored ^ flips
     if by_matrices:
-        images = _laid_by_matrices(pictures, place, mirrored, feed.canvas_size)
+        canvases = _laid_by_matrices(images, place, mirrored, feed.canvas_size)
     else:
         some = feed.mirrors or flips is not None
-        images = _laid_one_by_one(pictures, place, mirrored if some else None, feed.canvas_size)
-    return images, dense_targets(words, feed, flips)
+        canvases = _laid_one_by_one(images, place, mirrored if some else None, feed.canvas_size)
+    return canvases, dense_targets(words, feed, flips)
 
 
 def dense_targets(words: tf.Tensor, feed: Feed, flips: tf.Tensor | None = None) -> Batch:
@@ -88,17 +88,15 @@ def _at(words: tf.Tensor, at: tf.Tensor, feed: Feed) -> tf.Tensor:
     return tf.gather(words, at, batch_dims=1)
 
 
-def _laid_one_by_one(pictures: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor | None, size: int) -> tf.Tensor:
-    """One `pad` for each picture, as lines of values: so it copies whole lines. -> uint8 [B, size, size, 3]."""
-    _, height, width, _ = pictures.shape
-    lines = tf.reshape(pictures, [-1, height, width * 3])
+def _laid_one_by_one(images: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor | None, size: int) -> tf.Tensor:
+    """One `pad` for each image, as lines of values: so it copies whole lines. -> uint8 [B, size, size, 3]."""
+    _, height, width, _ = images.shape
+    lines = tf.reshape(images, [-1, height, width * 3])
     left = tf.zeros_like(place[:, 3])
     if mirrored is not None:
-        mirror_images = tf.reverse(
-            tf.reshape(pictures, [-1, width, 3]), axis=[1]
-        )  # faster than an axis of a 4-D tensor
+        mirror_images = tf.reverse(tf.reshape(images, [-1, width, 3]), axis=[1])  # faster than an axis of a 4-D tensor
         lines = tf.where(mirrored[:, None, None], tf.reshape(mirror_images, [-1, height, width * 3]), lines)
-        left = tf.where(mirrored, width - place[:, 3], left)  # a mirrored picture lies at the right of its padding
+        left = tf.where(mirrored, width - place[:, 3], left)  # a mirrored image lies at the right of its padding
 
     def laid(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
         line, start = parts[0], 3 * parts[2]
@@ -110,15 +108,15 @@ def _laid_one_by_one(pictures: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor 
     return tf.map_fn(laid, (lines, place, left), fn_output_signature=tf.uint8, parallel_iterations=1)
 
 
-def _laid_by_matrices(pictures: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor, size: int) -> tf.Tensor:
-    """Canvas = rows · picture · columns, with matrices of zeros and ones. -> uint8 [B, size, size, 3]."""
-    _, height, width, _ = pictures.shape
+def _laid_by_matrices(images: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor, size: int) -> tf.Tensor:
+    """Canvas = rows · image · columns, with matrices of zeros and ones. -> uint8 [B, size, size, 3]."""
+    _, height, width, _ = images.shape
     ymin, xmin, shown_height, shown_width = (place[:, k, None] for k in range(4))
     row, column = tf.range(height), tf.range(width)
-    # Where each row and column of a picture goes; those that are padding go nowhere.
+    # Where each row and column of an image goes; those that are padding go nowhere.
     to_y = tf.where(row < shown_height, ymin + row, -1)
     to_x = tf.where(column < shown_width, xmin + tf.where(mirrored[:, None], shown_width - 1 - column, column), -1)
     rows = tf.cast(tf.range(size)[:, None] == to_y[:, None], tf.float32)  # [B, size, h]
     columns = tf.cast(tf.range(size) == to_x[:, :, None], tf.float32)  # [B, w, size]
-    canvases = tf.einsum("byh,bhwc,bwx->byxc", rows, tf.cast(pictures, tf.float32), columns)
+    canvases = tf.einsum("byh,bhwc,bwx->byxc", rows, tf.cast(images, tf.float32), columns)
     return tf.cast(tf.round(canvases), tf.uint8)

@@ -10,11 +10,11 @@ import numpy as np
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import printable
 from pipeline.records import record as features
+from pipeline.records.image_codec import MAX_PIXELS, decode_image
 from pipeline.records.image_id import BrokenImageId, image_id_of
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
 from pipeline.records.packed_view import RecordView
-from pipeline.records.picture_codec import MAX_PIXELS, decode_picture
 from pipeline.records.record import Record, decode_record
 from pipeline.views.letterbox import stored_shape
 from pipeline.views.placement import Rectangle
@@ -38,11 +38,11 @@ def record_faults(record: Record, manifest: Manifest, split: str) -> Iterator[st
     if not _is_key(record, split, copies):
         wanted = f"{split}/{_name(record.source_id)}/<copy below {copies}>"
         yield f"{features.KEY} must be {wanted}, got {_name(record.key)}"
-    if record.format != config.picture_format:
-        yield f"{features.FORMAT} must be {config.picture_format}, got {_name(record.format)}"
+    if record.format != config.image_format:
+        yield f"{features.FORMAT} must be {config.image_format}, got {_name(record.format)}"
     yield from _size_faults(record, manifest, split)
     yield from _source_faults(record, manifest)
-    yield from _picture_faults(record, config)
+    yield from _image_faults(record, config)
     count = config.views_of(split)
     if len(record.views) != count:
         yield f"{features.VIEWS} must hold {count} views, got {len(record.views)}"
@@ -65,7 +65,7 @@ def _is_key(record: Record, split: str, copies: int) -> bool:
 
 
 def _size_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]:
-    """Whether the stored picture's size is within the manifest's statistics, and fits the size of the source's."""
+    """Whether the stored image's size is within the manifest's statistics, and fits the size of the source's."""
     statistics, letterbox = manifest.statistics[split], manifest.config.letterbox
     for name, side, got in ((features.HEIGHT, "height", record.height), (features.WIDTH, "width", record.width)):
         least, most = statistics[f"least_{side}"], statistics[f"most_{side}"]
@@ -78,13 +78,13 @@ def _size_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str
         return
     stored = (record.height, record.width)
     if source is None:
-        yield f"{features.SOURCE_SIZE} must be the size of the source's picture, got none"
+        yield f"{features.SOURCE_SIZE} must be the size of the source's image, got none"
     elif (expected := stored_shape(letterbox, source)) != stored:
-        yield f"{features.SOURCE_SIZE} must be of a picture that is stored as {stored}, got {source}, as {expected}"
+        yield f"{features.SOURCE_SIZE} must be of an image that is stored as {stored}, got {source}, as {expected}"
 
 
 def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
-    """Whether a record says about the source's picture what its composition requires."""
+    """Whether a record says about the source's image what its composition requires."""
     truth, classes = record.truth, manifest.background
     if manifest.config.letterbox is None:
         for name, value in ((features.TRUTH, truth), (features.IMAGE_ID, record.image_id)):
@@ -102,18 +102,18 @@ def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
         yield f"{features.TRUTH}: labels must be in [0, {classes}), got {shown_array(truth.labels)}"
 
 
-def _picture_faults(record: Record, config: RecordsConfig) -> Iterator[str]:
+def _image_faults(record: Record, config: RecordsConfig) -> Iterator[str]:
     if record.height * record.width > MAX_PIXELS:
         yield f"{features.ENCODED} must have at most {MAX_PIXELS} pixels, got {record.height * record.width}"
         return
     try:
-        decode_picture(record.encoded, config.picture_format, record.height, record.width)
+        decode_image(record.encoded, config.image_format, record.height, record.width)
     except ValueError as error:
         yield f"{features.ENCODED}: {error}"
 
 
 def _layout_faults(record: Record, view: View, config: RecordsConfig, *, first: bool) -> Iterator[str]:
-    """Whether a view shows a part of the picture inside the canvas, as its composition does."""
+    """Whether a view shows a part of the image inside the canvas, as its composition does."""
     size, whole = config.canvas_size, Rectangle(0, 0, record.height, record.width)
     if not _inside(view.shown, record.height, record.width):
         yield f"shown must lie inside {record.height} x {record.width} pixels, got {view.shown}"
@@ -127,11 +127,11 @@ def _layout_faults(record: Record, view: View, config: RecordsConfig, *, first: 
         yield "mirrored must be 0 without flip, got 1"
     if config.collage is not None:
         if view.shown != whole:
-            yield f"shown must be the whole picture in a collage, {whole}, got {view.shown}"
+            yield f"shown must be the whole image in a collage, {whole}, got {view.shown}"
         elif (view.place.height, view.place.width) != (record.height, record.width):
-            yield f"place must have the picture's size in a collage, got {view.place}"
+            yield f"place must have the image's size in a collage, got {view.place}"
     elif first and view != view_of_window(whole, (record.height, record.width), size=size, mirrored=False):
-        yield f"shown and place must be those of the whole picture in the first view, got {view}"
+        yield f"shown and place must be those of the whole image in the first view, got {view}"
 
 
 def _inside(rectangle: Rectangle, height: int, width: int) -> bool:

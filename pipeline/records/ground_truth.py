@@ -1,4 +1,4 @@
-"""The objects of a source's picture, as the source has them: what an evaluation in the picture's own pixels needs.
+"""The objects of a source's image, as the source has them: what an evaluation in the image's own pixels needs.
 
 A record stores them as one string of little-endian float64: for each object `ROW` numbers.
 """
@@ -22,9 +22,9 @@ class BrokenGroundTruth(ValueError):
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The objects of a picture, regions of crowds and difficult ones included."""
+    """The objects of an image, regions of crowds and difficult ones included."""
 
-    corners: Array  # [G, 4] pixels of the source's picture; a box may reach a little over its border
+    corners: Array  # [G, 4] pixels of the source's image; a box may reach a little over its border
     labels: NDArray[np.int64]  # [G]
     crowd: NDArray[np.bool_]  # [G] a region of many objects (COCO)
     difficult: NDArray[np.bool_]  # [G] hard to recognise, and not counted (Pascal VOC)

@@ -1,4 +1,4 @@
-"""Ids of pictures as text, and back: the evaluation writes an id with the type that the source gave it."""
+"""Ids of images as text, and back: the evaluation writes an id with the type that the source gave it."""
 
 from __future__ import annotations
 

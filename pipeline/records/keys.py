@@ -16,12 +16,12 @@ def split_of(key: str) -> str:
 
 
 def source_id_of(key: str) -> str:
-    """The source id of a record's picture, which its key holds."""
+    """The source id of a record's image, which its key holds."""
     return key.partition("/")[2].rpartition("/")[0]
 
 
 def is_first_copy(key: str) -> bool:
-    """Whether a record is the first one of its picture."""
+    """Whether a record is the first one of its image."""
     return key.endswith("/0")
 
 

@@ -1,4 +1,4 @@
-"""A layout: the boxes of a stored picture and its views, which is all that is known of it without decoding it."""
+"""A layout: the boxes of a stored image and its views, which is all that is known of it without decoding it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Truth = tuple[NDArray[np.float32], NDArray[np.int64]]  # corners in [0, 1] of th
 
 @dataclass(frozen=True)
 class Layout:
-    """The ground truth of a stored picture, and the picture's views."""
+    """The ground truth of a stored image, and the image's views."""
 
-    corners: Array  # [G, 4] pixels of the stored picture
+    corners: Array  # [G, 4] pixels of the stored image
     labels: NDArray[np.int64]  # [G]
     views: tuple[View, ...]
-    crowd: Array = field(default_factory=no_boxes)  # [C, 4] regions of crowds, pixels of the stored picture
+    crowd: Array = field(default_factory=no_boxes)  # [C, 4] regions of crowds, pixels of the stored image
     difficult: Array = field(default_factory=no_boxes)  # [D, 4] difficult objects
 
     @property

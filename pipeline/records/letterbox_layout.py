@@ -1,4 +1,4 @@
-"""Lays a picture with boxes of its own on the canvas: when its record is made, and again when that is verified."""
+"""Lays an image with boxes of its own on the canvas: when its record is made, and again when that is verified."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pipeline.views.view import boxes_in_view
 def letterbox_layout(
     config: Letterbox, truth: GroundTruth, source: Shape, *, count: int, bits_of: BitsOf
 ) -> tuple[Layout, NDArray[np.int64]]:
-    """The layout of a picture in `count` views.
+    """The layout of an image in `count` views.
 
     Args:
-        config: size of the canvas and of stored pictures, and how to crop.
-        truth: the picture's objects, in pixels of the source's picture.
-        source: height and width of the source's picture, pixels.
+        config: size of the canvas and of stored images, and how to crop.
+        truth: the image's objects, in pixels of the source's image.
+        source: height and width of the source's image, pixels.
         count: of views.
         bits_of: the random bits of a view.
 

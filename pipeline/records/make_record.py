@@ -1,4 +1,4 @@
-"""Makes records of pictures that are laid on the canvas: the ground truth and the targets of every view."""
+"""Makes records of images that are laid on the canvas: the ground truth and the targets of every view."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pipeline.views.placement import Shape
 
 
 @dataclass(frozen=True)
-class SourcePicture:
-    """A picture with boxes of its own, as its source has it."""
+class SourceImage:
+    """An image with boxes of its own, as its source has it."""
 
     size: Shape  # height and width, pixels
     truth: GroundTruth
@@ -27,53 +27,53 @@ class SourcePicture:
 
 
 @dataclass(frozen=True)
-class LaidOutPicture:
-    """A picture as its record stores it, and how it lies on the canvas. Only the targets are missing."""
+class LaidOutImage:
+    """An image as its record stores it, and how it lies on the canvas. Only the targets are missing."""
 
     key: str  # of the record
     source_id: str
-    shape: Shape  # height and width of the stored picture, pixels
+    shape: Shape  # height and width of the stored image, pixels
     encoded: bytes  # in the configuration's format
     layout: Layout
-    source: SourcePicture | None = None  # if the source gives boxes
+    source: SourceImage | None = None  # if the source gives boxes
 
 
 def make_records(
-    pictures: Sequence[LaidOutPicture], *, config: RecordsConfig, anchors: Anchors
+    images: Sequence[LaidOutImage], *, config: RecordsConfig, anchors: Anchors
 ) -> list[tuple[Record, tuple[Matches, ...]]]:
-    """The record of each picture, and how each of its views was matched.
+    """The record of each image, and how each of its views was matched.
 
-    The views of all pictures are matched in one call, which takes far less time than one call for each. No record
+    The views of all images are matched in one call, which takes far less time than one call for each. No record
     depends on the others.
 
     Args:
-        pictures: with one or more views each.
+        images: with one or more views each.
         config: canvas, thresholds and format.
         anchors: of the record set.
     """
-    size, layouts = config.canvas_size, [picture.layout for picture in pictures]
+    size, layouts = config.canvas_size, [image.layout for image in images]
     truths = truths_of(layouts, size=size)
     encoded = iter(
         encode_views(
-            [boxes for of_picture in truths for boxes, _ in of_picture],
-            [labels for of_picture in truths for _, labels in of_picture],
+            [boxes for of_image in truths for boxes, _ in of_image],
+            [labels for of_image in truths for _, labels in of_image],
             anchors=anchors,
             matching=config.matching,
             regions=[regions for layout in layouts for regions in layout.regions(size=size)],
         )
     )
     made = []
-    for picture, of_picture in zip(pictures, truths, strict=True):
-        targets, matches = zip(*islice(encoded, len(of_picture)), strict=True)
-        views = zip(picture.layout.views, of_picture, targets, strict=True)
-        source = picture.source
+    for image, of_image in zip(images, truths, strict=True):
+        targets, matches = zip(*islice(encoded, len(of_image)), strict=True)
+        views = zip(image.layout.views, of_image, targets, strict=True)
+        source = image.source
         record = Record(
-            key=picture.key,
-            source_id=picture.source_id,
-            height=picture.shape[0],
-            width=picture.shape[1],
-            encoded=picture.encoded,
-            format=config.picture_format,
+            key=image.key,
+            source_id=image.source_id,
+            height=image.shape[0],
+            width=image.shape[1],
+            encoded=image.encoded,
+            format=config.image_format,
             views=tuple(RecordView(view, *truth, of_view) for view, truth, of_view in views),
             source_size=source.size if source else None,
             truth=source.truth if source else None,

@@ -98,11 +98,11 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Rejected:
-    """How many pictures and boxes were rejected, and the file that lists them."""
+    """How many images and boxes were rejected, and the file that lists them."""
 
-    pictures: Count
+    images: Count
     boxes: Count
-    pictures_seen: Count
+    images_seen: Count
     boxes_seen: Count
     file: FileName
     sha256: Sha256
@@ -173,8 +173,8 @@ class StoredManifest:
 
 
 def _check_sizes(statistics: Statistics, config: RecordsConfig, where: str) -> None:
-    """Checks that the stored pictures are no larger than the composition allows."""
-    most = config.collage.size if config.collage else (config.letterbox and config.letterbox.picture_side)
+    """Checks that the stored images are no larger than the composition allows."""
+    most = config.collage.size if config.collage else (config.letterbox and config.letterbox.image_side)
     if most:
         for field in ("most_height", "most_width"):
             size = getattr(statistics, field)

@@ -19,7 +19,7 @@ from pipeline.views.placement import Rectangle
 from pipeline.views.view import View
 
 # The header's words, by their index.
-SHOWN = 0  # ymin, xmin, height, width of the shown part, pixels of the picture
+SHOWN = 0  # ymin, xmin, height, width of the shown part, pixels of the image
 PLACE = 4  # ymin, xmin, height, width of its place, pixels of the canvas
 MIRRORED = 8
 POSITIVES = 9  # P
@@ -33,7 +33,7 @@ WORD_BYTES = 4
 
 @dataclass(frozen=True)
 class RecordView:
-    """A view of a record: how the picture lies on the canvas, the ground truth there, and its encoded targets."""
+    """A view of a record: how the image lies on the canvas, the ground truth there, and its encoded targets."""
 
     view: View
     boxes: NDArray[np.float32]  # [G, 4] corners in [0, 1] of the canvas

@@ -1,4 +1,4 @@
-"""A record: one picture and its views, each with its ground truth and its anchor targets, as a `tf.train.Example`.
+"""A record: one image and its views, each with its ground truth and its anchor targets, as a `tf.train.Example`.
 
 Feature names follow the TF Object Detection API where it has one. A view is one string of words, see `packed_view.py`.
 """
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import MAX_PICTURE, MAX_VIEWS
+from pipeline.config.records_config import MAX_IMAGE, MAX_VIEWS
 from pipeline.records.ground_truth import GroundTruth, pack_ground_truth, unpack_ground_truth
+from pipeline.records.image_codec import decode_image
 from pipeline.records.packed_view import RecordView, pack_view, unpack_view
-from pipeline.records.picture_codec import decode_picture
 from pipeline.records.tf_example import Value, decode_example, encode_example
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 KEY = "image/key"
@@ -37,19 +37,19 @@ class Record:
 
     key: str
     source_id: str
-    height: int  # of the stored picture, pixels
+    height: int  # of the stored image, pixels
     width: int
     encoded: bytes
     format: str
     views: tuple[RecordView, ...]
-    # What only a picture with boxes of its own has:
-    source_size: Shape | None = None  # height and width of the source's picture, pixels
-    truth: GroundTruth | None = None  # all objects, in pixels of the source's picture
-    image_id: str | None = None  # the source's number of the picture, if it has one
+    # What only an image with boxes of its own has:
+    source_size: Shape | None = None  # height and width of the source's image, pixels
+    truth: GroundTruth | None = None  # all objects, in pixels of the source's image
+    image_id: str | None = None  # the source's number of the image, if it has one
 
-    def picture(self) -> Picture:
-        """The stored picture, [height, width, 3] uint8 RGB. Raises `ValueError` if it cannot be decoded."""
-        return decode_picture(self.encoded, self.format, self.height, self.width)
+    def image(self) -> RgbImage:
+        """The stored image, [height, width, 3] uint8 RGB. Raises `ValueError` if it cannot be decoded."""
+        return decode_image(self.encoded, self.format, self.height, self.width)
 
 
 def encode_record(record: Record) -> bytes:
@@ -96,8 +96,8 @@ def decode_record(serialized: bytes) -> Record:
 
     def pixels(name: str, count: int = 1) -> list[int]:
         sizes: list[int] = _integers(features, name, count).tolist()
-        if not all(1 <= size <= MAX_PICTURE for size in sizes):
-            raise ValueError(f"{name} must be from 1 to {MAX_PICTURE}, got {sizes}")
+        if not all(1 <= size <= MAX_IMAGE for size in sizes):
+            raise ValueError(f"{name} must be from 1 to {MAX_IMAGE}, got {sizes}")
         return sizes
 
     packed = strings(VIEWS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.config.field_types import Count
-from pipeline.config.records_config import MAX_OBJECTS, MAX_PICTURE
+from pipeline.config.records_config import MAX_IMAGE, MAX_OBJECTS
 from pipeline.errors import require
 
 IOU_BINS = 20  # of 0.05 each; an IoU of 1 is in the last one
-NO_SIZE = MAX_PICTURE  # the least size where there is no picture
+NO_SIZE = MAX_IMAGE  # the least size where there is no image
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Statistics:
 
     examples: Count
     views: Count
-    objects: Count  # boxes of the first views, and the pictures' crowds and difficult objects
+    objects: Count  # boxes of the first views, and the images' crowds and difficult objects
     boxes: Count
     boxes_per_class: tuple[Count, ...]
     best_iou_histogram: tuple[Count, ...]  # boxes by their best IoU with any anchor
@@ -30,7 +30,7 @@ class Statistics:
     positives: Count  # matched anchors
     positives_per_map: tuple[Count, ...]
     ignored: Count  # anchors that are neither object nor background
-    least_height: Count  # of a stored picture, pixels; `NO_SIZE` if there is none
+    least_height: Count  # of a stored image, pixels; `NO_SIZE` if there is none
     least_width: Count
     most_height: Count
     most_width: Count
@@ -68,8 +68,8 @@ def check_statistics(
         count = getattr(statistics, field)
         require(count <= statistics.boxes, f"{name}.{field}", f"at most {statistics.boxes}", count)
     for field, most in (
-        ("most_height", MAX_PICTURE),
-        ("most_width", MAX_PICTURE),
+        ("most_height", MAX_IMAGE),
+        ("most_width", MAX_IMAGE),
         ("least_height", statistics.most_height if statistics.examples else NO_SIZE),
         ("least_width", statistics.most_width if statistics.examples else NO_SIZE),
         ("objects", MAX_OBJECTS * statistics.examples),

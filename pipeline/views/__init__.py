@@ -1,1 +1,1 @@
-"""Views: how a picture lies on the canvas, from random bits of its own."""
+"""Views: how an image lies on the canvas, from random bits of its own."""

@@ -1,4 +1,4 @@
-"""Collages: source pictures, resized and perhaps flipped, side by side in one picture, which moves over the canvas."""
+"""Collages: source images, resized and perhaps flipped, side by side in one image, which moves over the canvas."""
 
 from __future__ import annotations
 
@@ -16,63 +16,63 @@ from pipeline.views.placement import Rectangle, Shape, draw_place, place_objects
 from pipeline.views.random_bits import BitsOf, RandomBits
 from pipeline.views.view import View
 
-Picture = NDArray[np.uint8]  # [height, width, 3] RGB
+RgbImage = NDArray[np.uint8]  # [height, width, 3] RGB
 
 
 @dataclass(frozen=True)
 class Composed:
-    """Objects in one picture, the smallest that holds them all, and where it lies on the canvas."""
+    """Objects in one image, the smallest that holds them all, and where it lies on the canvas."""
 
     window: Rectangle  # pixels of the canvas
-    pixels: Picture  # [window.height, window.width, 3]
+    pixels: RgbImage  # [window.height, window.width, 3]
     rectangles: tuple[Rectangle, ...]  # [G] pixels of the canvas
     labels: NDArray[np.int64]  # [G]
 
     @property
     def corners(self) -> Array:
-        """The objects' boxes in pixels of the picture, [G, 4] float64."""
+        """The objects' boxes in pixels of the image, [G, 4] float64."""
         return corners_in(self.window, self.rectangles)
 
 
-def resize(picture: Picture, height: int, width: int) -> Picture:
+def resize(image: RgbImage, height: int, width: int) -> RgbImage:
     """Bilinear resize. OpenCV's bit-exact form gives the same pixels on every CPU. -> [height, width, 3]."""
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
 
 
-def shrink(picture: Picture, height: int, width: int) -> Picture:
+def shrink(image: RgbImage, height: int, width: int) -> RgbImage:
     """Resize to a smaller size, for photographs: each pixel is the mean of those that it covers. -> [height, width, 3].
 
     Pillow computes in integers, so the pixels are the same on every CPU; OpenCV's mean of areas does not promise that.
     """
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX), np.uint8)
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX), np.uint8)
 
 
 def compose(
     config: Collage,
-    picture: Picture,
+    image: RgbImage,
     label: int,
     bits: RandomBits,
-    companion: Callable[[RandomBits], tuple[Picture, int]] | None = None,
+    companion: Callable[[RandomBits], tuple[RgbImage, int]] | None = None,
     *,
     evaluation: bool = False,
 ) -> Composed:
-    """Places a source picture on a canvas, with as many companions as `config.objects` asks for.
+    """Places a source image on a canvas, with as many companions as `config.objects` asks for.
 
     Args:
         config: sizes and ranges.
-        picture: [h, w, 3] uint8 RGB; it is placed first.
+        image: [h, w, 3] uint8 RGB; it is placed first.
         label: its class.
         bits: the record's own random bits.
-        companion: draws one more picture and its label; needed if `config.objects` allows several.
+        companion: draws one more image and its label; needed if `config.objects` allows several.
         evaluation: whether the canvas belongs to val or test; see `place_objects`.
 
     Returns:
-        The objects, placed by `place_objects`. Later pictures cover earlier ones.
+        The objects, placed by `place_objects`. Later images cover earlier ones.
     """
 
-    def draw(number: int, bits: RandomBits) -> tuple[Shape, tuple[Picture, int]]:
+    def draw(number: int, bits: RandomBits) -> tuple[Shape, tuple[RgbImage, int]]:
         if number == 0:
-            return (picture.shape[0], picture.shape[1]), (picture, label)
+            return (image.shape[0], image.shape[1]), (image, label)
         if companion is None:
             raise ValueError(f"companion must be given for {config.objects} objects, got None")
         other, its_label = companion(bits)
@@ -109,11 +109,11 @@ def corners_in(window: Rectangle, rectangles: Sequence[Rectangle]) -> Array:
 
 
 def collage_views(config: Collage, window: Rectangle, *, count: int, bits_of: BitsOf) -> tuple[View, ...]:
-    """The views of a composed picture: the place that its objects were drawn for, then `count` - 1 other places.
+    """The views of a composed image: the place that its objects were drawn for, then `count` - 1 other places.
 
     Args:
         config: sizes, and whether other views are mirrored with probability one half.
-        window: where the picture lies first, pixels of the canvas.
+        window: where the image lies first, pixels of the canvas.
         count: of views.
         bits_of: the random bits of a view.
     """

@@ -1,4 +1,4 @@
-"""Zoom and crop as SSD draws them (arXiv 1512.02325, sections 2.2 and 3.6): which window of a picture is shown."""
+"""Zoom and crop as SSD draws them (arXiv 1512.02325, sections 2.2 and 3.6): which window of an image is shown."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _STEPS = 1 << 16  # steps between the ends of a range that a factor is drawn fro
 
 
 def draw_window(config: Crop, shape: Shape, corners: Array, bits: RandomBits) -> Rectangle:
-    """Draws the window of a picture that a view shows.
+    """Draws the window of an image that a view shows.
 
-    With probability one half the picture is first put somewhere inside a larger frame. Then one choice is made, all
+    With probability one half the image is first put somewhere inside a larger frame. Then one choice is made, all
     equally likely: the whole frame; any crop; or, for each of `min_ious`, a crop with at least that IoU with some box.
     A crop that holds no box's centre is drawn again, and so is one beyond the limits.
 
     Args:
         config: ranges.
-        shape: height and width of the picture, pixels.
-        corners: boxes in pixels of the picture, inside of it, [G, 4]. A picture without boxes may be cropped anywhere.
+        shape: height and width of the image, pixels.
+        corners: boxes in pixels of the image, inside of it, [G, 4]. An image without boxes may be cropped anywhere.
         bits: the view's own random bits.
 
     Returns:
-        The window, in pixels of the picture: it may reach outside, and holds at least one of the picture's pixels.
+        The window, in pixels of the image: it may reach outside, and holds at least one of the image's pixels.
     """
     corners = np.asarray(corners, np.float64).reshape(-1, 4)
     frame = _frame(config, shape, bits)
@@ -47,7 +47,7 @@ def draw_window(config: Crop, shape: Shape, corners: Array, bits: RandomBits) ->
 
 
 def _frame(config: Crop, shape: Shape, bits: RandomBits) -> Rectangle:
-    """The picture itself, or a frame of its aspect ratio around it, in pixels of the picture."""
+    """The image itself, or a frame of its aspect ratio around it, in pixels of the image."""
     height, width = shape
     if bits.below(2) == 0:
         return Rectangle(0, 0, height, width)
@@ -57,7 +57,7 @@ def _frame(config: Crop, shape: Shape, bits: RandomBits) -> Rectangle:
 
 
 def _crops(config: Crop, frame: Rectangle, bits: RandomBits) -> NDArray[np.int64]:
-    """`TRIES` parts of the frame, corners in pixels of the picture, [TRIES, 4]."""
+    """`TRIES` parts of the frame, corners in pixels of the image, [TRIES, 4]."""
     least, most = config.sides
     sizes = np.array([frame.height, frame.width], np.int64)
     steps = bits.below_each(np.full((TRIES, 2), _STEPS + 1, np.int64))
@@ -67,7 +67,7 @@ def _crops(config: Crop, frame: Rectangle, bits: RandomBits) -> NDArray[np.int64
 
 
 def _fit(config: Crop, crops: NDArray[np.int64], shape: Shape, corners: Array, min_iou: float) -> NDArray[np.bool_]:
-    """Which crops have an allowed aspect ratio, show the picture and a box's centre, and overlap some box enough."""
+    """Which crops have an allowed aspect ratio, show the image and a box's centre, and overlap some box enough."""
     low, high = crops[:, None, :2], crops[:, None, 2:]  # [TRIES, 1, 2]
     heights, widths = (high - low)[:, 0].T
     fit = (widths >= config.aspect_ratios[0] * heights) & (widths <= config.aspect_ratios[1] * heights)

@@ -1,4 +1,4 @@
-"""Letterbox: a picture with boxes of its own, scaled to fit the canvas, aspect ratio kept, at the upper left."""
+"""Letterbox: an image with boxes of its own, scaled to fit the canvas, aspect ratio kept, at the upper left."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pipeline.views.view import View, view_of_window
 
 
 def stored_shape(config: Letterbox, shape: Shape) -> Shape:
-    """Height and width of the stored picture, pixels: the source's own, unless its longer side is above the limit."""
-    side = config.picture_side
+    """Height and width of the stored image, pixels: the source's own, unless its longer side is above the limit."""
+    side = config.image_side
     return shape if side is None or max(shape) <= side else scaled_shape(shape, side)
 
 
 def letterbox_views(
     config: Letterbox, shape: Shape, corners: Array, *, count: int, bits_of: BitsOf
 ) -> tuple[View, ...]:
-    """The views of a picture: first the whole of it, then `count` - 1 that are cropped and mirrored at random.
+    """The views of an image: first the whole of it, then `count` - 1 that are cropped and mirrored at random.
 
     Args:
         config: size of the canvas, how to crop, and whether to mirror with probability one half.
-        shape: height and width of the stored picture, pixels.
-        corners: boxes in pixels of the stored picture, [G, 4].
+        shape: height and width of the stored image, pixels.
+        corners: boxes in pixels of the stored image, [G, 4].
         count: of views.
         bits_of: the random bits of a view.
     """

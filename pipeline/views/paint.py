@@ -1,21 +1,21 @@
-"""Paints a view of a picture on its canvas, without TensorFlow."""
+"""Paints a view of an image on its canvas, without TensorFlow."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pipeline.views.collage import Picture, resize, shrink
+from pipeline.views.collage import RgbImage, resize, shrink
 from pipeline.views.view import View
 
 
-def paint_view(picture: Picture, view: View, *, size: int) -> Picture:
-    """The canvas of a view of a picture, for people to look at. -> [size, size, 3] uint8.
+def paint_view(image: RgbImage, view: View, *, size: int) -> RgbImage:
+    """The canvas of a view of an image, for people to look at. -> [size, size, 3] uint8.
 
     An unscaled part has exactly the pixels that training shows. A scaled one may differ by a few levels, because
-    training scales in reader/pictures.py.
+    training scales in reader/images.py.
     """
     shown, place = view.shown, view.place
-    part = picture[shown.ymin : shown.ymin + shown.height, shown.xmin : shown.xmin + shown.width]
+    part = image[shown.ymin : shown.ymin + shown.height, shown.xmin : shown.xmin + shown.width]
     if (shown.height, shown.width) != (place.height, place.width):
         smaller = place.height <= shown.height and place.width <= shown.width
         part = (shrink if smaller else resize)(np.ascontiguousarray(part), place.height, place.width)

@@ -42,14 +42,14 @@ def overlap_share(a: Rectangle, b: Rectangle) -> float:
 
 
 def scaled_shape(shape: Shape, side: int) -> Shape:
-    """The shape of a picture once its longer side is `side` pixels: rounded, halves up, at least 1 x 1."""
+    """The shape of an image once its longer side is `side` pixels: rounded, halves up, at least 1 x 1."""
     longer = max(shape)
     height, width = (max(1, (2 * side * n + longer) // (2 * longer)) for n in shape)
     return height, width
 
 
 def draw_place(config: Collage, shape: Shape, bits: RandomBits) -> Rectangle:
-    """A place on the canvas for a picture of this height and width: its corner is drawn from [0, canvas − side)."""
+    """A place on the canvas for an image of this height and width: its corner is drawn from [0, canvas − side)."""
     height, width = shape
     ymin, xmin = bits.below(max(1, config.size - height)), bits.below(max(1, config.size - width))
     return Rectangle(ymin, xmin, height, width)
@@ -58,7 +58,7 @@ def draw_place(config: Collage, shape: Shape, bits: RandomBits) -> Rectangle:
 def place_rectangle(
     config: Collage, shape: tuple[int, int], placed: list[Rectangle], bits: RandomBits
 ) -> Rectangle | None:
-    """Looks for a free place for a picture of `shape`: height and width, of which only the ratio matters.
+    """Looks for a free place for an image of `shape`: height and width, of which only the ratio matters.
 
     The longer side is drawn from `object_size`, the corner from [0, canvas − side). Returns None if no place within
     the overlap limit turns up in `PLACEMENT_TRIES` draws.

@@ -1,4 +1,4 @@
-"""A view: which part of a picture is shown, where that part lies on the canvas, and where that puts the boxes."""
+"""A view: which part of an image is shown, where that part lies on the canvas, and where that puts the boxes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pipeline.views.placement import Rectangle, Shape
 
 @dataclass(frozen=True)
 class View:
-    """The part of a picture that is shown, scaled to fill its place on the canvas. Both are whole pixels."""
+    """The part of an image that is shown, scaled to fill its place on the canvas. Both are whole pixels."""
 
-    shown: Rectangle  # pixels of the picture
+    shown: Rectangle  # pixels of the image
     place: Rectangle  # pixels of the canvas
     mirrored: bool  # left to right, within its place
 
 
 def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool) -> View:
-    """Shows a window of a picture as large as the canvas allows, at the canvas's upper left.
+    """Shows a window of an image as large as the canvas allows, at the canvas's upper left.
 
     Args:
-        window: pixels of the picture. It may reach outside of it: there the canvas keeps its fill colour.
-        shape: height and width of the picture, pixels.
+        window: pixels of the image. It may reach outside of it: there the canvas keeps its fill colour.
+        shape: height and width of the image, pixels.
         size: of the square canvas, pixels. The longer side of the window becomes this long.
         mirrored: left to right, the part that lies outside included.
 
@@ -35,13 +35,13 @@ def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool
         The view. Its place is rounded to whole pixels, halves up, and is at least one pixel wide and high.
 
     Raises:
-        ValueError: if the window holds no pixel of the picture.
+        ValueError: if the window holds no pixel of the image.
     """
     ymin, xmin = max(window.ymin, 0), max(window.xmin, 0)
     ymax, xmax = min(window.ymin + window.height, shape[0]), min(window.xmin + window.width, shape[1])
     if ymax <= ymin or xmax <= xmin:
-        raise ValueError(f"window must hold a pixel of a picture of {shape[0]} x {shape[1]}, got {window}")
-    # When mirrored, the margin right of the picture moves to its left.
+        raise ValueError(f"window must hold a pixel of an image of {shape[0]} x {shape[1]}, got {window}")
+    # When mirrored, the margin right of the image moves to its left.
     left = window.xmin + window.width - xmax if mirrored else xmin - window.xmin
     top = ymin - window.ymin
     longer = max(window.height, window.width)
@@ -57,21 +57,21 @@ def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool
 def boxes_in_view(
     view: View, corners: Array, *, size: int, by_center: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The boxes of a picture as they lie on the canvas in one view; see `boxes_in_views`."""
+    """The boxes of an image as they lie on the canvas in one view; see `boxes_in_views`."""
     return boxes_in_views((view,), (corners,), size=size, by_center=by_center)[0]
 
 
 def boxes_in_views(
     views: Sequence[View], corners: Sequence[Array], *, size: int, by_center: bool = True
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """The boxes of pictures as they lie on the canvas in each view.
+    """The boxes of images as they lie on the canvas in each view.
 
     A box is kept if its centre is shown and some of its area is left (SSD, arXiv 1512.02325, section 2.2, data
     augmentation). It is clipped to the shown part.
 
     Args:
-        views: of one or several pictures.
-        corners: for each view, all boxes of its picture in the picture's pixels, [G, 4].
+        views: of one or several images.
+        corners: for each view, all boxes of its image in the image's pixels, [G, 4].
         size: of the square canvas, pixels.
         by_center: whether a box must have its centre in the shown part. Otherwise any overlap is enough.
 
@@ -116,16 +116,16 @@ def _geometry(view: View) -> tuple[int, ...]:
     )
 
 
-def boxes_in_picture(view: View, corners: NDArray[np.floating], *, size: int) -> tuple[Array, NDArray[np.int64]]:
-    """The boxes of a canvas as they lie in the picture: the inverse of `boxes_in_view`.
+def boxes_in_image(view: View, corners: NDArray[np.floating], *, size: int) -> tuple[Array, NDArray[np.int64]]:
+    """The boxes of a canvas as they lie in the image: the inverse of `boxes_in_view`.
 
     Args:
-        view: how the picture lies on the canvas.
+        view: how the image lies on the canvas.
         corners: [D, 4] in [0, 1] of the canvas.
         size: of the canvas, pixels.
 
     Returns:
-        Corners in pixels of the picture, clipped to the shown part, [K, 4]; the indices of these boxes, which have an
+        Corners in pixels of the image, clipped to the shown part, [K, 4]; the indices of these boxes, which have an
         area left, [K] ascending.
     """
     shown, place = view.shown, view.place

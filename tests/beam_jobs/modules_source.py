@@ -1,4 +1,4 @@
-"""A source for tests that records which modules are loaded where its pictures are read."""
+"""A source for tests that records which modules are loaded where its images are read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from beam_jobs.sources.source import Check, Item
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 
 @dataclass(frozen=True)
 class ModulesSource:
-    """Grey pictures; reading one writes the names of all loaded modules into a file named after the process."""
+    """Grey images; reading one writes the names of all loaded modules into a file named after the process."""
 
     folder: str
     name: str = "modules"
@@ -39,7 +39,7 @@ class ModulesSource:
         """All are of one size."""
         return 8, 8
 
-    def read(self, reference: str) -> Picture:
+    def read(self, reference: str) -> RgbImage:
         """Grey."""
         (Path(self.folder) / f"{os.getpid()}.json").write_text(json.dumps(sorted(sys.modules)))
         return np.full((8, 8, 3), 128, np.uint8)

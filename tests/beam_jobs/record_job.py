@@ -40,7 +40,7 @@ DIGITS = RecordsConfig(
 )
 CIFAR10 = replace(DIGITS, source="cifar10", collage=Collage(size=96, object_size=(32, 32), flip=True), limit=None)
 VIEWS = replace(DIGITS, collage=Collage(size=64, object_size=(16, 28), objects=(1, 2), flip=True), copies=1, views=4)
-PICTURES = replace(DIGITS, source="pictures", collage=None, letterbox=Letterbox(size=64), copies=1, views=4, limit=None)
+IMAGES = replace(DIGITS, source="images", collage=None, letterbox=Letterbox(size=64), copies=1, views=4, limit=None)
 
 
 def make_set(

@@ -26,7 +26,7 @@ def test_cifar10_from_a_folder(tmp_path: Path) -> None:
     assert re.search(r"^this run: 12 items, \d+ entries, \d+ records, [\d,]+ bytes$", printed, re.MULTILINE)
     assert re.search(r"^worker time: read \d+\.\d s, matched \d+\.\d s, wrote \d+\.\d s$", printed, re.MULTILINE)
     assert re.search(r"^views: [\d,]+, \d+ of each training record$", printed, re.MULTILINE)
-    assert "rejected: 0 pictures, 0 boxes" in printed
+    assert "rejected: 0 images, 0 boxes" in printed
     assert f"records: {records}/manifest.json" in printed
     assert f"next: make train CONFIG=cifar10_small STRATEGY=mirrored RECORDS={records}" in printed
 

@@ -17,7 +17,7 @@ from pipeline.config.records_config import Collage
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import findings, make_records
-from tests.beam_jobs.sources.detection_sets import made_set, write_coco, write_picture
+from tests.beam_jobs.sources.detection_sets import made_set, write_coco, write_image
 from tests.commands import complaint, finished, output, run_module, start_module, wait_until
 
 SMALL = ("--image_size=64", "--views=2")
@@ -60,13 +60,13 @@ def test_terminated_coverage_leaves_nothing_in_the_cache(tmp_path: Path) -> None
     assert list((cache / "cifar10").iterdir()) == []
 
 
-def test_pictures_in_class_folders_are_placed_on_canvases(tmp_path: Path) -> None:
+def test_images_in_class_folders_are_placed_on_canvases(tmp_path: Path) -> None:
     for number in range(12):
-        write_picture(tmp_path / "data" / "ab"[number % 2] / f"{number}.png", (30, 40))
+        write_image(tmp_path / "data" / "ab"[number % 2] / f"{number}.png", (30, 40))
     records = tmp_path / "records"
     flags = (f"--records={records}", "--running_mode=in_memory", "--source=folder", f"--data_dir={tmp_path / 'data'}")
     printed = output(make_records(*flags, *SMALL, config="detection"))
-    assert "pictures of single objects: 16 to 32 pixels on canvases of 64 pixels" in printed
+    assert "images of single objects: 16 to 32 pixels on canvases of 64 pixels" in printed
     manifest = load_manifest(str(records))
     assert manifest.config.collage == Collage(size=64, object_size=(16, 32), flip=True)
     assert (manifest.config.letterbox, manifest.config.views) == (None, 2)

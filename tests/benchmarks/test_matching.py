@@ -32,6 +32,6 @@ def test_the_command_measures_every_kind() -> None:
     first = lines.index(next(line for line in lines if line.startswith("one call"))) + 1
     names = [
         *("1 object", "10 objects", "50 objects", "200 objects"),
-        *("16 views of 1 object", "64 pictures of 1 object"),
+        *("16 views of 1 object", "64 images of 1 object"),
     ]
     assert [line[:24].strip() for line in lines[first : first + len(names)]] == names

@@ -39,7 +39,7 @@ def assert_same(
     config: AnchorConfig,
     matching: MatchingConfig,
 ) -> None:
-    """Compares one picture's dense targets with ours, made dense. Corners are in pixels."""
+    """Compares one image's dense targets with ours, made dense. Corners are in pixels."""
     anchors = make_anchors(config, 224)
     targets, _ = encode_targets((corners / 224).astype(np.float32), labels, anchors=anchors, matching=matching)
     one_hot = np.zeros((len(anchors), CLASSES + 1))

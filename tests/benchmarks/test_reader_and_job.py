@@ -79,7 +79,7 @@ def test_the_table_shows_medians_and_ratios_within_a_round() -> None:
         "records job's rate, in images/s: 4,000 (goal: at least 3,800)",
         "bytes a record, one view: 13,000 (goal: at most 13,312)",
         "bytes a record, 16 views: 22,000 (goal: at most 24,576)",
-        "bytes to the device, a picture: 13,116 (goal: at most 16,384)",
+        "bytes to the device, an image: 13,116 (goal: at most 16,384)",
     ]
     assert all(goal.met for goal in goals(rounds()))
 

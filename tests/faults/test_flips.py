@@ -7,8 +7,8 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import PICTURES, findings, make_set
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import IMAGES, findings, make_set
 from tests.faults.repetitions import repetitions
 
 FLIPS = repetitions(full=1000, short=100)
@@ -17,9 +17,9 @@ FLIPS = repetitions(full=1000, short=100)
 def test_flips(tmp_path: Path) -> None:
     choose = random.Random(int(os.environ.get("FAULTS_SEED", "0")))
     records = tmp_path / "records"
-    source = write_pictures(tmp_path / "pictures", 60)
-    (tmp_path / "pictures" / "00007.png").write_bytes(b"no picture")  # so that rejected.jsonl is not empty
-    make_set(records, PICTURES, source=source, max_rejected=0.5)
+    source = write_images(tmp_path / "images", 60)
+    (tmp_path / "images" / "00007.png").write_bytes(b"no image")  # so that rejected.jsonl is not empty
+    make_set(records, IMAGES, source=source, max_rejected=0.5)
     assert findings(records) == []
     files = sorted(path for path in records.rglob("*") if path.is_file() and path.stat().st_size)
     found: Counter[str] = Counter()

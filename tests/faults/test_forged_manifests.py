@@ -23,7 +23,7 @@ PROVENANCE = (
     "config.val_fraction",
     "config.limit",
     "config.letterbox.crop",  # what it changes is found, but not every change changes a view of a small set
-    "config.letterbox.picture_side",
+    "config.letterbox.image_side",
     "versions",
     "class_names",
     "category_ids",

@@ -1,4 +1,4 @@
-"""Mutated pictures and annotations: each is written, or rejected with key and reason, and the counts add up."""
+"""Mutated images and annotations: each is written, or rejected with key and reason, and the counts add up."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from beam_jobs.sources.source import Item, SourceBox
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import PICTURES, findings, make_set, read_shards
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import IMAGES, findings, make_set, read_shards
 from tests.faults.repetitions import repetitions
 
 COUNT = repetitions(full=1000, short=100)
@@ -25,8 +25,8 @@ SIDES = (float("nan"), float("inf"), -float("inf"), -5.0, 1e9, 1e308, 10**400, N
 CLASSES = ("circle", "no such class", "", None, 3, "CIRCLE")
 
 
-def break_picture(path: Path, choose: random.Random) -> str:
-    """Mutates a picture file. Returns how."""
+def break_image(path: Path, choose: random.Random) -> str:
+    """Mutates an image file. Returns how."""
     data = bytearray(path.read_bytes())
     how = choose.choice(["flip", "flip", "truncate", "cut", "noise", "empty", "gone", "foreign", "grow"])
     if how == "flip":
@@ -52,7 +52,7 @@ def break_picture(path: Path, choose: random.Random) -> str:
 
 
 def break_boxes(boxes: list[list[Any]], choose: random.Random) -> str:
-    """Mutates the boxes of a picture. Returns how; "twice" changes nothing, and lets the caller list it twice."""
+    """Mutates the boxes of an image. Returns how; "twice" changes nothing, and lets the caller list it twice."""
     how = choose.choice(["side", "side", "swap", "flat", "class", "no box", "many", "twice"])
     box = choose.choice(boxes)
     if how == "side":
@@ -82,14 +82,14 @@ def readable(path: Path) -> bool:
 
 def test_fuzz(tmp_path: Path) -> None:
     choose = random.Random(int(os.environ.get("FAULTS_SEED", "0")))
-    source = write_pictures(tmp_path / "pictures", COUNT)
+    source = write_images(tmp_path / "images", COUNT)
     items: list[Item] = []
     how: Counter[str] = Counter()
     for item in source.listed:
-        which = choose.choice(["picture", "annotation", "both"])
+        which = choose.choice(["image", "annotation", "both"])
         if which != "annotation":
-            how[break_picture(Path(source.folder) / item.reference, choose)] += 1
-        if which != "picture":
+            how[break_image(Path(source.folder) / item.reference, choose)] += 1
+        if which != "image":
             boxes: list[list[Any]] = [list(box) for box in item.boxes or ()]
             how[broken := break_boxes(boxes, choose)] += 1
             item = item._replace(boxes=tuple(SourceBox(*box) for box in boxes))
@@ -100,13 +100,13 @@ def test_fuzz(tmp_path: Path) -> None:
 
     records = tmp_path / "records"
     with pytest.raises(
-        UserError, match=r"pictures .* were rejected, and --max_rejected allows 0\.0000%: .*rejected\.jsonl"
+        UserError, match=r"images .* were rejected, and --max_rejected allows 0\.0000%: .*rejected\.jsonl"
     ) as refusal:
-        make_set(records, PICTURES, source=source)
+        make_set(records, IMAGES, source=source)
     assert "\n" not in str(refusal.value)
     assert not (records / "manifest.json").exists() and (records / "rejected.jsonl").stat().st_size > 0
 
-    make_set(records, PICTURES, source=source, max_rejected=1.0)
+    make_set(records, IMAGES, source=source, max_rejected=1.0)
     manifest = load_manifest(str(records))
     assert findings(records) == []
     lines = [json.loads(line) for line in (records / "rejected.jsonl").read_text().splitlines()]
@@ -114,8 +114,8 @@ def test_fuzz(tmp_path: Path) -> None:
     assert all(line["key"].split("/")[0] in SPLITS and line["reason"] for line in lines)
     written = {record.key: len(record.views[0].labels) for _, _, record in read_shards(records)}
 
-    assert rejected["picture"] + len(written) == len(items) == manifest.rejected["pictures_seen"]
-    assert {"pictures": rejected["picture"], "boxes": rejected["box"]}.items() <= manifest.rejected.items()
+    assert rejected["image"] + len(written) == len(items) == manifest.rejected["images_seen"]
+    assert {"images": rejected["image"], "boxes": rejected["box"]}.items() <= manifest.rejected.items()
     by_id = {item.source_id: item for item in items}
     assert {key.split("/")[1] for key in written} == {
         i for i, item in by_id.items() if readable(Path(source.folder) / item.reference)
@@ -125,12 +125,12 @@ def test_fuzz(tmp_path: Path) -> None:
     assert {key: written[key] + lost[key] for key in written} == given
     assert manifest.rejected["boxes_seen"] == sum(given.values())
 
-    share = max(rejected["picture"] / len(items), rejected["box"] / sum(given.values()))
-    make_set(tmp_path / "just enough", PICTURES, source=source, max_rejected=share)
+    share = max(rejected["image"] / len(items), rejected["box"] / sum(given.values()))
+    make_set(tmp_path / "just enough", IMAGES, source=source, max_rejected=share)
     with pytest.raises(UserError, match="were rejected, and --max_rejected allows"):
-        make_set(tmp_path / "too little", PICTURES, source=source, max_rejected=share - 1e-6)
+        make_set(tmp_path / "too little", IMAGES, source=source, max_rejected=share - 1e-6)
     print(
-        f"\nfuzz: {COUNT} pictures and annotations mutated ({dict(sorted(how.items()))}): {len(items)} pictures seen = "
-        f"{len(written)} written + {rejected['picture']} rejected; {sum(given.values())} boxes seen = "
+        f"\nfuzz: {COUNT} images and annotations mutated ({dict(sorted(how.items()))}): {len(items)} images seen = "
+        f"{len(written)} written + {rejected['image']} rejected; {sum(given.values())} boxes seen = "
         f"{sum(written.values())} written + {rejected['box']} rejected"
     )

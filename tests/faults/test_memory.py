@@ -37,7 +37,7 @@ def test_memory(tmp_path: Path) -> None:
     write_cifar10(tmp_path, count=IMAGES // FILES)
     one, ten = peaks(tmp_path, 1), peaks(tmp_path, 10)
     print(
-        f"\nmemory, {IMAGES} pictures: at 1 copy ({one[2] / 1e6:.0f} MB of records) a worker's peak is "
+        f"\nmemory, {IMAGES} images: at 1 copy ({one[2] / 1e6:.0f} MB of records) a worker's peak is "
         f"{one[0] / 1024:.0f} MiB, the job's {one[1] / 1024:.0f} MiB; at 10 copies ({ten[2] / 1e6:.0f} MB) "
         f"{ten[0] / 1024:.0f} MiB ({ten[0] / one[0] - 1:+.1%}) and {ten[1] / 1024:.0f} MiB ({ten[1] / one[1] - 1:+.1%})"
     )

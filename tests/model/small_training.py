@@ -71,7 +71,7 @@ class SmallTraining:
             EpochMeans(self.checkpoints, epoch_steps=epoch_steps),
             WriteHistory(self.folder, self.progress, self.config, finished=self.progress.step // epoch_steps),
             SaveLast(self.checkpoints, every=backup_steps, epoch_steps=epoch_steps),
-            WriteTensorBoard(self.folder, self.progress, self.config, Rank(), pictures=None),
+            WriteTensorBoard(self.folder, self.progress, self.config, Rank(), images=None),
         ]
 
     def train(self, epochs: int = 1) -> None:

@@ -25,19 +25,19 @@ def test_tensorflow_starts_quietly_without_a_temporary_folder() -> None:
 
 
 @pytest.mark.long
-def test_without_home_and_temporary_folder_everything_but_pictures_works(tmp_path: Path) -> None:
+def test_without_home_and_temporary_folder_everything_but_images_works(tmp_path: Path) -> None:
     records, run = tmp_path / "records", tmp_path / "run"
     write_record_set(records)
     command = ("model.train", "--config=tiny", f"--records={records}", f"--run={run}")
     printed = run_command(*command, env=NOWHERE)
-    (line,) = (line for line in printed.splitlines() if "pictures" in line)
-    assert line.startswith("pictures cannot be drawn (OSError: Matplotlib requires access to a writable cache")
+    (line,) = (line for line in printed.splitlines() if "images" in line)
+    assert line.startswith("images cannot be drawn (OSError: Matplotlib requires access to a writable cache")
     assert line.endswith("; training continues")
     assert (run / "checkpoints" / "last" / "step-6.index").exists() and not list(run.glob("*.png"))
     printed = run_command("model.evaluate", f"--run={run}", env=NOWHERE)
     assert "everything else is done" in printed and (run / "evaluation" / "metrics.json").exists()
     printed = run_command("model.show_records", f"--records={records}", status=1, env=NOWHERE)
-    assert "pictures cannot be drawn (OSError: Matplotlib" in refusal(1, printed)
+    assert "images cannot be drawn (OSError: Matplotlib" in refusal(1, printed)
 
 
 @pytest.mark.long

@@ -197,7 +197,7 @@ def test_evaluation_writes_metrics_and_coco_files(run: Path, other_records: Mapp
     assert "must be the folder of a run" in missing
 
 
-def test_pictures_of_records(records: Path, tmp_path: Path) -> None:
+def test_images_of_records(records: Path, tmp_path: Path) -> None:
     first, one = tmp_path / "matches.png", tmp_path / "one.png"
     *drawn, unknown, unnamed = run_several(
         "model.show_records",
@@ -215,13 +215,13 @@ def test_pictures_of_records(records: Path, tmp_path: Path) -> None:
 
 
 def test_curves_of_runs(run: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "curves.png"
+    image = tmp_path / "curves.png"
     (status, printed), refused = run_several(
         "model.draw_curves",
-        [(f"--run={run}", f"--run={run}", f"--output={picture}"), (f"--run={tmp_path}",)],
+        [(f"--run={run}", f"--run={run}", f"--output={image}"), (f"--run={tmp_path}",)],
     )
     assert status == 0 and f"{run}: 2 evaluations, best AP" in printed
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert image.read_bytes().startswith(b"\x89PNG")
     assert f"--run must be the folder of a run, got {tmp_path}" in refusal(*refused)
 
 

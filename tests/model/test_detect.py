@@ -1,4 +1,4 @@
-"""detect as a user runs it: a run, pictures of all kinds, results; and memory that runs out, in evaluate too."""
+"""detect as a user runs it: a run, images of all kinds, results; and memory that runs out, in evaluate too."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.path
 
 
-def write_pictures(folder: Path) -> dict[str, tuple[int, int]]:
-    """Pictures of several kinds. -> height and width by name."""
+def write_images(folder: Path) -> dict[str, tuple[int, int]]:
+    """Images of several kinds. -> height and width by name."""
     shapes = {"one/a.jpg": (40, 90), "two/a.jpg": (120, 50), "two/b.png": (64, 64), "c.bmp": (7, 300)}
     rng = np.random.default_rng(0)
     for name, shape in shapes.items():
@@ -38,7 +38,7 @@ def write_pictures(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("command", ["model.detect", "model.evaluate"])
 def test_memory_that_runs_out_is_one_line(command: str, run: Path, tmp_path: Path) -> None:
-    write_pictures(tmp_path)
+    write_images(tmp_path)
     images = [f"--images={tmp_path}"] if command == "model.detect" else []
     printed = run_command(command, f"--run={run}", "--batch=3", *images, status=1, env={"NO_MEMORY": "1"})
     assert refusal(1, printed) == "error: out of memory with --batch=3; choose a smaller batch"
@@ -47,13 +47,13 @@ def test_memory_that_runs_out_is_one_line(command: str, run: Path, tmp_path: Pat
 @pytest.mark.long
 def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -> None:
     photos, out, broken, empty = (tmp_path / name for name in ("photos", "out", "broken", "empty"))
-    shapes = write_pictures(photos)
+    shapes = write_images(photos)
     broken.mkdir()
     empty.mkdir()
     for name in ("a.jpg", "b.jpg"):
         (broken / name).write_bytes((photos / "one" / "a.jpg").read_bytes())
     (broken / "a.jpg").write_bytes((photos / "one" / "a.jpg").read_bytes()[:900])
-    (broken / "c.png").write_text("no picture")
+    (broken / "c.png").write_text("no image")
     flags = f"--run={run}"
     whole, one, some, *refused = run_several(
         "model.detect",
@@ -71,9 +71,9 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
         ],
     )
     assert whole[0] == 0, whole[1]
-    assert f"detecting with {run / 'checkpoints' / 'best' / 'epoch-1'} in 4 pictures" in whole[1]
+    assert f"detecting with {run / 'checkpoints' / 'best' / 'epoch-1'} in 4 images" in whole[1]
     results = json.loads((out / "detections.json").read_text())
-    assert f"detections: {len(results):,} with a score of at least 0.01 in 4 pictures; {out}" in whole[1]
+    assert f"detections: {len(results):,} with a score of at least 0.01 in 4 images; {out}" in whole[1]
     names = {1: "c.bmp", 2: "one/a.jpg", 3: "two/a.jpg", 4: "two/b.png"}
     assert {result["image_id"]: result["file_name"] for result in results} == names
     for result in results:
@@ -89,7 +89,7 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
     assert json.loads((run / "detections" / "detections.json").read_text()) == []
 
     line = refusal(*some)
-    assert line.startswith("error: 2 of 3 pictures could not be read: ")
+    assert line.startswith("error: 2 of 3 images could not be read: ")
     assert f"{broken / 'a.jpg'}, {broken / 'c.png'}" in line
     assert f"skipped {broken / 'c.png'}: " in some[1] and (tmp_path / "some" / "b.jpg").is_file()
 
@@ -98,8 +98,8 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
         lines,
         [
             f"(.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got {empty} without any",
-            "--images must be a picture, a folder of pictures or a pattern",
-            f"--output must be another folder than that of the pictures: {photos}/one/a.jpg would be overwritten",
+            "--images must be an image, a folder of images or a pattern",
+            f"--output must be another folder than that of the images: {photos}/one/a.jpg would be overwritten",
             f"{photos / 'c.bmp'} must be a folder, or not there yet, got a file",
             "--min_score must be from 0 to 1, got nan",
             f"--run must be the folder of a run, got {tmp_path}",

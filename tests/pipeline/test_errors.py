@@ -96,7 +96,7 @@ def test_printable_text_stays_and_everything_else_is_escaped() -> None:
 
 
 def test_a_count_agrees_with_its_noun() -> None:
-    assert [counted(n, "picture") for n in (0, 1, 1234)] == ["0 pictures", "1 picture", "1,234 pictures"]
+    assert [counted(n, "image") for n in (0, 1, 1234)] == ["0 images", "1 image", "1,234 images"]
     assert [counted(n, "box") for n in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
 
 

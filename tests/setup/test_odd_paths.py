@@ -48,11 +48,11 @@ def run(folder: Path, module: str, *flags: str) -> str:
 
 
 def test_every_command_works_with_odd_paths(tmp_path: Path) -> None:
-    records, trained, picture = f"{ODD} records", f"{ODD} runs/{ODD}", f"{ODD} pictures/{ODD}.png"
+    records, trained, image = f"{ODD} records", f"{ODD} runs/{ODD}", f"{ODD} images/{ODD}.png"
     run(tmp_path, "beam_jobs.make_records", "--config=odd", f"--records={records}", "--workers=1")
     run(tmp_path, "beam_jobs.verify", f"--records={records}", "--full")
     run(tmp_path, "model.show_records", f"--records={records}", "--count=2")
-    run(tmp_path, "model.show_records", f"--records={records}", "--count=2", f"--output={picture}")
+    run(tmp_path, "model.show_records", f"--records={records}", "--count=2", f"--output={image}")
     train = ("model.train", "--config=odd", f"--records={records}", f"--run={trained}")
     printed = run(tmp_path, *train)
     assert f"next: make evaluate {make_variable('RUN', trained)} {make_variable('RECORDS', records)}" in printed
@@ -61,7 +61,7 @@ def test_every_command_works_with_odd_paths(tmp_path: Path) -> None:
     assert f"evaluation: {trained}/evaluation" in evaluated
     run(tmp_path, "model.draw_curves", f"--run={trained}", f"--output={ODD} curves.png")
     found = {path.name for path in tmp_path.iterdir()}
-    assert found == {records, f"{records}-train.png", f"{ODD} runs", f"{ODD} pictures", f"{ODD} curves.png"}
-    for path in (picture, f"{ODD} curves.png"):
+    assert found == {records, f"{records}-train.png", f"{ODD} runs", f"{ODD} images", f"{ODD} curves.png"}
+    for path in (image, f"{ODD} curves.png"):
         assert (tmp_path / path).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / trained / "evaluation" / "metrics.json").is_file()

@@ -99,7 +99,7 @@ def test_a_receipt_whose_least_or_most_is_not_that_of_its_records(field: str, re
     assert f"statistics in its receipt must be {{'{field}': {receipt.statistics[field]}}} by its records" in found
 
 
-@pytest.mark.parametrize("name", ["pictures", "boxes", "pictures_seen", "boxes_seen"])
+@pytest.mark.parametrize("name", ["images", "boxes", "images_seen", "boxes_seen"])
 def test_other_counts_of_what_was_rejected(records: Path, name: str) -> None:
     manifest = load_manifest(str(records))
     counts = {**manifest.rejected, name: manifest.rejected[name] + 1}

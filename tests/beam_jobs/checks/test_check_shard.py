@@ -66,8 +66,8 @@ def test_targets_that_a_new_matching_does_not_give(change: Callable[[RecordView]
         (lambda v: replace(v, view=replace(v.view, mirrored=True)), "mirrored must be 0 in the first view"),
         (lambda v: replace(v, view=replace(v.view, place=replace(v.view.place, ymin=63))), "place must lie inside"),
         (lambda v: replace(v, view=replace(v.view, shown=replace(v.view.shown, ymin=1))), "shown must lie inside"),
-        (lambda v: replace(v, view=replace(v.view, shown=Rectangle(0, 0, 4, 4))), "shown must be the whole picture"),
-        (lambda v: replace(v, view=replace(v.view, place=Rectangle(0, 0, 4, 4))), "place must have the picture's size"),
+        (lambda v: replace(v, view=replace(v.view, shown=Rectangle(0, 0, 4, 4))), "shown must be the whole image"),
+        (lambda v: replace(v, view=replace(v.view, place=Rectangle(0, 0, 4, 4))), "place must have the image's size"),
         (with_targets(anchors=lambda t: t.anchors[::-1]), "anchors must ascend"),
         (with_targets(anchors=lambda t: t.anchors + 9999), "anchors must be in [0, "),
         (with_targets(ignored=lambda t: t.anchors), "must not name matched"),
@@ -85,7 +85,7 @@ def test_views_that_cannot_be(change: Callable[[RecordView], RecordView], words:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: replace(r, encoded=r.encoded[:-1]), "image/encoded: raw picture must have"),
+        (lambda r: replace(r, encoded=r.encoded[:-1]), "image/encoded: raw image must have"),
         (lambda r: replace(r, format="png"), "image/format must be raw, got png"),
         (lambda r: replace(r, height=65), "image/height must be from "),
         (lambda r: replace(r, width=1), "image/width must be from "),

@@ -19,8 +19,8 @@ from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record
 from pipeline.views.placement import Rectangle
 from tests.beam_jobs.forged_set import forge, in_view, matched_anew
-from tests.beam_jobs.picture_source import PictureSource, write_pictures
-from tests.beam_jobs.record_job import PICTURES, VIEWS, findings, make_set, read_shards
+from tests.beam_jobs.image_source import ImageSource, write_images
+from tests.beam_jobs.record_job import IMAGES, VIEWS, findings, make_set, read_shards
 
 Change = Callable[[RecordView], RecordView]
 LAST = VIEWS.views - 1
@@ -38,7 +38,7 @@ def collage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def letterbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set of photographs, with four views a record."""
     folder = tmp_path_factory.mktemp("letterbox")
-    make_set(folder / "records", PICTURES, source=pictures_with_crowds(folder / "pictures"))
+    make_set(folder / "records", IMAGES, source=images_with_crowds(folder / "images"))
     return folder / "records"
 
 
@@ -54,9 +54,9 @@ def letterboxed(letterbox: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(letterbox, tmp_path / "records"))
 
 
-def pictures_with_crowds(folder: Path) -> PictureSource:
-    """Every third picture has a crowd too, and every fourth a difficult object."""
-    source = write_pictures(folder, 30)
+def images_with_crowds(folder: Path) -> ImageSource:
+    """Every third image has a crowd too, and every fourth a difficult object."""
+    source = write_images(folder, 30)
     for number, item in enumerate(source.listed):
         crowd = SourceBox(25, 0, 55, 30, "circle", crowd=True)
         difficult = SourceBox(30, 5, 58, 28, "square", difficult=True)
@@ -191,13 +191,13 @@ def test_ground_truth_of_100_000_objects(letterboxed: Path) -> None:
     assert found.startswith(f"{name}: record 0 (train/") and "few enough to be matched" in found
 
 
-def test_a_crowded_picture_with_many_views_is_whole(tmp_path: Path) -> None:
+def test_a_crowded_image_with_many_views_is_whole(tmp_path: Path) -> None:
     """The boxes of all views were counted together, and honest records had too many of them."""
-    source = write_pictures(tmp_path / "pictures", 6)
+    source = write_images(tmp_path / "images", 6)
     grid = [SourceBox(4.0 * y, 4.0 * x, 4.0 * y + 9, 4.0 * x + 9, "circle") for y in range(12) for x in range(12)]
     crowded = next(number for number, item in enumerate(source.listed) if item.split == "train")
     source.listed[crowded] = source.listed[crowded]._replace(boxes=tuple(grid))
-    config = replace(PICTURES, letterbox=Letterbox(size=320, crop=None), views=16)
+    config = replace(IMAGES, letterbox=Letterbox(size=320, crop=None), views=16)
     make_set(tmp_path / "records", config, source=source)
     manifest = load_manifest(str(tmp_path / "records"))
     assert manifest.statistics["train"]["boxes"] * len(manifest.anchors) > 20_000_000

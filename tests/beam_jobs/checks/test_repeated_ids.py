@@ -1,4 +1,4 @@
-"""Two pictures of a split with the same image id are found, wherever they are stored."""
+"""Two images of a split with the same image id are found, wherever they are stored."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from beam_jobs.checks.check_shard import MAX_FINDINGS, ShardFindings
 from beam_jobs.checks.repeated_ids import repeated_ids
 from pipeline.records.record import Record
 from tests.beam_jobs.forged_set import forge
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import PICTURES, findings, make_set
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import IMAGES, findings, make_set
 from tests.commands import complaint, run_module
 
 
@@ -21,22 +21,22 @@ def shard(name: str, *image_ids: int) -> ShardFindings:
     return ShardFindings(name.partition("-")[0], name, [], len(image_ids), 0, np.array(image_ids, np.int64))
 
 
-def test_an_id_of_several_pictures(tmp_path: Path) -> None:
-    """Evaluations took them for one picture, and nothing said so."""
-    source = write_pictures(tmp_path / "pictures", 15)
+def test_an_id_of_several_images(tmp_path: Path) -> None:
+    """Evaluations took them for one image, and nothing said so."""
+    source = write_images(tmp_path / "images", 15)
     source.listed = [item._replace(image_id=str(100 + number)) for number, item in enumerate(source.listed)]
     records = tmp_path / "records"
-    make_set(records, replace(PICTURES, copies=2, views=1), source=source)  # both copies have the picture's id
+    make_set(records, replace(IMAGES, copies=2, views=1), source=source)  # both copies have the image's id
     assert findings(records, sample=0) == []
-    pictures: set[str] = set()
+    images: set[str] = set()
 
     def all_the_same(stored: list[Record]) -> list[Record]:
-        pictures.update(record.source_id for record in stored if record.key.endswith("/0"))
+        images.update(record.source_id for record in stored if record.key.endswith("/0"))
         return [replace(record, image_id="7") for record in stored]
 
     name = forge(records, all_the_same)
     done = run_module("beam_jobs.verify", f"--records={records}", "--sample=0", "--workers=2")
-    counted = len(pictures) - 1
+    counted = len(images) - 1
     assert counted > 0 and complaint(done).startswith(f"{records} has {counted} finding")
     assert done.stdout.count(": image/source_image_id must differ within a split, got the id of record ") == counted
     assert done.stdout.count(f"wrong: {name}: record ") == counted

@@ -17,8 +17,8 @@ from configs import load_config
 from pipeline.config import presets
 from pipeline.config.records_config import Collage, Crop, Letterbox, MatchingConfig, RecordsConfig, ShardCounts
 from pipeline.views.paint import paint_view
+from tests.beam_jobs.image_source import write_images
 from tests.beam_jobs.one_entry import build_one
-from tests.beam_jobs.picture_source import write_pictures
 
 COLLAGE = Collage(size=64, object_size=(14, 22), objects=(1, 2))
 LETTERBOX = Letterbox(size=64)
@@ -30,11 +30,11 @@ OF_DIGITS = RecordsConfig(
     shards=ShardCounts(train=2, val=1, test=1),
     views=2,
 )
-OF_PICTURES = replace(OF_DIGITS, source="pictures", collage=None, letterbox=LETTERBOX, val_fraction=0.3)
+OF_IMAGES = replace(OF_DIGITS, source="images", collage=None, letterbox=LETTERBOX, val_fraction=0.3)
 # What decides which canvas a key stands for. Every other setting is one of training.
 COMPOSITION_DECIDES = {
     Collage: {"size", "object_size", "objects", "max_overlap"},
-    Letterbox: {"size", "picture_side"},  # it scales the stored pictures of all splits
+    Letterbox: {"size", "image_side"},  # it scales the stored images of all splits
 }
 RECORDS_DECIDE = {"source", "seed", "val_fraction", "limit"}
 CROPS = [
@@ -54,7 +54,7 @@ OTHERS: dict[str, Any] = {
     "shards": ShardCounts(train=3, val=2, test=2),
     "copies": 3,
     "views": 5,
-    "picture_format": "png",
+    "image_format": "png",
     "proposed_anchors": True,
 }
 Canvases = dict[str, tuple[bytes, bytes, list[int]]]
@@ -62,9 +62,9 @@ Canvases = dict[str, tuple[bytes, bytes, list[int]]]
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
-    """Digits, and pictures with boxes of their own, by the composition that they are for."""
-    pictures = write_pictures(Path(tmp_path_factory.mktemp("pictures")), 60)
-    return {"collage": Digits.prepare(None), "letterbox": pictures}
+    """Digits, and images with boxes of their own, by the composition that they are for."""
+    images = write_images(Path(tmp_path_factory.mktemp("images")), 60)
+    return {"collage": Digits.prepare(None), "letterbox": images}
 
 
 def canvases(config: RecordsConfig, source: Source) -> Canvases:
@@ -77,7 +77,7 @@ def canvases(config: RecordsConfig, source: Source) -> Canvases:
                 record = build_one(builder, entry).record
                 (view,) = record.views
                 assert builder.composer.boxes(entry).tobytes() == view.boxes.tobytes()
-                canvas = paint_view(record.picture(), view.view, size=64)
+                canvas = paint_view(record.image(), view.view, size=64)
                 found[entry.key] = (canvas.tobytes(), view.boxes.tobytes(), view.labels.tolist())
     return found
 
@@ -97,7 +97,7 @@ def test_every_setting_either_decides_the_canvas_or_is_tried_here() -> None:
     assert all(any(getattr(crop, f.name) != f.default for crop in CROPS) for f in dataclasses.fields(Crop))
 
 
-@pytest.mark.parametrize("plain", [OF_DIGITS, OF_PICTURES], ids=["collage", "letterbox"])
+@pytest.mark.parametrize("plain", [OF_DIGITS, OF_IMAGES], ids=["collage", "letterbox"])
 def test_canvases_of_evaluation_do_not_depend_on(plain: RecordsConfig, sources: dict[str, Source]) -> None:
     kind = "collage" if plain.collage else "letterbox"
     expected = canvases(plain, sources[kind])
@@ -107,7 +107,7 @@ def test_canvases_of_evaluation_do_not_depend_on(plain: RecordsConfig, sources: 
         assert canvases(replace(plain, **{setting: value}), sources[kind]) == expected, f"{setting} {value}"
 
 
-@pytest.mark.parametrize("plain", [OF_DIGITS, OF_PICTURES], ids=["collage", "letterbox"])
+@pytest.mark.parametrize("plain", [OF_DIGITS, OF_IMAGES], ids=["collage", "letterbox"])
 def test_training_canvases_do(plain: RecordsConfig, sources: dict[str, Source]) -> None:
     """The opposite, so that the tests above cannot pass by comparing nothing."""
     kind = "collage" if plain.collage else "letterbox"
@@ -116,26 +116,26 @@ def test_training_canvases_do(plain: RecordsConfig, sources: dict[str, Source]) 
     item = next(i for i in source.items() if record_split(config, source, i) == "train")
 
     def layouts(config: RecordsConfig) -> list[bytes]:
-        """All views of a training picture, with its pixels."""
+        """All views of a training image, with its pixels."""
         _, entry = next(entries_of(config, source, item))
         record = build_one(RecordBuilder(config, source), entry).record
-        return [paint_view(record.picture(), view.view, size=64).tobytes() for view in record.views]
+        return [paint_view(record.image(), view.view, size=64).tobytes() for view in record.views]
 
     assert len(set(layouts(config))) > 4
     seen = {b"".join(layouts(replace(config, **{kind: c}))) for c in (config.composition, *COMPOSITIONS[kind])}
     assert len(seen) == 1 + len(COMPOSITIONS[kind])
 
 
-def test_training_pictures_of_a_collage_are_mirrored_when_they_are_composed(sources: dict[str, Source]) -> None:
+def test_training_images_of_a_collage_are_mirrored_when_they_are_composed(sources: dict[str, Source]) -> None:
     item = next(i for i in sources["collage"].items() if record_split(OF_DIGITS, sources["collage"], i) == "train")
-    pictures = []
+    images = []
     for flip in (False, True):
         config = replace(OF_DIGITS, collage=replace(COLLAGE, flip=flip), copies=8)
         builder = RecordBuilder(config, sources["collage"])
-        pictures.append(
+        images.append(
             [build_one(builder, entry).record.encoded for _, entry in entries_of(config, sources["collage"], item)]
         )
-    assert pictures[0] != pictures[1]
+    assert images[0] != images[1]
 
 
 def test_baseline_and_improved_are_evaluated_on_the_same_canvases() -> None:

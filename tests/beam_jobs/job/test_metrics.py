@@ -11,20 +11,20 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 from beam_jobs.job.metrics import JobMetrics, job_metrics
 from beam_jobs.sources.source import SourceBox
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import PICTURES, make_set
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import IMAGES, make_set
 
 TIMES = {"reading_ms", "matching_ms", "writing_ms"}
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])
 def test_counts(mode: str, tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 20, split="train")
+    source = write_images(tmp_path / "images", 20, split="train")
     source.listed[3] = source.listed[3]._replace(
         boxes=(SourceBox(5, 5, 5, 9, "circle"), SourceBox(1, 2, 9, 9, "circle"))
     )
-    (tmp_path / "pictures" / "00007.png").write_bytes(b"no picture")
-    config = replace(PICTURES, copies=3, limit=15, val_fraction=0.0)
+    (tmp_path / "images" / "00007.png").write_bytes(b"no image")
+    config = replace(IMAGES, copies=3, limit=15, val_fraction=0.0)
     metrics = make_set(tmp_path / "records", config, source=source, mode=mode, workers=2, max_rejected=0.5)
     size = sum(shard.bytes for shards in load_manifest(str(tmp_path / "records")).shards.values() for shard in shards)
     assert metrics.counts == {
@@ -32,12 +32,12 @@ def test_counts(mode: str, tmp_path: Path) -> None:
         "entries": 45,
         "records": 42,
         "bytes": size,
-        "rejected_pictures": 3,
+        "rejected_images": 3,
         "rejected_boxes": 3,
     }
     assert set(metrics.times) == TIMES and all(seconds >= 0 for seconds in metrics.times.values())
     lines = metrics.lines()
-    rejected = "3 rejected pictures, 3 rejected boxes"
+    rejected = "3 rejected images, 3 rejected boxes"
     assert lines[0] == f"this run: 15 items, 45 entries, 42 records, {size:,} bytes, {rejected}"
     assert lines[1].startswith("worker time: read ")
 

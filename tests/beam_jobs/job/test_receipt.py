@@ -18,7 +18,7 @@ RECEIPT = Receipt(
     fingerprint="0123",
     shard=Shard("train-0123-00000-of-00001.tfrecord", 0, 0, "0" * 64),
     statistics=ShardStatistics(2, Anchors((FeatureMap((1, 1), ((0.5, 0.5),)),)), 0.5).summary(),
-    rejected=(Rejection("train/a\n/0", "picture", "it is no picture"),),
+    rejected=(Rejection("train/a\n/0", "image", "it is no image"),),
 )
 
 

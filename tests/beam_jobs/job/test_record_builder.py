@@ -1,4 +1,4 @@
-"""Records of pictures that lie among broken ones."""
+"""Records of images that lie among broken ones."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from beam_jobs.job.record_builder import BuiltRecord, RecordBuilder
 from beam_jobs.job.shard_statistics import ShardStatistics
 from beam_jobs.sources.class_folders import ClassFolders
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.source import BadPicture, SourceBox
+from beam_jobs.sources.source import BadImage, SourceBox
 from pipeline.config.records_config import SPLITS, Collage
 from pipeline.records.record import encode_record
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
+from tests.beam_jobs.image_source import ImageSource, write_images
 from tests.beam_jobs.one_entry import build_one
-from tests.beam_jobs.picture_source import PictureSource, write_pictures
-from tests.beam_jobs.record_job import DIGITS, PICTURES
+from tests.beam_jobs.record_job import DIGITS, IMAGES
 
 
-def test_a_broken_companion_rejects_no_good_picture(tmp_path: Path) -> None:
+def test_a_broken_companion_rejects_no_good_image(tmp_path: Path) -> None:
     for number in range(12):
         folder = tmp_path / "ab"[number % 2]
         folder.mkdir(exist_ok=True)
@@ -45,7 +45,7 @@ def test_a_broken_companion_rejects_no_good_picture(tmp_path: Path) -> None:
         for _, entry in entries_of(config, source, item):
             try:
                 built = build_one(builder, entry)
-            except BadPicture:
+            except BadImage:
                 rejected.add(entry.source_id)
             else:
                 assert len(built.record.views[0].boxes) == 2
@@ -54,10 +54,10 @@ def test_a_broken_companion_rejects_no_good_picture(tmp_path: Path) -> None:
 
 def test_every_box_counts_as_seen(tmp_path: Path) -> None:
     """Crowds and difficult objects too: one broken box among 99 difficult ones is not all of the boxes."""
-    source: PictureSource = write_pictures(tmp_path, 1)
+    source: ImageSource = write_images(tmp_path, 1)
     good = [SourceBox(1.0, 1, 9, 9, "circle", difficult=number % 2 == 0, crowd=number % 2 == 1) for number in range(9)]
     entry = Entry("train/00000/0", "00000.jpg", None, (*good, SourceBox(5, 5, 5, 5, "circle")))
-    builder = RecordBuilder(PICTURES, source)
+    builder = RecordBuilder(IMAGES, source)
     built = build_one(builder, entry)
     assert len(built.rejected) == 1
     statistics = ShardStatistics(2, builder.anchors, 0.5)
@@ -69,12 +69,12 @@ def test_every_box_counts_as_seen(tmp_path: Path) -> None:
 
 
 def test_entries_built_together_give_the_records_that_they_give_alone(tmp_path: Path) -> None:
-    """Broken pictures lie among them, and each comes back in its turn with its reason."""
-    source = write_pictures(tmp_path, 30)
+    """Broken images lie among them, and each comes back in its turn with its reason."""
+    source = write_images(tmp_path, 30)
     for number in (0, 7, 8, 29):
         (tmp_path / source.items()[number].reference).write_bytes(b"broken")
     for views in (1, 16):
-        config = replace(PICTURES, views=views)
+        config = replace(IMAGES, views=views)
         builder = RecordBuilder(config, source)
         entries = [entry for item in source.items() for _, entry in entries_of(config, source, item)]
         entries[3] = entries[3]._replace(boxes=(*(entries[3].boxes or ()), SourceBox(5, 5, 5, 5, "circle")))
@@ -85,7 +85,7 @@ def test_entries_built_together_give_the_records_that_they_give_alone(tmp_path: 
             if isinstance(built, Rejection):
                 assert built.key == entry.key
                 rejected[entry.source_id] = built.reason
-                with pytest.raises(BadPicture, match=re.escape(built.reason)):
+                with pytest.raises(BadImage, match=re.escape(built.reason)):
                     build_one(builder, entry)
             else:
                 alone = build_one(builder, entry)
@@ -97,13 +97,13 @@ def test_entries_built_together_give_the_records_that_they_give_alone(tmp_path: 
 
 @pytest.mark.parametrize("number", [10, 63, 64])  # in the middle of what is matched together, and at its border
 def test_the_first_entry_of_a_key_that_can_be_read_has_the_record(tmp_path: Path, number: int) -> None:
-    source = write_pictures(tmp_path, 2)
+    source = write_images(tmp_path, 2)
     for copy in range(number):
         (tmp_path / f"{copy}.jpg").write_bytes((tmp_path / source.listed[0].reference).read_bytes())
     boxes = (SourceBox(1.0, 1, 9, 9, "circle"),)
     entries = [Entry(f"train/{copy}/0", f"{copy}.jpg", None, boxes) for copy in range(number)]
     twice = [Entry("train/twice/0", reference, None, boxes) for reference in ("missing.jpg", "0.jpg", "0.jpg", "none")]
-    built = list(RecordBuilder(replace(PICTURES, views=1), source).build([*entries, *twice]))
+    built = list(RecordBuilder(replace(IMAGES, views=1), source).build([*entries, *twice]))
     assert [one.record.key for one in built[: number + 2] if isinstance(one, BuiltRecord)] == [
         *(entry.key for entry in entries),
         "train/twice/0",
@@ -117,13 +117,13 @@ def test_the_first_entry_of_a_key_that_can_be_read_has_the_record(tmp_path: Path
     ("what", "most"),
     [("no boxes", 64), ("a box", 64), ("5 boxes", 13), ("crowds", 13), ("faults", 13), ("bytes", 32), ("broken", 64)],
 )
-def test_few_pictures_wait_to_be_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int) -> None:
+def test_few_images_wait_to_be_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int) -> None:
     """They are in memory: 64 boxes of any kind or 16 MB, however many entries a shard has."""
-    source = write_pictures(tmp_path, 1)
+    source = write_images(tmp_path, 1)
     if what == "broken":
         (tmp_path / source.listed[0].reference).write_bytes(b"broken")
     if what == "bytes":
-        monkeypatch.setattr("beam_jobs.job.composer.encode_picture", lambda *_: bytes(512 << 10))
+        monkeypatch.setattr("beam_jobs.job.composer.encode_image", lambda *_: bytes(512 << 10))
     box = SourceBox(1.0, 1, 1 if what == "faults" else 9, 9, "circle", crowd=what == "crowds")
     boxes = (box,) * {"no boxes": 0, "5 boxes": 5, "crowds": 5, "faults": 5}.get(what, 1)
     taken = 0
@@ -135,27 +135,27 @@ def test_few_pictures_wait_to_be_matched(tmp_path: Path, monkeypatch: pytest.Mon
             yield Entry(f"train/00000/{number}", source.listed[0].reference, None, boxes)
 
     waiting = []
-    for built, _ in enumerate(RecordBuilder(replace(PICTURES, views=1), source).build(entries())):
+    for built, _ in enumerate(RecordBuilder(replace(IMAGES, views=1), source).build(entries())):
         waiting.append(taken - built)
     assert (len(waiting), max(waiting)) == (300, most)
 
 
-def test_a_broken_picture_that_waits_is_not_in_memory(tmp_path: Path) -> None:
+def test_a_broken_image_that_waits_is_not_in_memory(tmp_path: Path) -> None:
     """Not even by the traceback of its error."""
-    source = write_pictures(tmp_path, 1)
-    pictures = []
+    source = write_images(tmp_path, 1)
+    images = []
 
-    def read(reference: str) -> Picture:
-        picture = np.zeros((8, 8, 3), np.uint8)
-        pictures.append(weakref.ref(picture))
-        return picture
+    def read(reference: str) -> RgbImage:
+        image = np.zeros((8, 8, 3), np.uint8)
+        images.append(weakref.ref(image))
+        return image
 
     source.read = read  # type: ignore[method-assign]
     gc.disable()
     try:
         without_boxes = Entry("train/00000/0", source.listed[0].reference, None, None)
-        (built,) = RecordBuilder(PICTURES, source).build([without_boxes])
+        (built,) = RecordBuilder(IMAGES, source).build([without_boxes])
         assert isinstance(built, Rejection) and "must have boxes, got none" in built.reason
-        assert [picture() for picture in pictures] == [None]
+        assert [image() for image in images] == [None]
     finally:
         gc.enable()

@@ -26,9 +26,9 @@ def test_a_receipt_too_large_to_be_one_is_none(tmp_path: Path) -> None:
 
 def test_no_receipt_is_written_that_would_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("beam_jobs.job.record_folder.RECEIPT_BYTES", 10_000)
-    receipt = replace(RECEIPT, rejected=(Rejection("train/a/0", "picture", "it is no picture"),) * 1_000)
+    receipt = replace(RECEIPT, rejected=(Rejection("train/a/0", "image", "it is no image"),) * 1_000)
     with own_folder(str(tmp_path), "0" * 16) as folder:
-        with pytest.raises(UserError, match="has 1,000 rejected pictures and boxes, too many for its receipt"):
+        with pytest.raises(UserError, match="has 1,000 rejected images and boxes, too many for its receipt"):
             folder.write_receipt(receipt)
         assert list((tmp_path / RECEIPTS).iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""What a record set holds: the right pictures in the right shards, with the targets that brute force finds."""
+"""What a record set holds: the right images in the right shards, with the targets that brute force finds."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pipeline.records.statistics import IOU_BINS
 from pipeline.views.collage import resize
 from pipeline.views.paint import paint_view
 from tests import cifar10_files, reference
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import CIFAR10, DIGITS, PICTURES, VIEWS, make_set, read_shards
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import CIFAR10, DIGITS, IMAGES, VIEWS, make_set, read_shards
 
 Located = tuple[str, int, Record]  # split, shard, record
 
 
 @pytest.fixture(scope="module")
 def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set of 72 small pictures, in a folder beside their source."""
+    """A set of 72 small images, in a folder beside their source."""
     place = tmp_path_factory.mktemp("cifar10")
     source = Cifar10.prepare(str(cifar10_files.write_cifar10(place)))
     make_set(place / "records", CIFAR10, source=source)
@@ -39,7 +39,7 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def digits(made: Path) -> Path:
-    """A set of digits, one or two per picture."""
+    """A set of digits, one or two per image."""
     return made
 
 
@@ -52,10 +52,10 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures with boxes of their own, in four views each, all but the first cropped."""
-    place = tmp_path_factory.mktemp("pictures")
-    make_set(place / "records", PICTURES, source=write_pictures(place / "pictures", 40))
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images with boxes of their own, in four views each, all but the first cropped."""
+    place = tmp_path_factory.mktemp("images")
+    make_set(place / "records", IMAGES, source=write_images(place / "images", 40))
     return place / "records"
 
 
@@ -76,14 +76,14 @@ def test_keys_are_unique_and_lie_where_their_hash_says(located: list[Located]) -
     assert all(orders == sorted(orders) for orders in shards.values())
 
 
-def test_every_picture_is_there_once_or_in_its_copies(cifar10: Path) -> None:
+def test_every_image_is_there_once_or_in_its_copies(cifar10: Path) -> None:
     seen = Counter(record.source_id for _, _, record in read_shards(cifar10))
     splits = {record.source_id: split for split, _, record in read_shards(cifar10)}
     assert len(seen) == 72
     assert all(count == (2 if splits[source_id] == "train" else 1) for source_id, count in seen.items())
 
 
-def test_val_is_a_tenth_of_train_and_shares_no_picture_with_it(tmp_path: Path) -> None:
+def test_val_is_a_tenth_of_train_and_shares_no_image_with_it(tmp_path: Path) -> None:
     source = Cifar10.prepare(str(cifar10_files.write_cifar10(tmp_path, count=60)))
     make_set(tmp_path / "records", CIFAR10, source=source)
     ids: dict[str, set[str]] = {split: set() for split in SPLITS}
@@ -106,7 +106,7 @@ def test_an_empty_shard_has_its_file_and_its_receipt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "config"), [("cifar10", CIFAR10), ("digits", DIGITS), ("views", VIEWS), ("pictures", PICTURES)]
+    ("name", "config"), [("cifar10", CIFAR10), ("digits", DIGITS), ("views", VIEWS), ("images", IMAGES)]
 )
 def test_targets_are_those_of_the_slow_reference(
     name: str, config: RecordsConfig, request: pytest.FixtureRequest
@@ -128,7 +128,7 @@ def test_targets_are_those_of_the_slow_reference(
             np.testing.assert_allclose(offsets, wanted, rtol=0, atol=1e-6)
 
 
-def test_the_picture_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
+def test_the_image_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
     names = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
     mirrored = []
     for _, _, record in read_shards(cifar10):
@@ -136,7 +136,7 @@ def test_the_picture_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
         labels, pixels = cifar10_files.rows(names.index(name), 12)
         original = pixels[int(row)]
         (view,) = record.views
-        canvas = paint_view(record.picture(), view.view, size=96)
+        canvas = paint_view(record.image(), view.view, size=96)
         box = np.rint(view.boxes[0] * 96).astype(int)
         shown = canvas[box[0] : box[2], box[1] : box[3]]
         mirrored.append(bool((shown == original[:, ::-1]).all()))
@@ -148,21 +148,21 @@ def test_the_picture_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
 
 def test_a_digit_is_drawn_in_its_own_size_and_its_companions_come_from_its_split(digits: Path) -> None:
     source = Digits.prepare(None)
-    pictures = {item.source_id: (source.read(item.reference), item.label) for item in source.items()}
+    images = {item.source_id: (source.read(item.reference), item.label) for item in source.items()}
     counts: Counter[int] = Counter()
     for _, _, record in read_shards(digits):
         (view,) = record.views
         counts[len(view.labels)] += 1
-        picture, label = pictures[record.source_id]
+        image, label = images[record.source_id]
         box = np.rint(view.boxes[0] * 64).astype(int)
-        shown = paint_view(record.picture(), view.view, size=64)[box[0] : box[2], box[1] : box[3]]
-        np.testing.assert_array_equal(shown, resize(picture, box[2] - box[0], box[3] - box[1]))
+        shown = paint_view(record.image(), view.view, size=64)[box[0] : box[2], box[1] : box[3]]
+        np.testing.assert_array_equal(shown, resize(image, box[2] - box[0], box[3] - box[1]))
         assert view.labels[0] == label
         assert all(16 <= side <= 28 for side in (view.boxes[:, 2:] - view.boxes[:, :2]).ravel() * 64)
     assert set(counts) == {1, 2}
 
 
-@pytest.mark.parametrize("name", ["cifar10", "digits", "views", "pictures"])
+@pytest.mark.parametrize("name", ["cifar10", "digits", "views", "images"])
 def test_the_manifest_counts_what_is_there(name: str, request: pytest.FixtureRequest) -> None:
     records = request.getfixturevalue(name)
     manifest = load_manifest(str(records))
@@ -193,13 +193,13 @@ def test_the_manifest_counts_what_is_there(name: str, request: pytest.FixtureReq
             sides = [getattr(record, side) for record in records]
             assert (said[f"least_{side}"], said[f"most_{side}"]) == (min(sides), max(sides))
     everything = [r for records in of_split.values() for r in records]
-    assert manifest.rejected["pictures"] == manifest.rejected["boxes"] == 0
-    assert manifest.rejected["pictures_seen"] == len(everything)
+    assert manifest.rejected["images"] == manifest.rejected["boxes"] == 0
+    assert manifest.rejected["images_seen"] == len(everything)
     assert manifest.rejected["boxes_seen"] == sum(len(r.views[0].labels) for r in everything)
     assert library_versions().items() <= manifest.versions.items()
 
 
-@pytest.mark.parametrize(("name", "config"), [("views", VIEWS), ("pictures", PICTURES)])
+@pytest.mark.parametrize(("name", "config"), [("views", VIEWS), ("images", IMAGES)])
 def test_the_manifest_counts_the_best_iou_of_every_view(
     name: str, config: RecordsConfig, request: pytest.FixtureRequest
 ) -> None:

@@ -16,8 +16,8 @@ from beam_jobs.job.record_folder import RecordFolder, own_folder
 from beam_jobs.sources.source import SourceBox
 from pipeline.errors import UserError
 from pipeline.records.manifest import Manifest, load_manifest
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import DIGITS, PICTURES, checksums, findings, make_records, make_set, receipts
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import DIGITS, IMAGES, checksums, findings, make_records, make_set, receipts
 from tests.commands import output
 
 SHARDS = 7  # of the small set
@@ -115,14 +115,14 @@ def test_the_old_set_is_whole_until_the_new_manifest_is_there(records: Path, mon
 
 @pytest.mark.parametrize("same", [True, False])
 def test_a_job_that_may_reject_less_leaves_the_set_whole(same: bool, tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 2, split="test")
+    source = write_images(tmp_path / "images", 2, split="test")
     source.listed[0] = source.listed[0]._replace(boxes=(SourceBox(3, 3, 3, 9, "square"),))
     records = tmp_path / "records"
     with pytest.raises(UserError, match=r"no manifest\.json was written$"):
-        make_set(records, PICTURES, source=source)
-    make_set(records, PICTURES, source=source, max_rejected=0.5)
+        make_set(records, IMAGES, source=source)
+    make_set(records, IMAGES, source=source, max_rejected=0.5)
     before = checksums(records)
-    config = PICTURES if same else replace(PICTURES, seed=1)
+    config = IMAGES if same else replace(IMAGES, seed=1)
     with pytest.raises(UserError, match=r"see \S+/rejected-\w{16}\.jsonl; .*; the complete set there is unchanged$"):
         make_set(records, config, source=source)
     assert before.items() <= checksums(records).items()

@@ -16,8 +16,8 @@ from beam_jobs.runners.runner import pipeline_on
 from beam_jobs.sources.cifar10 import Cifar10
 from pipeline.config.records_config import SPLITS
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import CIFAR10, DIGITS, PICTURES, VIEWS, checksums, make_set, make_set_on
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import CIFAR10, DIGITS, IMAGES, VIEWS, checksums, make_set, make_set_on
 from tests.cifar10_files import write_cifar10
 from tests.commands import PATIENCE, wait_until
 from tests.processes import answers, free_port
@@ -37,7 +37,7 @@ GOLDEN_CIFAR10 = {
 GOLDEN_VIEWS = GOLDEN_DIGITS | {
     "train": "1090bf693bd529f435e3d24e9c28a0976e134b88a08cca88b804e0f11b3731b6",
 }
-GOLDEN_PICTURES = {
+GOLDEN_IMAGES = {
     "train": "8a95afa95ca6f3ca55f88b05a983ecc7a76fc36fa4e18a849c1b9f1bb478671c",
     "val": "4912bd5fbe919d09d916d6731ecac1567f4dd9d0322a1d28eb1777891e0ce510",
     "test": "e9f9b063111a33f8d3a660bf6cdfa7d9fd67fb1890a91189742593d7d1c25e6f",
@@ -79,10 +79,10 @@ def test_golden_views(tmp_path: Path) -> None:
     assert digests(tmp_path) == GOLDEN_VIEWS
 
 
-def test_golden_pictures(tmp_path: Path) -> None:
-    """Pictures with boxes of their own. They are PNG and not scaled, so that no library decides their bytes."""
-    make_set(tmp_path / "records", PICTURES, source=write_pictures(tmp_path / "pictures", 20, formats=("png",)))
-    assert digests(tmp_path / "records") == GOLDEN_PICTURES
+def test_golden_images(tmp_path: Path) -> None:
+    """Images with boxes of their own. They are PNG and not scaled, so that no library decides their bytes."""
+    make_set(tmp_path / "records", IMAGES, source=write_images(tmp_path / "images", 20, formats=("png",)))
+    assert digests(tmp_path / "records") == GOLDEN_IMAGES
 
 
 @pytest.mark.long
@@ -93,9 +93,9 @@ def test_two_workers(mode: str, made: Path, tmp_path: Path) -> None:
 
 
 def test_two_workers_draw_the_same_views(tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 20, formats=("png",))
-    make_set(tmp_path / "records", PICTURES, source=source, mode="multi_threading", workers=2)
-    assert digests(tmp_path / "records") == GOLDEN_PICTURES
+    source = write_images(tmp_path / "images", 20, formats=("png",))
+    make_set(tmp_path / "records", IMAGES, source=source, mode="multi_threading", workers=2)
+    assert digests(tmp_path / "records") == GOLDEN_IMAGES
 
 
 def test_portable_job_service(job_service: str, made: Path, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from pipeline.records.packed_view import pack_view
 from pipeline.records.record import Record
-from tests.beam_jobs.picture_source import write_pictures
-from tests.beam_jobs.record_job import PICTURES, VIEWS, findings, make_set, read_shards
+from tests.beam_jobs.image_source import write_images
+from tests.beam_jobs.record_job import IMAGES, VIEWS, findings, make_set, read_shards
 
 
 @pytest.fixture(scope="module", params=["collage", "letterbox"])
@@ -24,7 +24,7 @@ def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A configuration with four views, and its source."""
     if request.param == "collage":
         return VIEWS, Digits.prepare(None)
-    return PICTURES, write_pictures(tmp_path_factory.mktemp("pictures"), 40)
+    return IMAGES, write_images(tmp_path_factory.mktemp("images"), 40)
 
 
 def made(records: Path, config: RecordsConfig, source: Source) -> dict[str, Record]:
@@ -47,7 +47,7 @@ def test_a_view_does_not_depend_on_how_many_there_are(kind: tuple[RecordsConfig,
             assert (other.encoded, other.height, other.width) == (record.encoded, record.height, record.width)
 
 
-def test_views_of_a_picture_are_many(kind: tuple[RecordsConfig, Source], tmp_path: Path) -> None:
+def test_views_of_a_image_are_many(kind: tuple[RecordsConfig, Source], tmp_path: Path) -> None:
     config, source = kind
     training = [record for key, record in made(tmp_path, config, source).items() if key.startswith("train/")]
     others = [view.view for record in training for view in record.views[1:]]
@@ -71,10 +71,10 @@ def test_views_of_a_picture_are_many(kind: tuple[RecordsConfig, Source], tmp_pat
 
 
 def test_rejected_boxes_are_a_share_of_objects_and_not_of_views(tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 10, split="train")
+    source = write_images(tmp_path / "images", 10, split="train")
     first = source.listed[0]
     source.listed[0] = first._replace(boxes=(*(first.boxes or ()), SourceBox(3, 3, 3, 9, "square")))
-    config = replace(PICTURES, val_fraction=0.0, views=20)
+    config = replace(IMAGES, val_fraction=0.0, views=20)
     with pytest.raises(UserError, match=r"^1 of 21 boxes .* were rejected, and --max_rejected allows "):
         make_set(tmp_path / "records", config, source=source, max_rejected=1 / 21 - 1e-6)
     make_set(tmp_path / "records", config, source=source, max_rejected=1 / 21)

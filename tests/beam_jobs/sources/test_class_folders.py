@@ -1,4 +1,4 @@
-"""Class-named folders: pictures with a label, to be placed on canvases."""
+"""Class-named folders: images with a label, to be placed on canvases."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Source
 from pipeline.errors import UserError
-from tests.beam_jobs.sources.detection_sets import write_picture
+from tests.beam_jobs.sources.detection_sets import write_image
 from tests.beam_jobs.sources.reasons import reasons_of
 
 
-def prepared(folder: Path, *pictures: str, fraction: float | None = None) -> Source:
-    for name in pictures:
-        write_picture(folder / name)
+def prepared(folder: Path, *images: str, fraction: float | None = None) -> Source:
+    for name in images:
+        write_image(folder / name)
     return make_source("folder", DataPaths(data_dir=str(folder), test_fraction=fraction))
 
 
@@ -46,7 +46,7 @@ def test_folders_of_splits(tmp_path: Path) -> None:
         ("test", "test/cat/a.jpg", 0),
         ("test", "owl/c.jpg", 2),
     ]
-    write_picture(tmp_path / "cat/d.jpg")
+    write_image(tmp_path / "cat/d.jpg")
     with pytest.raises(UserError, match="must hold either class folders or splits, got train and cat in"):
         prepared(tmp_path)
     shutil.rmtree(tmp_path / "cat")
@@ -64,8 +64,8 @@ def test_folders_of_splits_in_any_case(tmp_path: Path) -> None:
         prepared(tmp_path, "train/cat/e.jpg")
 
 
-def test_a_split_of_test_pictures_is_not_a_class(tmp_path: Path) -> None:
-    """`Training` and `Test` were two classes, and the test pictures were trained on."""
+def test_a_split_of_test_images_is_not_a_class(tmp_path: Path) -> None:
+    """`Training` and `Test` were two classes, and the test images were trained on."""
     with pytest.raises(UserError, match=r"^--data_dir must hold a folder train next to Test, got .* without it$"):
         prepared(tmp_path, "Training/cat/a.jpg", "Test/cat/b.jpg")
     assert prepared(tmp_path / "classes", "cat/a.jpg", "test/b.jpg").class_names == ("cat", "test")
@@ -76,7 +76,7 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert items_of(source) == [("train", "car/b.jpg", 0), ("train", "train/a.jpg", 1)]
 
 
-def test_pictures_in_no_class_are_rejected_by_name(tmp_path: Path) -> None:
+def test_images_in_no_class_are_rejected_by_name(tmp_path: Path) -> None:
     source = prepared(tmp_path, "a.jpg", "cat/b.jpg", fraction=0.0)
     (tmp_path / "notes.txt").touch()
     assert reasons_of(source) == {"a.jpg": "must lie in the folder of a class, got none"}
@@ -91,7 +91,7 @@ def test_what_is_not_taken_is_rejected_by_name(tmp_path: Path) -> None:
     assert [item.source_id for item in source.items()] == ["cat/a.jpg", "cat/b.jfif", "cat/c.tif", "dog"]
     reasons = reasons_of(source)
     assert reasons["dog"] == "must be a folder, got a symbolic link to one"
-    assert "must be a picture (JPEG, PNG, BMP, WEBP), got something else" in reasons["cat/c.tif"]
+    assert "must be an image (JPEG, PNG, BMP, WEBP), got something else" in reasons["cat/c.tif"]
     assert set(reasons) == {"dog", "cat/c.tif"}
 
 
@@ -116,7 +116,7 @@ def test_the_fingerprint_changes_with_a_class(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--data_dir must be given for source folder"):
         make_source("folder")
-    with pytest.raises(UserError, match="source folder must have pictures, got none"):
+    with pytest.raises(UserError, match="source folder must have images, got none"):
         prepared(tmp_path)
     with pytest.raises(UserError, match="--images must be left out for source folder"):
         make_source("folder", DataPaths(data_dir=str(tmp_path), images="a"))

@@ -17,7 +17,7 @@ from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
 from pipeline.records.image_id import image_id_of
 from tests.beam_jobs.sources.coco_sets import MADE, prepared
-from tests.beam_jobs.sources.detection_sets import coco_content, write_coco, write_picture
+from tests.beam_jobs.sources.detection_sets import coco_content, write_coco, write_image
 from tests.beam_jobs.sources.reasons import reasons_of
 
 
@@ -94,12 +94,12 @@ def test_a_set_whose_names_all_lead_out_is_refused_before_the_job(tmp_path: Path
     content = coco_content(MADE)
     for image in content["images"]:
         image["file_name"] = f"/elsewhere/{image['file_name']}"
-    with pytest.raises(UserError, match=r"^no picture can be used: looked at 4 pictures, such as .*leads out of it$"):
+    with pytest.raises(UserError, match=r"^no image can be used: looked at 4 images, such as .*leads out of it$"):
         prepared(tmp_path, content)
 
 
 def test_ids_are_made_unique_where_splits_share_names(tmp_path: Path) -> None:
-    write_picture(tmp_path / "other/train_1.jpg")
+    write_image(tmp_path / "other/train_1.jpg")
     (tmp_path / "test.json").write_text(json.dumps(coco_content([MADE[1]])))
     flags = {"test_annotations": str(tmp_path / "test.json"), "test_images": str(tmp_path / "other")}
     source = prepared(tmp_path, coco_content(MADE), test_fraction=None, **flags)
@@ -109,7 +109,7 @@ def test_ids_are_made_unique_where_splits_share_names(tmp_path: Path) -> None:
     assert reasons_of(source) == {}
 
 
-def test_ids_of_pictures_keep_their_type(tmp_path: Path) -> None:
+def test_ids_of_images_keep_their_type(tmp_path: Path) -> None:
     content = coco_content(MADE)
     renamed = {image["id"]: new for image, new in zip(content["images"], [3, "3", "03", -1], strict=True)}
     for image in content["images"]:
@@ -121,7 +121,7 @@ def test_ids_of_pictures_keep_their_type(tmp_path: Path) -> None:
     assert reasons_of(source) == {}
 
 
-def test_pictures_beside_their_annotations_need_no_folder(tmp_path: Path) -> None:
+def test_images_beside_their_annotations_need_no_folder(tmp_path: Path) -> None:
     write_coco(tmp_path, MADE)
     path = DataPaths(annotations=str(tmp_path / "train/_annotations.coco.json"), test_fraction=0.0)
     assert reasons_of(Coco.prepare(path)) == {}
@@ -130,7 +130,7 @@ def test_pictures_beside_their_annotations_need_no_folder(tmp_path: Path) -> Non
 def test_names_in_subfolders_and_a_byte_order_mark(tmp_path: Path) -> None:
     content = coco_content(MADE)
     content["images"][0]["file_name"] = "sub/ä b.jpg"
-    write_picture(tmp_path / "pictures/sub/ä b.jpg")
+    write_image(tmp_path / "images/sub/ä b.jpg")
     source = prepared(tmp_path, b"\xef\xbb\xbf" + json.dumps(content).encode())
     assert source.items()[0].source_id == "sub/ä b.jpg"
     assert reasons_of(source) == {}
@@ -194,9 +194,9 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
             f"annotation {last} of train.json must be an object with an `image_id`, got 'x'"
         ),
     }
-    folder = str(tmp_path / "pictures")
+    folder = str(tmp_path / "images")
     for name in ("../train.json", "/etc/passwd", "sub/../train_0.jpg", "gs://elsewhere/a.jpg"):
-        assert reasons[name] == f"{name} must lie inside the picture folder {folder}, got a name that leads out of it"
+        assert reasons[name] == f"{name} must lie inside the image folder {folder}, got a name that leads out of it"
     assert reasons["gone.jpg"] == f"{folder}/gone.jpg is missing"
     assert set(reasons) == {item.source_id for item in source.items()[4:]}
 
@@ -208,7 +208,7 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
         (b"[1]", r"is not JSON of this format: Expected `object`, got `array`"),
         (b'{"images": 3}', "is not JSON of this format"),
         (b"[" * 100_000, "is not JSON of this format"),
-        (b'{"images": []}', "source coco must have pictures, got none"),
+        (b'{"images": []}', "source coco must have images, got none"),
         (b'{"images": [{"id": 1, "file_name": "train_0.jpg"}]}', "must have objects of at least one class, got none"),
         (
             b'{"images": [], "categories": [{"id": "1", "name": "a"}]}',
@@ -251,7 +251,7 @@ def test_missing_files_and_flags_that_do_not_go_together(tmp_path: Path) -> None
         "--data_dir must be a folder, got '/nowhere'": DataPaths(data_dir="/nowhere"),
         "--data_dir must hold train/_annotations.coco.json": DataPaths(data_dir=here),
         "--val_images needs --val_annotations": DataPaths(annotations="a", val_images=here),
-        "the pictures of train must be in a folder, got '/nowhere'": DataPaths(annotations="a", images="/nowhere"),
+        "the images of train must be in a folder, got '/nowhere'": DataPaths(annotations="a", images="/nowhere"),
         f"there is no annotation file {here}/none.json": DataPaths(annotations=f"{here}/none.json"),
         f"cannot read the annotations {here}: ": DataPaths(annotations=here),
         f"cannot read the annotations {here}/fifo: ": DataPaths(annotations=f"{here}/fifo"),

@@ -80,6 +80,6 @@ def test_a_class_of_the_test_split_alone_is_one_of_the_set(tmp_path: Path) -> No
     (tmp_path / "test.json").write_text(json.dumps(content))
     source = prepared(
         tmp_path, coco_content(MADE), test_annotations=str(tmp_path / "test.json"), test_fraction=None
-    )  # one picture folder for both
+    )  # one image folder for both
     assert source.category_ids == (0, 3, 7, 90)
     assert [item.split for item in source.items()] == ["train"] * 4 + ["test"]

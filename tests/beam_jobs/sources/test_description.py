@@ -29,7 +29,7 @@ def test_classes_and_where_val_and_test_come_from() -> None:
     assert described("cat", has_val=True, has_test=False)[1] == "val is the source's own; test is empty"
 
 
-def test_pictures_in_several_splits_are_told_of(tmp_path: Path) -> None:
+def test_images_in_several_splits_are_told_of(tmp_path: Path) -> None:
     made = made_set(train=3, val=0, test=0)
     paths = write_coco(tmp_path, made)
     twice = replace(paths, data_dir=None, annotations=str(tmp_path / "train.json"), images=str(tmp_path / "train"))
@@ -39,15 +39,15 @@ def test_pictures_in_several_splits_are_told_of(tmp_path: Path) -> None:
     again = replace(twice, test_annotations=str(tmp_path / "test.json"))
     assert not any("in several splits" in line for line in describe_source(Coco.prepare(twice), val_fraction=0.1))
     assert describe_source(Coco.prepare(again), val_fraction=0.1)[2] == (
-        "note: 3 pictures in several splits, such as train_0.jpg in train and test: "
-        "figures on pictures that were trained on say little"
+        "note: 3 images in several splits, such as train_0.jpg in train and test: "
+        "figures on images that were trained on say little"
     )
 
 
-def test_pictures_of_another_size_are_told_of_too(tmp_path: Path) -> None:
+def test_images_of_another_size_are_told_of_too(tmp_path: Path) -> None:
     paths = write_coco(tmp_path, made_set(train=2, val=0, test=0))  # its sizes are wrong
     lines = describe_source(Coco.prepare(paths), val_fraction=0.1)
-    assert len(lines) == 3 and lines[2].startswith("note: 2 of 2 pictures looked at have another size than")
+    assert len(lines) == 3 and lines[2].startswith("note: 2 of 2 images looked at have another size than")
 
 
 def test_a_long_list_of_classes_is_cut_and_odd_names_are_escaped() -> None:

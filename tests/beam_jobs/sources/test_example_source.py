@@ -12,7 +12,7 @@ import pytest
 
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import SourceBox
-from tests.beam_jobs.sources.detection_sets import write_picture
+from tests.beam_jobs.sources.detection_sets import write_image
 from tests.setup.checkout import ROOT
 
 EXAMPLE = re.compile(r"^```python\n(\"\"\"Sets annotated in one CSV file[\s\S]*?)^```", re.MULTILINE)
@@ -27,11 +27,11 @@ def csv_boxes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_the_example_reads_pictures_and_boxes(csv_boxes: ModuleType, tmp_path: Path) -> None:
+def test_the_example_reads_images_and_boxes(csv_boxes: ModuleType, tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
-        write_picture(tmp_path / "pictures" / name, (50, 90))
+        write_image(tmp_path / "images" / name, (50, 90))
     (tmp_path / "boxes.csv").write_text("a.jpg,10,20,30,40,cat\na.jpg,1.5,2,3,4,dog\nb.jpg,0,0,9,9,dog\n")
-    paths = DataPaths(annotations=str(tmp_path / "boxes.csv"), images=str(tmp_path / "pictures"), test_fraction=0.5)
+    paths = DataPaths(annotations=str(tmp_path / "boxes.csv"), images=str(tmp_path / "images"), test_fraction=0.5)
     source = csv_boxes.CsvBoxes.prepare(paths)
     assert source.name == "csv" and source.class_names == ("cat", "dog")
     first, second = source.items()

@@ -11,13 +11,13 @@ import pytest
 
 from beam_jobs.sources import jsonl
 from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.image_reference import is_fault, split_reference
 from beam_jobs.sources.json_line import parse_line, scan_line
 from beam_jobs.sources.jsonl import JsonLines
-from beam_jobs.sources.picture_reference import is_fault, split_reference
 from beam_jobs.sources.pieces import all_items, items_of
-from beam_jobs.sources.source import BadPicture, Item, SourceBox
+from beam_jobs.sources.source import BadImage, Item, SourceBox
 from pipeline.errors import UserError
-from tests.beam_jobs.sources.detection_sets import json_line, made_set, write_picture
+from tests.beam_jobs.sources.detection_sets import json_line, made_set, write_image
 from tests.beam_jobs.sources.reasons import reasons_of
 
 BOX = {"bbox": [10, 5, 30, 20], "class": "cat"}
@@ -33,7 +33,7 @@ def item_of(**content: Any) -> Item:
 
 def reason(item: Item) -> str:
     assert is_fault(item.reference)
-    with pytest.raises(BadPicture) as error:
+    with pytest.raises(BadImage) as error:
         split_reference(item.reference)
     return str(error.value)
 
@@ -57,8 +57,8 @@ def test_a_line_is_an_item() -> None:
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({"image": ""}, "must have the name of a picture as `image`, got ''"),
-        ({"image": 3}, "must have the name of a picture as `image`, got 3"),
+        ({"image": ""}, "must have the name of an image as `image`, got ''"),
+        ({"image": 3}, "must have the name of an image as `image`, got 3"),
         ({"boxes": None}, "must have a list as `boxes`, got None"),
         ({"boxes": {}}, "must have a list as `boxes`, got {}"),
         ({"split": "training"}, "must have `split` train, val or test, got 'training'"),
@@ -112,7 +112,7 @@ def test_a_broken_box_has_its_reason(box: object, fault: str) -> None:
 
 
 def written(folder: Path, text: bytes, **flags: Any) -> JsonLines:
-    write_picture(folder / "a.jpg")
+    write_image(folder / "a.jpg")
     (folder / "list.jsonl").write_bytes(text)
     return JsonLines.prepare(DataPaths(annotations=str(folder / "list.jsonl"), **flags))
 
@@ -130,9 +130,9 @@ def test_lines_choose_their_splits_and_blank_ones_are_none(tmp_path: Path) -> No
 def test_pieces_can_be_listed_apart(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl, "PIECE_BYTES", size)
     made = made_set(train=60, val=0, test=0)
-    for picture in made:
-        write_picture(tmp_path / picture.name, picture.shape)
-    lines = [json_line(picture).encode() for picture in made]
+    for image in made:
+        write_image(tmp_path / image.name, image.shape)
+    lines = [json_line(image).encode() for image in made]
     lines[7] = lines[19] = b"not JSON"
     source = written(tmp_path, b"\xef\xbb\xbf" + b"\n\n".join(lines))
     items, pieces = source.items(), source.pieces()
@@ -161,7 +161,7 @@ def test_preparing_holds_nothing_of_a_line(tmp_path: Path) -> None:
     peaks = []
     for number, text in enumerate((few, few, many)):  # the first warms up
         folder = tmp_path / str(number)
-        write_picture(folder / "a.jpg")
+        write_image(folder / "a.jpg")
         (folder / "list.jsonl").write_bytes(text)
         tracemalloc.start()
         JsonLines.prepare(DataPaths(annotations=str(folder / "list.jsonl"))).fingerprint()
@@ -172,7 +172,7 @@ def test_preparing_holds_nothing_of_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"\n \n"])
 def test_an_empty_list_is_refused(text: bytes, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"list\.jsonl must have a picture a line, got none"):
+    with pytest.raises(UserError, match=r"list\.jsonl must have an image a line, got none"):
         written(tmp_path, text)
 
 

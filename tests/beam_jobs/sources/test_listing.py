@@ -1,4 +1,4 @@
-"""Listing a folder and the digest of its pictures, on local disks and through Beam's file systems."""
+"""Listing a folder and the digest of its images, on local disks and through Beam's file systems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from beam_jobs.sources import listing
 from beam_jobs.sources.folder_digest import folder_digest
 from beam_jobs.sources.listing import MISSING, holds, list_files, sizes_of, walk
 from pipeline.errors import UserError
-from pipeline.records.picture_file import is_picture_name
+from pipeline.records.image_file import is_image_name
 
 FILES = {"a.jpg": 3, "sub/b.JPEG": 4, "sub/deep/c": 0, "d e.png": 1}
 
@@ -38,11 +38,11 @@ def test_what_a_place_holds(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "nowhere.jpg").symlink_to("away")
-    found = {name for name in (*os.listdir(tmp_path), "absent.jpg") if holds(str(tmp_path / name), is_picture_name)}
+    found = {name for name in (*os.listdir(tmp_path), "absent.jpg") if holds(str(tmp_path / name), is_image_name)}
     assert found == {"a.jpg", "sub", "nowhere.jpg"}
 
 
-def test_a_digest_of_pictures(folder: str) -> None:
+def test_a_digest_of_images(folder: str) -> None:
     before, with_content = folder_digest(folder, check="sizes"), folder_digest(folder, check="content")
     Path(folder, "a.jpg").write_bytes(b"yyy")
     assert folder_digest(folder, check="sizes") == before
@@ -50,9 +50,9 @@ def test_a_digest_of_pictures(folder: str) -> None:
     Path(folder, "a.jpg").write_bytes(b"xxxx")
     assert folder_digest(folder, check="sizes") != before
     Path(folder, "a.jpg").write_bytes(b"xxx")
-    Path(folder, "notes.txt").write_bytes(b"no picture")
+    Path(folder, "notes.txt").write_bytes(b"no image")
     assert folder_digest(folder, check="content") == with_content
-    Path(folder, "sub/deep/c").write_bytes(b"a picture may have no extension")
+    Path(folder, "sub/deep/c").write_bytes(b"an image may have no extension")
     assert folder_digest(folder, check="sizes") != before
     Path(folder, "sub/deep/c").write_bytes(b"")
     assert folder_digest(folder, check="content") == with_content
@@ -75,6 +75,6 @@ def test_no_folder(tmp_path: Path) -> None:
             list_files(str(tmp_path / name))
 
 
-def test_names_of_pictures() -> None:
-    assert all(map(is_picture_name, ("a.jpg", "b.JPEG", "c/d.Png", "e.bmp", "f.WEBP")))
-    assert not any(map(is_picture_name, ("a", "jpg", "b.txt", "c.jpg.xml", ".jpg")))
+def test_names_of_images() -> None:
+    assert all(map(is_image_name, ("a.jpg", "b.JPEG", "c/d.Png", "e.bmp", "f.WEBP")))
+    assert not any(map(is_image_name, ("a", "jpg", "b.txt", "c.jpg.xml", ".jpg")))

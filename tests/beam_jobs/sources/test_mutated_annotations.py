@@ -1,4 +1,4 @@
-"""Annotations with a few bytes or values changed: no traceback, and every picture is an item, good or with a reason."""
+"""Annotations with a few bytes or values changed: no traceback, and every image is an item, good or with a reason."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from beam_jobs.sources import make_source
-from beam_jobs.sources.picture_reference import is_fault
-from beam_jobs.sources.source import BadPicture, Source
+from beam_jobs.sources.image_reference import is_fault
+from beam_jobs.sources.source import BadImage, Source
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
 from pipeline.views.random_bits import RandomBits
@@ -45,7 +45,7 @@ TARGETS = {
     "yolo": "labels/train/train_3.txt",
     "jsonl": "train.jsonl",
 }
-NAMES = {picture.name for picture in made_set(train=4, val=1, test=1)}
+NAMES = {image.name for image in made_set(train=4, val=1, test=1)}
 YAML = {"yaml": "data.yaml", "list": "ImageSets/Main/train.txt"}
 
 
@@ -100,7 +100,7 @@ def check(source: Source) -> int:
         try:
             shape = source.shape(item.reference)
             source.read(item.reference)
-        except BadPicture as reason:
+        except BadImage as reason:
             assert str(reason) and str(reason).isprintable()
             continue
         truth, _, reasons = usable_boxes(item.boxes, shape, source.class_names)
@@ -110,7 +110,7 @@ def check(source: Source) -> int:
 
 
 def boxes_listed(name: str, data: bytes) -> dict[str, int]:
-    """The boxes of pictures in a mutated file that another parser can read, by the picture's name."""
+    """The boxes of images in a mutated file that another parser can read, by the image's name."""
     if name == "yolo":
         return {
             "train_3.jpg": sum(bool(line.strip()) for line in data.decode("utf-8", "backslashreplace").splitlines())
@@ -134,14 +134,14 @@ def boxes_listed(name: str, data: bytes) -> dict[str, int]:
 
 
 def check_boxes(name: str, data: bytes, source: Source) -> int:
-    """Every box of a picture that can be read must be there, good or with its fault. Returns how many were compared."""
+    """Every box of an image that can be read must be there, good or with its fault. Returns how many were compared."""
     try:
         listed = boxes_listed(name, data)
     except (ValueError, KeyError, TypeError):  # nothing to compare with
         return 0
     found = {item.source_id: item.boxes or () for item in source.items() if not is_fault(item.reference)}
-    both = [picture for picture in listed if picture in found and picture in NAMES]
-    assert [len(found[picture]) for picture in both] == [listed[picture] for picture in both], data
+    both = [image for image in listed if image in found and image in NAMES]
+    assert [len(found[image]) for image in both] == [listed[image] for image in both], data
     return len(both)
 
 
@@ -180,7 +180,7 @@ def run_mutants(name: str, folder: Path, target: str, change: Callable[[bytes, R
 def test_mutated_bytes(name: str, tmp_path: Path) -> None:
     read, refused = run_mutants(name, tmp_path, TARGETS[name], mutated)
     assert read > MUTANTS // 10
-    assert name == "coco" or refused == 0  # the fault is one picture's
+    assert name == "coco" or refused == 0  # the fault is one image's
 
 
 @pytest.mark.parametrize("name", ["coco", "jsonl"])

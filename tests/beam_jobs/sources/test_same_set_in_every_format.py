@@ -17,7 +17,7 @@ from beam_jobs.sources.source import Source
 from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
 from pipeline.records.record import Record
-from tests.beam_jobs.record_job import PICTURES, make_set, read_shards
+from tests.beam_jobs.record_job import IMAGES, make_set, read_shards
 from tests.beam_jobs.sources.detection_sets import CATEGORY_IDS, CLASSES, WRITERS, Made, made_set
 from tests.beam_jobs.sources.reasons import reason_against
 
@@ -48,19 +48,19 @@ def test_the_items_are_those_of_the_set(name: str, tmp_path: Path) -> None:
     assert [item.image_id for item in items][:2] == (["10", "11"] if name == "coco" else [None, None])
 
 
-def in_round_numbers(picture: Made) -> Made:
-    """The picture in a size that gives YOLO's labels few decimals: the millionth of a pixel can decide a tie."""
-    boxes = tuple((x, y, min(w, 80 - x), min(h, 50 - y), name) for x, y, w, h, name in picture.boxes)
-    return picture._replace(shape=(50, 80), boxes=boxes)
+def in_round_numbers(image: Made) -> Made:
+    """The image in a size that gives YOLO's labels few decimals: the millionth of a pixel can decide a tie."""
+    boxes = tuple((x, y, min(w, 80 - x), min(h, 50 - y), name) for x, y, w, h, name in image.boxes)
+    return image._replace(shape=(50, 80), boxes=boxes)
 
 
 def test_the_records_are_equal(tmp_path: Path) -> None:
     """Pixels, views, boxes and targets."""
     made: dict[str, dict[str, Record]] = {}
     for name in WRITERS:
-        pictures = [in_round_numbers(picture) for picture in made_set(train=12)]
-        source = make_source(name, WRITERS[name](tmp_path / name, pictures))
-        make_set(tmp_path / "records" / name, PICTURES, source=source)
+        images = [in_round_numbers(image) for image in made_set(train=12)]
+        source = make_source(name, WRITERS[name](tmp_path / name, images))
+        make_set(tmp_path / "records" / name, IMAGES, source=source)
         made[name] = {record.key: record for _, _, record in read_shards(tmp_path / "records" / name)}
     wanted = made.pop("coco")
     assert sum(len(record.views) for record in wanted.values()) == 12 * 4 + 4
@@ -114,29 +114,29 @@ def test_the_fingerprint_does_not_depend_on_the_place(name: str, tmp_path: Path)
     assert make_source(name, written(name, tmp_path / "there")).fingerprint() == here
 
 
-def a_picture(folder: Path) -> Path:
+def an_image(folder: Path) -> Path:
     return next(folder.rglob("train_2.jpg"))
 
 
 @FORMATS
-def test_the_fingerprint_is_of_annotations_and_of_names_and_sizes_of_pictures(name: str, tmp_path: Path) -> None:
+def test_the_fingerprint_is_of_annotations_and_of_names_and_sizes_of_images(name: str, tmp_path: Path) -> None:
     source = make_source(name, written(name, tmp_path))
     before, with_content = source.fingerprint(), source.fingerprint(check="content")
-    picture = a_picture(tmp_path)
-    whole = picture.read_bytes()
+    image = an_image(tmp_path)
+    whole = image.read_bytes()
 
-    picture.write_bytes(whole[:-3] + b"abc")
+    image.write_bytes(whole[:-3] + b"abc")
     assert source.fingerprint() == before
     assert source.fingerprint(check="content") != with_content
-    picture.write_bytes(whole + b"x")
+    image.write_bytes(whole + b"x")
     assert source.fingerprint() != before
-    picture.unlink()
+    image.unlink()
     without = source.fingerprint()
     assert without != before
-    picture.write_bytes(whole)
+    image.write_bytes(whole)
     assert (source.fingerprint(), source.fingerprint(check="content")) == (before, with_content)
-    (picture.parent / ".DS_Store").touch()
-    (picture.parent / "notes.md").touch()
+    (image.parent / ".DS_Store").touch()
+    (image.parent / "notes.md").touch()
     assert source.fingerprint() == before
 
 
@@ -150,10 +150,10 @@ def test_the_fingerprint_changes_with_an_annotation(name: str, tmp_path: Path) -
 
 
 @FORMATS
-def test_a_missing_picture_is_an_item_that_cannot_be_read(name: str, tmp_path: Path) -> None:
+def test_a_missing_image_is_an_item_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     paths = written(name, tmp_path)
-    picture = a_picture(tmp_path)
-    picture.unlink()
+    image = an_image(tmp_path)
+    image.unlink()
     source = make_source(name, paths)
     items = source.items()
     assert len(items) == 8
@@ -161,17 +161,17 @@ def test_a_missing_picture_is_an_item_that_cannot_be_read(name: str, tmp_path: P
     assert len(bad) == 1
     ((source_id, reason),) = bad.items()
     assert source_id == ("train_2.txt" if name == "yolo" else "train_2.jpg")
-    assert reason.endswith("is missing") or "must be the label file of a picture" in reason
+    assert reason.endswith("is missing") or "must be the label file of an image" in reason
 
 
 @FORMATS
-def test_a_folder_without_any_of_the_pictures_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_folder_without_any_of_the_images_is_refused(name: str, tmp_path: Path) -> None:
     paths = written(name, tmp_path)
-    for picture in tmp_path.rglob("*.jpg"):
-        picture.rename(picture.with_suffix(".gone"))
-    why = r"no picture can be used: looked at 8 pictures, such as train_0\.txt: .*, got none of that name"
-    if name != "yolo":  # whose pictures are what is listed
-        why = r"no picture is there: looked for 8 pictures, such as .*train_0\.jpg"
+    for image in tmp_path.rglob("*.jpg"):
+        image.rename(image.with_suffix(".gone"))
+    why = r"no image can be used: looked at 8 images, such as train_0\.txt: .*, got none of that name"
+    if name != "yolo":  # whose images are what is listed
+        why = r"no image is there: looked for 8 images, such as .*train_0\.jpg"
     with pytest.raises(UserError, match=rf"^{why}$"):
         make_source(name, paths)
 
@@ -179,22 +179,22 @@ def test_a_folder_without_any_of_the_pictures_is_refused(name: str, tmp_path: Pa
 @FORMATS
 def test_a_symbolic_link_out_of_the_folder_is_not_read(name: str, tmp_path: Path) -> None:
     paths = written(name, tmp_path / "set")
-    picture = a_picture(tmp_path / "set")
-    shutil.move(picture, tmp_path / "outside.jpg")
-    picture.symlink_to(tmp_path / "outside.jpg")
+    image = an_image(tmp_path / "set")
+    shutil.move(image, tmp_path / "outside.jpg")
+    image.symlink_to(tmp_path / "outside.jpg")
     source = make_source(name, paths)
     (item,) = [item for item in source.items() if item.source_id == "train_2.jpg"]
-    assert "train_2.jpg must lie inside the picture folder" in (reason_against(source, item.reference) or "")
+    assert "train_2.jpg must lie inside the image folder" in (reason_against(source, item.reference) or "")
     assert sum(reason_against(source, item.reference) is not None for item in source.items()) == 1
 
-    picture.unlink()  # a link inside is fine
-    shutil.move(tmp_path / "outside.jpg", picture.with_name("elsewhere.jpeg"))
-    picture.symlink_to("elsewhere.jpeg")
+    image.unlink()  # a link inside is fine
+    shutil.move(tmp_path / "outside.jpg", image.with_name("elsewhere.jpeg"))
+    image.symlink_to("elsewhere.jpeg")
     assert reason_against(source, item.reference) is None
 
 
 @FORMATS
-def test_the_picture_folder_may_itself_be_a_link(name: str, tmp_path: Path) -> None:
+def test_the_image_folder_may_itself_be_a_link(name: str, tmp_path: Path) -> None:
     paths = written(name, tmp_path / "set")
     os.symlink(tmp_path / "set", tmp_path / "link")
     moved = {

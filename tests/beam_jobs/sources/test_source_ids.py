@@ -1,8 +1,8 @@
-"""Source ids are names of pictures, told apart by split and folder where names are shared."""
+"""Source ids are names of images, told apart by split and folder where names are shared."""
 
 from __future__ import annotations
 
-from beam_jobs.sources.picture_reference import fault_reference
+from beam_jobs.sources.image_reference import fault_reference
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.source_ids import with_unique_ids
 
@@ -23,13 +23,13 @@ def test_splits_then_folders_tell_names_apart() -> None:
     assert ids(items, "gs://x/one", "/y", "/x")[:3] == ["gs://x/one/train/a", "/y/train/a", "test/a"]
 
 
-def test_a_name_with_a_prefix_is_not_that_of_another_picture() -> None:
-    """`train/a` was one of two pictures then, and the job rejected the other as listed twice."""
+def test_a_name_with_a_prefix_is_not_that_of_another_image() -> None:
+    """`train/a` was one of two images then, and the job rejected the other as listed twice."""
     items = [("train", "a", "0:a"), ("train", "train/a", "0:train/a"), ("test", "a", "0:a"), ("test", "b", "0:b")]
     assert ids(items, "/x") == ["train/a", "train/train/a", "test/a", "b"]
 
 
-def test_one_picture_listed_twice_keeps_its_id_and_odd_names_are_escaped() -> None:
+def test_one_image_listed_twice_keeps_its_id_and_odd_names_are_escaped() -> None:
     fault = fault_reference("must be another")
     items = [("train", "a", "0:a"), ("train", "a", "0:a"), ("test", "b\n\udcff", fault), ("test", "é b", "0:é b")]
     assert ids(items, "/x") == ["a", "a", "b\\n\\udcff", "é b"]

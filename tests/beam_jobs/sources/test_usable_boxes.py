@@ -58,6 +58,6 @@ def test_a_bad_box_is_left_out_with_its_reason(box: SourceBox, reason: str) -> N
     assert reasons[0].startswith(reason)
 
 
-def test_a_relative_box_is_scaled_by_the_picture() -> None:
+def test_a_relative_box_is_scaled_by_the_image() -> None:
     truth, _, _ = usable_boxes((SourceBox(0.25, 0.25, 0.5, 1.0, "dog", relative=True),), SHAPE, CLASSES)
     assert truth.corners.tolist() == [[25, 50, 50, 200]]

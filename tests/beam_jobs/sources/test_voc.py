@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.picture_set import PictureSet
+from beam_jobs.sources.image_set import ImageSet
 from beam_jobs.sources.source import SourceBox
 from beam_jobs.sources.voc import Voc
 from beam_jobs.sources.voc_xml import parse_voc
 from pipeline.errors import UserError
-from tests.beam_jobs.sources.detection_sets import Made, made_set, voc_text, write_picture, write_voc
+from tests.beam_jobs.sources.detection_sets import Made, made_set, voc_text, write_image, write_voc
 from tests.beam_jobs.sources.reasons import reasons_of
 
 ONE = Made("a.jpg", "train", (50, 90), ((10, 5, 30, 20, "cat"),))
 BOX = SourceBox(5, 10, 25, 40, "cat")
 
 
-def in_folder(folder: Path, **files: Made | str) -> PictureSet:
-    """The source of a flat folder: XML files by their names, each with a picture beside unless it is text."""
+def in_folder(folder: Path, **files: Made | str) -> ImageSet:
+    """The source of a flat folder: XML files by their names, each with an image beside unless it is text."""
     for name, content in files.items():
         if isinstance(content, Made):
-            write_picture(folder / f"{name}.jpg")
+            write_image(folder / f"{name}.jpg")
             content = voc_text(content)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.xml").write_text(content)
@@ -121,7 +121,7 @@ def test_folders_for_splits(tmp_path: Path) -> None:
 
 def test_folders_for_splits_with_two_folders_each(tmp_path: Path) -> None:
     for split in ("train", "test"):
-        write_picture(tmp_path / split / "images/a.jpg")
+        write_image(tmp_path / split / "images/a.jpg")
         (tmp_path / split / "annotations").mkdir()
         (tmp_path / split / "annotations/a.xml").write_text(voc_text(ONE))
     source = Voc.prepare(DataPaths(data_dir=str(tmp_path)))
@@ -133,14 +133,14 @@ def test_folders_for_splits_with_two_folders_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("xml", "pictures"), [("Annotations", "JPEGImages"), ("annotations", "images"), ("Annotations", ".")]
+    ("xml", "images"), [("Annotations", "JPEGImages"), ("annotations", "images"), ("Annotations", ".")]
 )
-def test_two_folders_without_lists(xml: str, pictures: str, tmp_path: Path) -> None:
-    write_picture(tmp_path / pictures / "a.jpg")
+def test_two_folders_without_lists(xml: str, images: str, tmp_path: Path) -> None:
+    write_image(tmp_path / images / "a.jpg")
     (tmp_path / xml).mkdir()
     (tmp_path / xml / "a.xml").write_text(voc_text(ONE))
     assert reasons_of(Voc.prepare(DataPaths(data_dir=str(tmp_path)))) == {}
-    paths = DataPaths(annotations=str(tmp_path / xml), images=str(tmp_path / pictures), test_fraction=0.0)
+    paths = DataPaths(annotations=str(tmp_path / xml), images=str(tmp_path / images), test_fraction=0.0)
     source = Voc.prepare(paths)
     assert [item.source_id for item in source.items()] == ["a.jpg"]
     assert reasons_of(source) == {}
@@ -169,13 +169,13 @@ def test_lists_choose_and_may_name_trainval_alone(tmp_path: Path) -> None:
         Voc.prepare(DataPaths(data_dir=str(tmp_path)))
 
 
-def test_which_picture_an_annotation_belongs_to(tmp_path: Path) -> None:
+def test_which_image_an_annotation_belongs_to(tmp_path: Path) -> None:
     """The one of its own name; else the one that it names, with or without extension, whatever the case of that."""
     for name in ("a.JPG", "b.jpeg", "b.png", "Other.PNG", "bare.JPEG", "sub/deep.jpg", "noend"):
-        write_picture(tmp_path / f"{name}.jpg")
+        write_image(tmp_path / f"{name}.jpg")
         (tmp_path / f"{name}.jpg").rename(tmp_path / name)
     named = {
-        "a.XML": "wrong.jpg",  # the picture a.JPG
+        "a.XML": "wrong.jpg",  # the image a.JPG
         "b.xml": "b.png",  # one of two
         "c.xml": "Other.PNG",
         "d.xml": "bare",
@@ -190,8 +190,8 @@ def test_which_picture_an_annotation_belongs_to(tmp_path: Path) -> None:
     assert reasons_of(source) == {"b.jpeg": "must have an annotation b.xml, got none"}
 
 
-def test_xml_without_picture_and_picture_without_xml(tmp_path: Path) -> None:
-    write_picture(tmp_path / "alone.jpg")
+def test_xml_without_image_and_image_without_xml(tmp_path: Path) -> None:
+    write_image(tmp_path / "alone.jpg")
     (tmp_path / "notes.txt").touch()
     source = in_folder(
         tmp_path,
@@ -201,12 +201,12 @@ def test_xml_without_picture_and_picture_without_xml(tmp_path: Path) -> None:
         outside=voc_text(ONE, filename="../set.jpg"),
         broken="<annotation><object>",
     )
-    write_picture(tmp_path / "broken.jpg")
+    write_image(tmp_path / "broken.jpg")
     assert len(source.items()) == 6
     reasons = reasons_of(source)
     assert reasons["gone.jpg"] == f"{tmp_path}/gone.jpg is missing"
-    assert reasons["nameless.xml"] == "nameless.xml must have a picture of its name, got none"
-    assert "../set.jpg must lie inside the picture folder" in reasons["../set.jpg"]
+    assert reasons["nameless.xml"] == "nameless.xml must have an image of its name, got none"
+    assert "../set.jpg must lie inside the image folder" in reasons["../set.jpg"]
     assert reasons["broken.xml"].startswith("broken.xml must be XML without entities, got an error: no element found")
     assert reasons["alone.jpg"] == "must have an annotation alone.xml, got none"
     assert len(reasons) == 5
@@ -220,13 +220,13 @@ def test_a_set_without_usable_classes_or_without_train_is_refused(tmp_path: Path
     with pytest.raises(UserError, match="--data_dir must hold a folder train next to test"):
         Voc.prepare(DataPaths(data_dir=str(tmp_path / "b")))
     (tmp_path / "c").mkdir()
-    with pytest.raises(UserError, match="source voc must have pictures, got none in"):
+    with pytest.raises(UserError, match="source voc must have images, got none in"):
         Voc.prepare(DataPaths(data_dir=str(tmp_path / "c")))
     with pytest.raises(UserError, match="/nowhere must be a folder, got none of that name"):
         Voc.prepare(DataPaths(annotations="/nowhere", images=str(tmp_path)))
 
 
 def test_a_data_folder_that_is_not_local_is_refused(tmp_path: Path) -> None:
-    """Its lists of names cannot be looked for, and without them test pictures would be trained on."""
+    """Its lists of names cannot be looked for, and without them test images would be trained on."""
     with pytest.raises(UserError, match="--data_dir must be a local folder for source voc, got gs://bucket/VOC2007"):
         Voc.prepare(DataPaths(data_dir="gs://bucket/VOC2007"))

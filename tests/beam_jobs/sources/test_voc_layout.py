@@ -1,4 +1,4 @@
-"""Where the splits of a VOC set are found, and what is refused so that no picture is lost or trained on by mistake."""
+"""Where the splits of a VOC set are found, and what is refused so that no image is lost or trained on by mistake."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.picture_set import PictureSet
+from beam_jobs.sources.image_set import ImageSet
 from beam_jobs.sources.voc import Voc
 from pipeline.errors import UserError
-from tests.beam_jobs.sources.detection_sets import Made, voc_text, write_picture
+from tests.beam_jobs.sources.detection_sets import Made, voc_text, write_image
 from tests.beam_jobs.sources.reasons import reasons_of
 
 
-def write_pair(folder: Path, picture: str, xml: str = "") -> None:
-    """A picture and its annotation, beside it unless it is named; names are relative to the folder."""
-    write_picture(folder / picture)
-    path = folder / (xml or str(Path(picture).with_suffix(".xml")))
+def write_pair(folder: Path, image: str, xml: str = "") -> None:
+    """An image and its annotation, beside it unless it is named; names are relative to the folder."""
+    write_image(folder / image)
+    path = folder / (xml or str(Path(image).with_suffix(".xml")))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(voc_text(Made(Path(picture).name, "", (50, 90), ((10, 5, 30, 20, "cat"),))))
+    path.write_text(voc_text(Made(Path(image).name, "", (50, 90), ((10, 5, 30, 20, "cat"),))))
 
 
-def prepared(folder: Path) -> PictureSet:
+def prepared(folder: Path) -> ImageSet:
     return Voc.prepare(DataPaths(data_dir=str(folder)))
 
 
 def items_of(folder: Path) -> list[tuple[str, str]]:
-    """The split and the id of each picture, all of which can be read."""
+    """The split and the id of each image, all of which can be read."""
     source = prepared(folder)
     assert reasons_of(source) == {}
     return [(item.split, item.source_id) for item in source.items()]
@@ -63,7 +63,7 @@ def test_a_single_folder_train_inside_the_two_folders_names_no_splits(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("pictures", "xml", "got"),
+    ("images", "xml", "got"),
     [
         (["train", "test"], ["train"], "train in the first and train, test in the second"),
         (["train"], ["train", "val"], "train, val in the first and train in the second"),
@@ -71,11 +71,9 @@ def test_a_single_folder_train_inside_the_two_folders_names_no_splits(tmp_path: 
         (["."], ["train", "test"], "train, test in the first and none in the second"),
     ],
 )
-def test_the_two_folders_must_hold_the_same_splits(
-    pictures: list[str], xml: list[str], got: str, tmp_path: Path
-) -> None:
-    for folder in pictures:
-        write_picture(tmp_path / "images" / folder / "a.jpg")
+def test_the_two_folders_must_hold_the_same_splits(images: list[str], xml: list[str], got: str, tmp_path: Path) -> None:
+    for folder in images:
+        write_image(tmp_path / "images" / folder / "a.jpg")
     for folder in xml:
         write_pair(tmp_path, "images/a.jpg", f"annotations/{folder}/a.xml")
     why = rf"/annotations and {tmp_path}/images must hold the same split folders, got {got}; name the folders of each"
@@ -102,12 +100,12 @@ def test_splits_where_none_are_looked_for_are_refused(folder: str, xml: str, tmp
     assert [item.source_id for item in Voc.prepare(paths).items()] == ["train.jpg"]
 
 
-def write_lists(folder: Path, **pictures: str) -> None:
-    """A set in the published layout, with a list of one picture for each name."""
+def write_lists(folder: Path, **images: str) -> None:
+    """A set in the published layout, with a list of one image for each name."""
     (folder / "ImageSets/Main").mkdir(parents=True)
-    for name, picture in pictures.items():
-        write_pair(folder, f"JPEGImages/{picture}.jpg", f"Annotations/{picture}.xml")
-        (folder / f"ImageSets/Main/{name}.txt").write_text(f"{picture}\n")
+    for name, image in images.items():
+        write_pair(folder, f"JPEGImages/{image}.jpg", f"Annotations/{image}.xml")
+        (folder / f"ImageSets/Main/{name}.txt").write_text(f"{image}\n")
 
 
 @pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "validation", "TEST")])
@@ -117,7 +115,7 @@ def test_lists_have_the_same_words_as_folders(names: tuple[str, str, str], tmp_p
 
 
 def test_lists_directly_in_their_folder(tmp_path: Path) -> None:
-    """They were not seen, and the test pictures were trained on."""
+    """They were not seen, and the test images were trained on."""
     write_lists(tmp_path, train="a", test="b")
     for name in ("train.txt", "test.txt"):
         (tmp_path / "ImageSets/Main" / name).rename(tmp_path / "ImageSets" / name)
@@ -148,15 +146,13 @@ def test_what_lies_beside_the_splits_is_not_left_out(beside: str, tmp_path: Path
     for split in ("Train", "test"):
         write_pair(tmp_path, f"{split}/{split}.jpg")
     for ignored in ("docs/.hidden/c.jpg", ".cache/c.jpg"):
-        write_picture(tmp_path / ignored)
+        write_image(tmp_path / ignored)
     (tmp_path / "README.txt").touch()
     assert len(items_of(tmp_path)) == 2
     (tmp_path / beside).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / beside).touch()
     name = beside.split("/")[0]
-    why = (
-        rf"--data_dir must hold annotations and pictures in split folders alone, got {name} beside Train in '.*'; move"
-    )
+    why = rf"--data_dir must hold annotations and images in split folders alone, got {name} beside Train in '.*'; move"
     with pytest.raises(UserError, match=why):
         prepared(tmp_path)
 

@@ -1,4 +1,4 @@
-"""YOLO's labels and lists of pictures."""
+"""YOLO's labels and lists of images."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def test_absolute_lines_of_another_machine_say_why(tmp_path: Path) -> None:
         yaml="train: train.txt\nnames: [cat, dog]",
     )
     (tmp_path / "train.txt").write_text("/content/set/images/train/a.jpg\n")
-    reason = f"/content/set/images/train/a.jpg must lie inside the picture folder {tmp_path}, got a name that leads out"
-    with pytest.raises(UserError, match=f"no picture can be used: looked at 1 picture, such as .*: {reason} of it$"):
+    reason = f"/content/set/images/train/a.jpg must lie inside the image folder {tmp_path}, got a name that leads out"
+    with pytest.raises(UserError, match=f"no image can be used: looked at 1 image, such as .*: {reason} of it$"):
         prepared(tmp_path)
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: images/val\nnames: [cat, dog]")
     assert reasons_of(prepared(tmp_path)) == {"/content/set/images/train/a.jpg": f"{reason} of it"}
@@ -100,7 +100,7 @@ def test_absolute_lines_of_a_set_behind_a_symbolic_link(tmp_path: Path) -> None:
     assert reasons_of(prepared(link)) == {}
 
 
-def test_labels_beside_pictures_and_above_a_folder_called_images(tmp_path: Path) -> None:
+def test_labels_beside_images_and_above_a_folder_called_images(tmp_path: Path) -> None:
     root = tmp_path / "images/set"
     write(
         root, "train/a.jpg", labels={"train/a.txt": LABEL}, yaml="train: train\nval: ''\ntest: null\nnames: [cat, dog]"
@@ -108,14 +108,14 @@ def test_labels_beside_pictures_and_above_a_folder_called_images(tmp_path: Path)
     assert [len(item.boxes or ()) for item in prepared(root).items()] == [1]
 
 
-def test_labels_in_the_wrong_place_are_not_taken_for_pictures_without_objects(tmp_path: Path) -> None:
+def test_labels_in_the_wrong_place_are_not_taken_for_images_without_objects(tmp_path: Path) -> None:
     write(
         tmp_path,
         *("train/img/a.jpg", "train/img/b.jpg"),
         labels={"train/labels/a.txt": LABEL},
         yaml="train: train/img\nnames: [cat, dog]",
     )
-    with pytest.raises(UserError, match=r"^none of the 2 pictures of train has a label file.*train/img/a\.txt;"):
+    with pytest.raises(UserError, match=r"^none of the 2 images of train has a label file.*train/img/a\.txt;"):
         prepared(tmp_path)
 
 
@@ -145,8 +145,8 @@ def test_key_points_are_no_corners_of_a_polygon(tmp_path: Path) -> None:
     assert parse_yolo(b"1 .5 .25", NAMES, pose=True)[0].fault
 
 
-def test_labels_without_pictures_are_rejected_by_name(tmp_path: Path) -> None:
+def test_labels_without_images_are_rejected_by_name(tmp_path: Path) -> None:
     write(tmp_path, "images/a.jpg", labels={"labels/a.txt": LABEL, "labels/b.txt": LABEL})
     assert reasons_of(prepared(tmp_path)) == {
-        "b.txt": "b.txt must be the label file of a picture, got none of that name"
+        "b.txt": "b.txt must be the label file of an image, got none of that name"
     }

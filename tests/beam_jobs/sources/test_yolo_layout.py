@@ -1,4 +1,4 @@
-"""Where the pictures of each split of a YOLO set are."""
+"""Where the images of each split of a YOLO set are."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_place_as_it_is_given_goes_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["val/images", "holdout/images", "../../images", "images/../val/images"])
-def test_a_split_that_is_not_there_never_means_every_picture(place: str, tmp_path: Path) -> None:
+def test_a_split_that_is_not_there_never_means_every_image(place: str, tmp_path: Path) -> None:
     yaml = f"train: images/train\nval: {place}\nnames: [cat, dog]"
     write(tmp_path, "images/train/a.jpg", labels={"labels/train/a.txt": LABEL}, yaml=yaml)
     assert not prepared(tmp_path).has_val
@@ -99,14 +99,14 @@ def test_images_and_labels_alone(tmp_path: Path) -> None:
     write(tmp_path, "images/a.jpg", "images/sub/b.jpg", labels={"labels/a.txt": LABEL, "labels/sub/b.txt": LABEL})
     assert sorted(item.source_id for item in prepared(tmp_path).items()) == ["a.jpg", "sub/b.jpg"]
     (tmp_path / "labels/classes.txt").write_text("cat\ndog\n")
-    (tmp_path / "labels/validation.txt").write_text("images/a.jpg\n")  # a list of pictures, no label file
+    (tmp_path / "labels/validation.txt").write_text("images/a.jpg\n")  # a list of images, no label file
     source = prepared(tmp_path)
     assert source.class_names == ("cat", "dog")
     assert reasons_of(source) == {}
 
 
 @pytest.mark.parametrize(
-    ("pictures", "message"),
+    ("images", "message"),
     [
         (("images/train/a.jpg", "images/c.jpg"), "got images/c.jpg next to images/train in"),
         (("images/train/a.jpg", "images/extra/deep/c.jpg"), "got images/extra next to images/train in"),
@@ -115,13 +115,13 @@ def test_images_and_labels_alone(tmp_path: Path) -> None:
         (("train/images/a.jpg", "testing/images/c.jpg"), "got testing/images next to train/images in"),
     ],
 )
-def test_pictures_next_to_folders_of_splits(pictures: tuple[str, str], message: str, tmp_path: Path) -> None:
-    write(tmp_path, *pictures, labels={"labels/train/a.txt": LABEL, "train/labels/a.txt": LABEL})
-    with pytest.raises(UserError, match=f"no pictures outside the folders of splits, {message} .*; move it into the"):
+def test_images_next_to_folders_of_splits(images: tuple[str, str], message: str, tmp_path: Path) -> None:
+    write(tmp_path, *images, labels={"labels/train/a.txt": LABEL, "train/labels/a.txt": LABEL})
+    with pytest.raises(UserError, match=f"no images outside the folders of splits, {message} .*; move it into the"):
         prepared(tmp_path)
 
 
-def test_files_that_are_no_pictures_next_to_folders_of_splits(tmp_path: Path) -> None:
+def test_files_that_are_no_images_next_to_folders_of_splits(tmp_path: Path) -> None:
     write(
         tmp_path,
         *("images/train/a.jpg", "valid/images/b.jpg", "images/.cache/c.jpg", "plots/c.jpg"),

@@ -131,7 +131,7 @@ def same_meaning(honest: bytes, altered: bytes) -> bool:
     """
     try:
         one, other = decode_example(honest), decode_example(altered)
-        # A JSON lines list may name the ids of only some pictures.
+        # A JSON lines list may name the ids of only some images.
         if encode_example(other) != altered or {*one, IMAGE_ID} != {*other, IMAGE_ID}:
             return False
     except (ValueError, TypeError):

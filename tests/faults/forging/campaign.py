@@ -11,7 +11,7 @@ from tests.faults.forging.honest_set import make_honest_set
 from tests.faults.forging.sealed import ForgedSet
 from tests.faults.forging.tool_process import Outcome, ToolProcess
 
-TOOLS = ("verify", "pictures", "train", "evaluate")
+TOOLS = ("verify", "images", "train", "evaluate")
 SHOWN = 40  # faults in the message of a failed test
 
 

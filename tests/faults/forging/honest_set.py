@@ -11,7 +11,7 @@ from beam_jobs.sources.source import Check, Item, SourceBox
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_DECODE, IMPROVED_LOSS, IMPROVED_MATCHING
 from pipeline.config.records_config import Letterbox, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, TrainingConfig
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 from tests.beam_jobs.record_job import make_set
 
@@ -40,12 +40,12 @@ CONFIG = Config(
         average_decay=0.9,
     ),
 )
-PICTURES = 10
+IMAGES = 10
 
 
 @dataclass(frozen=True)
-class NoisyPictures:
-    """Pictures of noise with two boxes each, some a crowd or difficult; one box is of no known class."""
+class NoisyImages:
+    """Images of noise with two boxes each, some a crowd or difficult; one box is of no known class."""
 
     name: str = "forged"
     category_ids: tuple[int, ...] | None = (3, 7)
@@ -69,13 +69,13 @@ class NoisyPictures:
                 boxes=self._boxes(number),
                 image_id=str(100 + number),
             )
-            for number in range(PICTURES)
+            for number in range(IMAGES)
         ]
 
     def shape(self, reference: str) -> Shape:
         return 40 + int(reference), 60
 
-    def read(self, reference: str) -> Picture:
+    def read(self, reference: str) -> RgbImage:
         noise = np.random.default_rng(int(reference))
         return noise.integers(0, 256, (*self.shape(reference), 3), dtype=np.uint8)
 
@@ -93,4 +93,4 @@ class NoisyPictures:
 
 def make_honest_set(folder: Path) -> None:
     """Makes the set as the records job does."""
-    make_set(folder, RECORDS, source=NoisyPictures(), max_rejected=1.0)
+    make_set(folder, RECORDS, source=NoisyImages(), max_rejected=1.0)

@@ -95,7 +95,7 @@ STRINGS: dict[str, Change] = {
     "a megabyte": _at(0, lambda v: b"x" * 1_000_000),
     "png": _at(0, lambda v: b"png"),
     "jpeg": _at(0, lambda v: b"jpeg"),
-    "a header of a huge picture": _at(
+    "a header of a huge image": _at(
         0, lambda v: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\x7f\xff\xff\xff" * 2 + b"\x08\x02\0\0\0" + v
     ),
 }

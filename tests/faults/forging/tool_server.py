@@ -1,6 +1,6 @@
 """A process that runs one of the commands on one record set after another: whatever it imports is imported once.
 
-    python -m tests.faults.forging.tool_server verify|pictures|train|evaluate FOLDER
+    python -m tests.faults.forging.tool_server verify|images|train|evaluate FOLDER
 
 Reads the folder of a record set from each line of standard input, and answers each with a line of JSON: the exit
 status, -1 for an error that nobody caught, and what was printed. Networks are built and traced once, because all sets
@@ -53,9 +53,9 @@ def verify(folder: Path) -> Run:
     return command("beam_jobs.verify", arguments=arguments, prepare=in_this_process)
 
 
-def pictures(folder: Path) -> Run:
+def images(folder: Path) -> Run:
     def arguments(records: str) -> list[str]:
-        return [f"--records={records}", "--count=1", f"--output={folder / 'pictures.png'}"]
+        return [f"--records={records}", "--count=1", f"--output={folder / 'images.png'}"]
 
     return command("model.show_records", arguments=arguments, prepare=lambda module: None)
 
@@ -140,7 +140,7 @@ def main(tool: str, folder: str) -> None:
     with tempfile.TemporaryFile("w+", errors="replace") as printed:
         for stream in (1, 2):
             os.dup2(printed.fileno(), stream)
-        run = {"verify": verify, "pictures": pictures, "train": train, "evaluate": evaluate}[tool](Path(folder))
+        run = {"verify": verify, "images": images, "train": train, "evaluate": evaluate}[tool](Path(folder))
         print(json.dumps({"status": 0, "printed": "ready"}), file=answers, flush=True)
         for line in sys.stdin:
             printed.seek(0)

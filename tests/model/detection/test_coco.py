@@ -1,11 +1,11 @@
-"""COCO JSON and metrics of hand-made pictures."""
+"""COCO JSON and metrics of hand-made images."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from model.detection.coco import CocoResults, DetectedPicture
+from model.detection.coco import CocoResults, DetectedImage
 from model.detection.coco_metrics import METRICS
 from model.detection.source_frame import SourceFrame
 from pipeline.errors import UserError
@@ -18,10 +18,10 @@ BOX = np.array([[0.25, 0.5, 0.5, 0.75]], np.float32)  # rows 50 to 100, columns 
 
 def shown(
     key: str, boxes: np.ndarray, labels: list[int], detected: np.ndarray, classes: list[int], scores: list[float]
-) -> DetectedPicture:
-    return DetectedPicture(
+) -> DetectedImage:
+    return DetectedImage(
         key=key,
-        picture=np.zeros((200, 200, 3), np.uint8),
+        image=np.zeros((200, 200, 3), np.uint8),
         boxes=boxes.astype(np.float32).reshape(-1, 4),
         labels=np.array(labels, np.int64),
         detected_boxes=detected.astype(np.float32).reshape(-1, 4),
@@ -31,7 +31,7 @@ def shown(
 
 
 def frame(image_id: int | str | None) -> SourceFrame:
-    """A picture of the canvas's size, with one object."""
+    """An image of the canvas's size, with one object."""
     whole = View(Rectangle(0, 0, 200, 200), Rectangle(0, 0, 200, 200), mirrored=False)
     no = np.zeros(1, bool)
     truth = GroundTruth(BOX.astype(np.float64) * 200, np.zeros(1, np.int64), crowd=no, difficult=no, area=np.ones(1))
@@ -50,11 +50,11 @@ def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> 
         {"id": 1, "image_id": 1, "category_id": 2, "bbox": [100.0, 50.0, 50.0, 50.0], "area": 2500.0, "iscrowd": 0}
     ]
     assert results.detections == [{"image_id": 1, "category_id": 1, "bbox": [100.0, 50.0, 50.0, 50.0], "score": 0.5}]
-    assert [picture.key for picture in results.pictures] == ["test/a/0"]
+    assert [image.key for image in results.images] == ["test/a/0"]
 
 
 def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
-    """A picture with the id 0 got its number in place of it, which was another picture's id."""
+    """An image with the id 0 got its number in place of it, which was another image's id."""
     results = CocoResults(("cat",), 200)
     for image_id in (2, 0, 1, None, "a", "7", "000001"):
         results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
@@ -64,8 +64,8 @@ def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
     assert [detection["image_id"] for detection in results.detections] == ids
 
 
-def test_a_picture_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
-    """A JSON lines list may give ids to some pictures only; two pictures of one id counted as one."""
+def test_a_image_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
+    """A JSON lines list may give ids to some images only; two images of one id counted as one."""
     results = CocoResults(("cat",), 200)
     for image_id in (None, 3, None, 1, 2, None):
         results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
@@ -75,8 +75,8 @@ def test_a_picture_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
     assert [detection["image_id"] for detection in results.detections] == ids
 
 
-def test_two_pictures_of_one_id_are_refused_and_copies_of_a_picture_count_each() -> None:
-    """COCO's metrics took them for one picture, and AP changed without a word."""
+def test_two_images_of_one_id_are_refused_and_copies_of_a_image_count_each() -> None:
+    """COCO's metrics took them for one image, and AP changed without a word."""
     results = CocoResults(("cat",), 200)
     for key in ("train/a/0", "train/a/1", "train/a/2"):
         results.add(shown(key, BOX, [0], BOX, [0], [0.9]), frame(7))
@@ -108,7 +108,7 @@ def test_perfect_detections_score_one() -> None:
     assert metrics["AP_medium"] == pytest.approx(1.0) and metrics["AP_small"] == metrics["AP_large"] == -1.0
 
 
-def test_every_picture_counts_with_and_without_detections() -> None:
+def test_every_image_counts_with_and_without_detections() -> None:
     results = CocoResults(("cat",), 200)
     results.add(shown("found", BOX, [0], BOX, [0], [0.9]))
     results.add(shown("missed", BOX, [0], np.zeros((0, 4)), [], []))

@@ -29,7 +29,7 @@ def by_pycocotools(truth: Json, detections: list[Json]) -> dict[str, float]:
 
 
 def random_set(seed: int) -> tuple[Json, list[Json]]:
-    """Pictures with and without objects and detections; crowds, areas of every size, equal scores, ids with gaps."""
+    """Images with and without objects and detections; crowds, areas of every size, equal scores, ids with gaps."""
     bits = np.random.default_rng(seed)
     images = [int(i) for i in bits.permutation(1000)[:40]]
     categories = [int(i) for i in bits.permutation(100)[: bits.integers(1, 6)]]
@@ -56,7 +56,7 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
             for _ in range(bits.integers(0, 3)):
                 near = (np.array([x, y, width, height]) * bits.normal(1, 0.06, 4)).round(3)
                 detections.append({**place, "bbox": near.tolist(), "score": float(bits.integers(0, 20) / 20)})
-        for _ in range(bits.integers(0, 120)):  # over 100 in some pictures
+        for _ in range(bits.integers(0, 120)):  # over 100 in some images
             place = {"image_id": image, "category_id": int(bits.choice(categories))}
             detections.append({**place, "bbox": box(), "score": float(bits.integers(0, 20) / 20)})
     truth = {
@@ -77,7 +77,7 @@ def test_random_sets_give_the_figures_of_pycocotools(seed: int) -> None:
     assert metrics == pytest.approx(by_pycocotools(truth, detections), abs=1e-9)
 
 
-def test_ids_of_pictures_may_be_text_and_numbers() -> None:
+def test_ids_of_images_may_be_text_and_numbers() -> None:
     truth, detections = random_set(0)
     expected = coco_metrics(truth, detections)
     # The order of the numbers, so that detections of equal score stay in their order.
@@ -88,7 +88,7 @@ def test_ids_of_pictures_may_be_text_and_numbers() -> None:
     assert coco_metrics(truth, detections) == expected
 
 
-@pytest.mark.skipif(not COCO_TINY.is_dir(), reason="the pictures of COCO are not there")
+@pytest.mark.skipif(not COCO_TINY.is_dir(), reason="the images of COCO are not there")
 @pytest.mark.parametrize("part", ["train2017", "val2017"])
 def test_cocos_ground_truth_as_its_own_detections_is_perfect(part: str) -> None:
     truth = json.loads((COCO_TINY / "annotations" / f"instances_{part}.json").read_text())

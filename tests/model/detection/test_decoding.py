@@ -31,7 +31,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def greedy(boxes: np.ndarray, scores: np.ndarray, config: DecodeConfig) -> list[tuple[float, int, int]]:
-    """(score, class, anchor) of one picture, best first."""
+    """(score, class, anchor) of one image, best first."""
     found = []
     for label in range(scores.shape[1]):
         ranked = sorted(range(len(scores)), key=lambda n: (-scores[n, label], n))[: config.max_candidates]

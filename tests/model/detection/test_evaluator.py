@@ -18,8 +18,8 @@ from pipeline.reader.dataset import training_batches
 from pipeline.records.manifest import load_manifest
 from pipeline.records.record import Record
 from tests.beam_jobs.forged_set import forge
-from tests.beam_jobs.picture_source import CLASSES, write_pictures
-from tests.beam_jobs.record_job import PICTURES, make_set, read_shards
+from tests.beam_jobs.image_source import CLASSES, write_images
+from tests.beam_jobs.record_job import IMAGES, make_set, read_shards
 from tests.model import tiny
 from tests.record_sets import TINY, write_record_set
 
@@ -43,13 +43,13 @@ def test_statistics_are_those_of_the_current_weights(tmp_path: Path) -> None:
     np.testing.assert_allclose(batch_norm.moving_variance, np.mean(variances, axis=0), rtol=1e-3)
 
 
-def test_evaluation_counts_every_picture(tmp_path: Path) -> None:
+def test_evaluation_counts_every_image(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, test=10)
     shape = NetworkShape(64, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
     done: list[int] = []
-    results = evaluator.evaluate(manifest, "test", batch=4, pictures=2, progress=done.append)
-    assert done == [4, 4, 2] and len(results.ground_truth["images"]) == 10 and len(results.pictures) == 2
+    results = evaluator.evaluate(manifest, "test", batch=4, keep=2, progress=done.append)
+    assert done == [4, 4, 2] and len(results.ground_truth["images"]) == 10 and len(results.images) == 2
     assert len(evaluator.evaluate(manifest, "test", batch=4, limit=3).ground_truth["images"]) == 3
 
 
@@ -69,10 +69,10 @@ def test_evaluation_counts_every_picture(tmp_path: Path) -> None:
 def test_objects_that_are_not_those_on_the_canvas_are_named(change: Callable[[Record], Record], tmp_path: Path) -> None:
     """They moved AP without a word: figures are computed in the source's own pixels."""
     records = tmp_path / "records"
-    make_set(records, PICTURES, source=write_pictures(tmp_path / "pictures", 12))
+    make_set(records, IMAGES, source=write_images(tmp_path / "images", 12))
     key = next(iter(read_shards(records)))[2].key
     name = forge(records, lambda stored: [change(stored[0]), *stored[1:]])
     manifest = load_manifest(str(records))
-    shape = NetworkShape(64, PICTURES.anchors.strides, manifest.anchors, len(CLASSES))
+    shape = NetworkShape(64, IMAGES.anchors.strides, manifest.anchors, len(CLASSES))
     with pytest.raises(UserError, match=f"{name}: record 0|record {key}: "):
         Evaluator(tiny.MODEL, shape, IMPROVED_DECODE).evaluate(manifest, "train", batch=4)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import DataPaths
-from model.detection.coco import CocoResults, DetectedPicture
+from model.detection.coco import CocoResults, DetectedImage
 from model.detection.coco_metrics import METRICS
 from model.detection.decoding import Detections
 from model.detection.evaluator import Evaluator, source_frame
@@ -21,7 +21,7 @@ from pipeline.config.presets import IMPROVED_DECODE
 from pipeline.config.records_config import Letterbox
 from pipeline.reader.dataset import evaluation_batches
 from pipeline.records.manifest import load_manifest
-from tests.beam_jobs.record_job import PICTURES, make_set
+from tests.beam_jobs.record_job import IMAGES, make_set
 from tests.beam_jobs.sources.detection_sets import made_set, write_coco
 from tests.model import tiny
 from tests.model.detection.test_coco_metrics import COCO_TINY, by_pycocotools
@@ -34,13 +34,13 @@ def test_pycocotools_takes_the_users_own_annotation_file(tmp_path: Path) -> None
     content["annotations"][4]["iscrowd"] = 1
     content["annotations"][0]["id"] = 9999  # pycocotools counts an object whose annotation has the id 0 as missed
     annotation_file.write_text(json.dumps(content))
-    make_set(tmp_path / "records", PICTURES, source=make_source("coco", paths))
+    make_set(tmp_path / "records", IMAGES, source=make_source("coco", paths))
     manifest = load_manifest(str(tmp_path / "records"))
     shape = NetworkShape(
         manifest.canvas_size, manifest.config.anchors.strides, manifest.anchors, len(manifest.class_names)
     )
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
-    shown = evaluator.evaluate(manifest, "test", batch=4, pictures=12).pictures
+    shown = evaluator.evaluate(manifest, "test", batch=4, keep=12).images
     assert len(shown) == 12
     bits = np.random.default_rng(0)
     waiting = iter(shown)
@@ -69,16 +69,16 @@ def test_pycocotools_takes_the_users_own_annotation_file(tmp_path: Path) -> None
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not COCO_TINY.is_dir(), reason="the pictures of COCO are not there")
+@pytest.mark.skipif(not COCO_TINY.is_dir(), reason="the images of COCO are not there")
 def test_what_the_records_of_coco_say_as_detections_is_perfect(tmp_path: Path) -> None:
-    """From the user's files through letterbox, records and back to the pictures' own pixels."""
+    """From the user's files through letterbox, records and back to the images' own pixels."""
     paths = DataPaths(
         annotations=str(COCO_TINY / "annotations/instances_train2017.json"),
         images=str(COCO_TINY / "train2017"),
         test_annotations=str(COCO_TINY / "annotations/instances_val2017.json"),
         test_images=str(COCO_TINY / "val2017"),
     )
-    config = replace(PICTURES, source="coco", letterbox=Letterbox(size=320), picture_format="jpeg", views=1)
+    config = replace(IMAGES, source="coco", letterbox=Letterbox(size=320), image_format="jpeg", views=1)
     make_set(tmp_path, config, source=make_source("coco", paths), max_rejected=0.01)
     manifest = load_manifest(str(tmp_path))
     results = CocoResults(manifest.class_names, 320, category_ids=manifest.category_ids)
@@ -87,8 +87,8 @@ def test_what_the_records_of_coco_say_as_detections_is_perfect(tmp_path: Path) -
             boxes, labels = truth["boxes"][k].numpy(), truth["labels"][k].numpy()
             scores = np.ones(len(boxes), np.float32)
             key = truth["keys"][k].numpy().decode()
-            picture = DetectedPicture(key, images[k].numpy(), boxes, labels, boxes, labels, scores)
-            results.add(picture, source_frame(truth, k, manifest))
+            image = DetectedImage(key, images[k].numpy(), boxes, labels, boxes, labels, scores)
+            results.add(image, source_frame(truth, k, manifest))
     metrics = results.metrics()
     assert {name: round(metrics[name], 3) for name in METRICS if name.startswith("AP")} == dict.fromkeys(
         (name for name in METRICS if name.startswith("AP")), 1.0

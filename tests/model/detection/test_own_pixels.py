@@ -1,4 +1,4 @@
-"""Letterboxed pictures, and boxes brought back to their own pixels."""
+"""Letterboxed images, and boxes brought back to their own pixels."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from model.detection.decoding import Detections
 from model.detection.own_pixels import (
     FoundObjects,
     coco_results,
-    detect_in_pictures,
+    detect_in_images,
     letterboxed,
 )
 from pipeline.config.records_config import Letterbox
 from pipeline.geometry.boxes import Array
 from pipeline.views.placement import Rectangle
-from pipeline.views.view import boxes_in_picture, boxes_in_view, view_of_window
+from pipeline.views.view import boxes_in_image, boxes_in_view, view_of_window
 
 SHAPES = [(30, 90), (90, 30), (64, 64), (1, 700), (333, 250)]
 
 
 def random_boxes(shape: tuple[int, int], count: int = 20) -> Array:
-    """Boxes in pixels of a picture."""
+    """Boxes in pixels of an image."""
     rng = np.random.default_rng(sum(shape))
     ends = np.sort(rng.uniform(0, 1, (count, 2, 2)), axis=1) * shape
     return np.asarray(ends.reshape(count, 4))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_letterboxed_picture_fills_the_upper_left(shape: tuple[int, int]) -> None:
-    canvas, view = letterboxed(np.full((*shape, 3), 200, np.uint8), Letterbox(size=64, picture_side=128))
+def test_a_letterboxed_image_fills_the_upper_left(shape: tuple[int, int]) -> None:
+    canvas, view = letterboxed(np.full((*shape, 3), 200, np.uint8), Letterbox(size=64, image_side=128))
     place = view.place
     assert canvas.shape == (64, 64, 3) and (place.ymin, place.xmin) == (0, 0)
     assert max(place.height, place.width) == 64
@@ -46,11 +46,11 @@ def test_boxes_come_back_to_where_they_were(shape: tuple[int, int], mirrored: bo
     for window in (Rectangle(0, 0, height, width), Rectangle(-5, -9, height + 20, width + 12)):
         view = view_of_window(window, shape, size=320, mirrored=mirrored)
         on_canvas, kept = boxes_in_view(view, boxes, size=320)
-        again, still = boxes_in_picture(view, on_canvas, size=320)
+        again, still = boxes_in_image(view, on_canvas, size=320)
         np.testing.assert_allclose(again, boxes[kept][still], atol=max(shape) * 1e-5)
 
 
-def test_what_lies_beside_the_picture_is_cut_off() -> None:
+def test_what_lies_beside_the_image_is_cut_off() -> None:
     view = view_of_window(Rectangle(0, 0, 50, 100), (50, 100), size=200, mirrored=False)
     corners = np.array(
         [
@@ -60,12 +60,12 @@ def test_what_lies_beside_the_picture_is_cut_off() -> None:
             (np.nan, 0.1, 0.2, 0.3),
         ]
     )
-    boxes, kept = boxes_in_picture(view, corners, size=200)
+    boxes, kept = boxes_in_image(view, corners, size=200)
     np.testing.assert_allclose(boxes, [(25, 50, 50, 100), (0, 0, 10, 10)])
     assert kept.tolist() == [0, 2]
 
 
-def test_detections_of_a_batch_in_the_pixels_of_each_picture() -> None:
+def test_detections_of_a_batch_in_the_pixels_of_each_image() -> None:
     """A detector that finds the lower right quarter of the canvas's upper half, three times."""
 
     def detect(canvases: tf.Tensor) -> Detections:
@@ -78,8 +78,8 @@ def test_detections_of_a_batch_in_the_pixels_of_each_picture() -> None:
             counts=tf.constant([3] * batch),
         )
 
-    pictures = [np.zeros((50, 100, 3), np.uint8), np.zeros((64, 32, 3), np.uint8)]
-    wide, tall = detect_in_pictures(detect, pictures, letterbox=Letterbox(size=64), min_score=0.5)
+    images = [np.zeros((50, 100, 3), np.uint8), np.zeros((64, 32, 3), np.uint8)]
+    wide, tall = detect_in_images(detect, images, letterbox=Letterbox(size=64), min_score=0.5)
     np.testing.assert_allclose(wide.boxes, [(25, 50, 50, 100)] * 2)
     assert wide.classes.tolist() == [2, 0]
     np.testing.assert_allclose(wide.scores, [0.9, 0.5], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Two replicas with 16 pictures each and one with 32: the same gradients and losses. Statistics are averaged."""
+"""Two replicas with 16 images each and one with 32: the same gradients and losses. Statistics are averaged."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def words_of(view: RecordView, feed: Feed) -> np.ndarray:
 def matched_view(
     rectangle: Rectangle, size: int, anchors: Anchors, matching: MatchingConfig
 ) -> tuple[RecordView, float]:
-    """A view of one object that is the whole picture, and the object's best IoU."""
+    """A view of one object that is the whole image, and the object's best IoU."""
     view = View(Rectangle(0, 0, rectangle.height, rectangle.width), rectangle, mirrored=False)
     boxes, _ = boxes_in_view(view, np.array([[0.0, 0, rectangle.height, rectangle.width]]), size=size)
     targets, matches = encode_targets(boxes, np.array([1]), anchors=anchors, matching=matching)
@@ -77,8 +77,8 @@ def test_a_flip_by_hand() -> None:
     )
     view = View(Rectangle(0, 0, 1, 2), Rectangle(2, 0, 1, 2), mirrored=False)
     words = words_of(RecordView(view, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), targets), feed)
-    pictures = np.arange(1, 7, dtype=np.uint8).reshape(1, 1, 2, 3)
-    batch = {"pictures": np.repeat(pictures, 2, axis=0), "words": np.stack([words, words])}
+    stored = np.arange(1, 7, dtype=np.uint8).reshape(1, 1, 2, 3)
+    batch = {"images": np.repeat(stored, 2, axis=0), "words": np.stack([words, words])}
     for by_matrices in (False, True):
         images, dense = unpack(batch, feed, flips=tf.constant([False, True]), by_matrices=by_matrices)
         expected = np.zeros((2, 4, 4, 3), np.uint8)
@@ -135,12 +135,12 @@ def test_colours_by_hand() -> None:
         np.testing.assert_array_equal(changed[0, 0], expected)
 
 
-def test_black_stays_black_and_every_picture_has_colours_of_its_own() -> None:
+def test_black_stays_black_and_every_image_has_colours_of_its_own() -> None:
     images = np.tile(noise(1, 16, 16, 3), (6, 1, 1, 1))
     images[:, :5] = 0
     changed = change_colours(images, draws(6, AugmentConfig(colour=0.5), canvas_size=16, key=step_key(0, 0))[COLOURS])
     assert not changed[:, :5].numpy().any()
-    assert len({picture.tobytes() for picture in [*changed.numpy(), images[0]]}) == 7
+    assert len({canvas.tobytes() for canvas in [*changed.numpy(), images[0]]}) == 7
 
 
 def test_cut_outs_by_hand() -> None:

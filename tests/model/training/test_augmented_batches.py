@@ -55,7 +55,7 @@ def same(some: Iterable[Any], others: Iterable[Any]) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-def test_about_half_of_the_pictures_are_flipped(manifest: Manifest) -> None:
+def test_about_half_of_the_images_are_flipped(manifest: Manifest) -> None:
     plain, flipped = (stream(manifest, config, steps=40) for config in (AugmentConfig(), AugmentConfig(flip=True)))
     changed = 0
     for (images, targets), (flipped_images, flipped_targets) in zip(plain, flipped, strict=True):

@@ -23,7 +23,7 @@ from pipeline.reader.dataset import training_batches
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record
-from pipeline.views.collage import Picture, compose
+from pipeline.views.collage import RgbImage, compose
 from pipeline.views.random_bits import RandomBits
 from tests.model import tiny
 from tests.record_sets import TINY, collage_of, record_of, write_record_set
@@ -33,35 +33,35 @@ CONFIG = replace(TINY, collage=Collage(size=64, object_size=(24, 36), objects=(1
 BATCH, STEPS = 16, 300
 
 
-def digits() -> list[tuple[Picture, int]]:
-    """Pictures of 8 x 8 pixels, made taller and three-coloured, and their classes."""
+def digits() -> list[tuple[RgbImage, int]]:
+    """Images of 8 x 8 pixels, made taller and three-coloured, and their classes."""
     found = load_digits()
-    pictures = [cv2.resize((image * 15).astype(np.uint8), (16, 24)) for image in found.images]
+    images = [cv2.resize((image * 15).astype(np.uint8), (16, 24)) for image in found.images]
     labels = [int(label) for label in found.target]
     return [
-        (np.repeat(picture[..., None], 3, axis=2), DIGITS.index(label))
-        for picture, label in zip(pictures, labels, strict=True)
+        (np.repeat(image[..., None], 3, axis=2), DIGITS.index(label))
+        for image, label in zip(images, labels, strict=True)
         if label in DIGITS
     ]
 
 
-def make_records(config: RecordsConfig, split: str, pictures: Sequence[tuple[Picture, int]]) -> list[Record]:
+def make_records(config: RecordsConfig, split: str, images: Sequence[tuple[RgbImage, int]]) -> list[Record]:
     records = []
-    for number, (picture, label) in enumerate(pictures):
+    for number, (image, label) in enumerate(images):
         key = record_key(split, f"{split}-{number}", 0)
-        composed = compose(collage_of(config), picture, label, RandomBits(0, key), lambda _: pictures[0])
+        composed = compose(collage_of(config), image, label, RandomBits(0, key), lambda _: images[0])
         records.append(record_of(composed, config, tiny.ANCHORS, split, number)[0])
     return records
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    pictures = digits()
-    held_out = len(pictures) // 4
+    images = digits()
+    held_out = len(images) // 4
     records = {
-        "train": make_records(CONFIG, "train", pictures[held_out:] * 4),
+        "train": make_records(CONFIG, "train", images[held_out:] * 4),
         "val": [],
-        "test": make_records(CONFIG, "test", pictures[:held_out]),
+        "test": make_records(CONFIG, "test", images[:held_out]),
     }
     return write_record_set(tmp_path_factory.mktemp("records"), config=CONFIG, records=records)
 

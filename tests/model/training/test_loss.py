@@ -21,7 +21,7 @@ ANCHORS = make_anchors(TINY.anchors, TINY.canvas_size)
 
 
 def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Classification and offsets of each picture, and its positives; float64, no vectors."""
+    """Classification and offsets of each image, and its positives; float64, no vectors."""
     batch, anchors = targets["classes"].shape
     classification, offsets, positives = np.zeros(batch), np.zeros(batch), np.zeros(batch)
     negatives: list[tuple[float, int]] = []
@@ -78,7 +78,7 @@ def make_case(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     bits = np.random.default_rng(seed)
     classes = np.full((batch, anchors), BACKGROUND, np.int32)
-    for b in range(1, batch):  # the first picture has no objects
+    for b in range(1, batch):  # the first image has no objects
         some = bits.permutation(anchors)
         classes[b, some[: 2 + b]] = bits.integers(0, BACKGROUND, 2 + b)
         classes[b, some[10:20]] = -1
@@ -151,7 +151,7 @@ def test_smoothed_cross_entropy_is_that_of_keras_and_has_its_least_at_the_smooth
     np.testing.assert_allclose(tape.gradient(parts.classification, logits), np.zeros((1, 1, 4)), atol=1e-6)
 
 
-def test_a_picture_without_objects_teaches_its_hardest_negatives_and_no_offsets() -> None:
+def test_a_image_without_objects_teaches_its_hardest_negatives_and_no_offsets() -> None:
     predictions, targets = make_case(0)
     parts = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=IMPROVED_LOSS)
     assert parts.classification[0] > 0 and parts.offsets[0] == 0 and parts.positives[0] == 0
@@ -176,7 +176,7 @@ def test_ignored_anchors_have_no_gradient(config: LossConfig) -> None:
     assert not gradients["logits"].numpy()[ignored].any() and not gradients["offsets"].numpy()[ignored].any()
 
 
-def test_the_loss_of_a_picture_does_not_depend_on_the_others() -> None:
+def test_the_loss_of_a_image_does_not_depend_on_the_others() -> None:
     predictions, targets = make_case(2)
     whole = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=IMPROVED_LOSS)
     for b in range(3):

@@ -12,7 +12,7 @@ import pytest
 from pipeline.config.plain import LATER, canonical_json, checksum, from_dict, to_dict
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.records_config import (
-    MAX_PICTURE,
+    MAX_IMAGE,
     MAX_VIEWS,
     AnchorConfig,
     Collage,
@@ -35,7 +35,7 @@ BASELINE = RecordsConfig(
 )
 IMPROVED = dataclasses.replace(BASELINE, anchors=IMPROVED_ANCHORS, matching=IMPROVED_MATCHING, limit=100)
 LETTERBOX = dataclasses.replace(
-    IMPROVED, source="boxes", collage=None, letterbox=Letterbox(size=320, picture_side=400), views=16
+    IMPROVED, source="boxes", collage=None, letterbox=Letterbox(size=320, image_side=400), views=16
 )
 
 
@@ -66,13 +66,13 @@ def test_any_setting_changes_the_checksum() -> None:
         dataclasses.replace(BASELINE, collage=dataclasses.replace(COLLAGE, flip=True)),
         IMPROVED,
         LETTERBOX,
-        dataclasses.replace(LETTERBOX, letterbox=Letterbox(size=320, picture_side=400, crop=None)),
+        dataclasses.replace(LETTERBOX, letterbox=Letterbox(size=320, image_side=400, crop=None)),
         dataclasses.replace(LETTERBOX, letterbox=Letterbox(size=320)),
     ]
     assert len({checksum(to_dict(c)) for c in [BASELINE, *others]}) == 10
 
 
-def test_a_picture_becomes_a_canvas_by_a_collage_or_by_a_letterbox() -> None:
+def test_a_image_becomes_a_canvas_by_a_collage_or_by_a_letterbox() -> None:
     assert BASELINE.composition == COLLAGE and BASELINE.canvas_size == 224
     assert LETTERBOX.composition == LETTERBOX.letterbox and LETTERBOX.canvas_size == 320
     with pytest.raises(UserError, match=r"^records must be either a collage or a letterbox, got 'neither'$"):
@@ -132,7 +132,7 @@ def test_a_missing_field_is_named() -> None:
         from_dict(RecordsConfig, values, where="manifest")
 
 
-@pytest.mark.parametrize("field", ["picture_side", "crop", "flip"])
+@pytest.mark.parametrize("field", ["image_side", "crop", "flip"])
 def test_a_missing_field_of_a_letterbox_is_named(field: str) -> None:
     values: Any = to_dict(LETTERBOX)
     del values["letterbox"][field]
@@ -189,8 +189,8 @@ ANCHORS: dict[str, Any] = {
         (Collage, {"size": 64, "object_size": (20, 40), "max_overlap": 1.5}, "collage.max_overlap"),
         (Letterbox, {"size": 0}, "letterbox.size"),
         (Letterbox, {"size": 8193}, "letterbox.size"),
-        (Letterbox, {"size": 64, "picture_side": 0}, "letterbox.picture_side"),
-        (Letterbox, {"size": 64, "picture_side": MAX_PICTURE + 1}, "letterbox.picture_side"),
+        (Letterbox, {"size": 64, "image_side": 0}, "letterbox.image_side"),
+        (Letterbox, {"size": 64, "image_side": MAX_IMAGE + 1}, "letterbox.image_side"),
         (Crop, {"zoom_out": (0.9, 4.0)}, "crop.zoom_out"),
         (Crop, {"zoom_out": (4.0, 2.0)}, "crop.zoom_out"),
         (Crop, {"zoom_out": (1.0, 101.0)}, "crop.zoom_out"),
@@ -228,7 +228,7 @@ def test_a_setting_out_of_range_is_named(kind: type, settings: dict[str, Any], n
         {"views": MAX_VIEWS + 1},
         {"seed": 2**63},
         {"val_fraction": 1.0},
-        {"picture_format": "gif"},
+        {"image_format": "gif"},
         {"limit": 0},
     ],
     ids=str,

@@ -13,7 +13,7 @@ from pipeline.geometry.boxes import Array
 
 
 def letterboxed(boxes: Iterable[tuple[float, float, float, float]], height: int, width: int) -> Array:
-    """Boxes (ymin, xmin, ymax, xmax) in pixels of a picture, as corners in [0, 1] of the canvas that it just fits."""
+    """Boxes (ymin, xmin, ymax, xmax) in pixels of an image, as corners in [0, 1] of the canvas that it just fits."""
     corners = np.array(list(boxes), np.float64).reshape(-1, 4) / max(height, width)
     return corners[(corners[:, 2:] > corners[:, :2]).all(axis=1)]
 

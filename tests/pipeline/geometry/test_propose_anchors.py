@@ -144,7 +144,7 @@ def test_one_box_has_an_anchor() -> None:
 
 @pytest.mark.parametrize("boxes", [np.zeros((0, 4)), np.array([(0.5, 0.5, 0.5, 0.7)])], ids=["none", "no area"])
 def test_without_a_box_there_is_no_proposal(boxes: Array) -> None:
-    with pytest.raises(UserError, match="the training pictures have no box with an area"):
+    with pytest.raises(UserError, match="the training images have no box with an area"):
         propose_anchors(boxes, canvas_size=SIZE, strides=STRIDES)
 
 

@@ -1,4 +1,4 @@
-"""Targets: offsets both ways, whole pictures against the slow reference, the golden case, symmetry."""
+"""Targets: offsets both ways, whole images against the slow reference, the golden case, symmetry."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_only_20_placements_have_the_golden_anchors() -> None:
 
 
 @PRESETS
-def test_a_picture_without_objects_has_empty_targets(anchor_config: AnchorConfig, matching: MatchingConfig) -> None:
+def test_a_image_without_objects_has_empty_targets(anchor_config: AnchorConfig, matching: MatchingConfig) -> None:
     anchors = make_anchors(anchor_config, CANVAS)
     targets, matches = encode_targets(
         np.zeros((0, 4), np.float32), np.zeros(0, np.int64), anchors=anchors, matching=matching

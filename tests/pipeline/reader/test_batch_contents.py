@@ -18,7 +18,7 @@ from pipeline.reader.feed import feed_of
 from pipeline.reader.unpack import IGNORED, unpack
 from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.layout import Layout
-from pipeline.records.make_record import SourcePicture
+from pipeline.records.make_record import SourceImage
 from pipeline.views.collage import resize
 from pipeline.views.letterbox import letterbox_views
 from pipeline.views.random_bits import bits_of_views
@@ -42,9 +42,9 @@ def test_training_batches_hold_each_record_once_with_its_canvas_and_dense_target
     assert any((dense(r, manifest)[0] == IGNORED).any() for r in records["train"])
 
 
-@pytest.mark.parametrize("picture_format", ["png", "jpeg"])
-def test_encoded_pictures_read_like_the_image_library_does(tmp_path: Path, picture_format: str) -> None:
-    config = with_format(TINY, picture_format)
+@pytest.mark.parametrize("image_format", ["png", "jpeg"])
+def test_encoded_images_read_like_the_image_library_does(tmp_path: Path, image_format: str) -> None:
+    config = with_format(TINY, image_format)
     records = make_records(config, "test", 5)
     manifest = write_record_set(tmp_path, config=config, records={"train": [], "val": [], "test": records})
     found: dict[str, np.ndarray] = {}
@@ -58,7 +58,7 @@ VIEWS = replace(TINY, views=5, collage=replace(collage_of(TINY), flip=True))
 
 
 def test_sparse_batches_unpack_to_the_dense_ones(tmp_path: Path) -> None:
-    """Both ways of laying pictures on canvases, and under XLA too; pictures of several sizes, some mirrored."""
+    """Both ways of laying images on canvases, and under XLA too; images of several sizes, some mirrored."""
     manifest = write_record_set(tmp_path, config=VIEWS, train=16)
     feed = feed_of(manifest, "train")
     by_matrices = tf.function(lambda batch: unpack(batch, feed, by_matrices=True), autograph=False)
@@ -102,7 +102,7 @@ def test_every_pass_shows_another_view_until_all_were_seen(tmp_path: Path) -> No
 
 
 @pytest.mark.long
-def test_letterboxed_pictures_are_cropped_scaled_and_mirrored(tmp_path: Path) -> None:
+def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> None:
     """Nothing is scaled where a view's part has the size of its place; elsewhere the pixels are close to OpenCV's."""
     letterbox = Letterbox(size=64)
     config = replace(TINY, collage=None, letterbox=letterbox, views=12)
@@ -126,7 +126,7 @@ def test_letterboxed_pictures_are_cropped_scaled_and_mirrored(tmp_path: Path) ->
                 source_id=f"train-{number}",
                 config=config,
                 anchors=anchors,
-                source=SourcePicture(shape, truth),
+                source=SourceImage(shape, truth),
             )[0]
         )
     manifest = write_record_set(tmp_path, config=config, records={"train": records, "val": [], "test": []})
@@ -153,7 +153,7 @@ def test_letterboxed_pictures_are_cropped_scaled_and_mirrored(tmp_path: Path) ->
     assert exact >= 2
 
 
-def test_a_picture_without_objects_is_all_background(tmp_path: Path) -> None:
+def test_a_image_without_objects_is_all_background(tmp_path: Path) -> None:
     record = make_records(TINY, "train", 1)[0]
     none, nowhere = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
     view = replace(record.views[0], boxes=nowhere, labels=none, targets=Targets(none, none, nowhere, none))

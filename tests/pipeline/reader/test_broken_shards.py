@@ -45,9 +45,9 @@ ONE_SHARD = replace(TINY, shards=ShardCounts(train=1, val=1, test=1))
 Change = Callable[[dict[str, Any]], None]
 
 
-def set_with_one_altered(folder: Path, split: str, change: Change, picture_format: str = "raw") -> Manifest:
+def set_with_one_altered(folder: Path, split: str, change: Change, image_format: str = "raw") -> Manifest:
     """A record set with honest checksums, and one feature altered in the third record of a split."""
-    config = with_format(ONE_SHARD, picture_format)
+    config = with_format(ONE_SHARD, image_format)
     serialized = [encode_record(record) for record in make_records(config, split, 5)]
     features: dict[str, Any] = decode_example(serialized[2])
     change(features)
@@ -71,7 +71,7 @@ def bad_box(features: dict[str, Any]) -> None:
     change_view(features, lambda view: view.boxes.fill(np.nan))
 
 
-def bad_picture(features: dict[str, Any]) -> None:
+def bad_image(features: dict[str, Any]) -> None:
     features["image/encoded"] = [b"\x89PNG"]
 
 
@@ -80,18 +80,18 @@ def bad_kind(features: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "feature", "change", "picture_format"),
+    ("split", "feature", "change", "image_format"),
     [
         ("train", "image/views[0]: classes must", bad_class, "raw"),
-        ("train", "image/encoded: png picture must", bad_picture, "png"),
+        ("train", "image/encoded: png image must", bad_image, "png"),
         ("train", "image/views must", bad_kind, "raw"),
         ("test", "image/views[0]: boxes must", bad_box, "raw"),
     ],
 )
 def test_a_record_that_contradicts_the_manifest_is_named(
-    split: str, feature: str, change: Change, picture_format: str, tmp_path: Path
+    split: str, feature: str, change: Change, image_format: str, tmp_path: Path
 ) -> None:
-    manifest = set_with_one_altered(tmp_path, split, change, picture_format)
+    manifest = set_with_one_altered(tmp_path, split, change, image_format)
     with pytest.raises(UserError) as refused:
         read_all(manifest, split)
     message = str(refused.value)

@@ -63,12 +63,12 @@ def test_records_left_over_in_one_pass_come_in_another(tmp_path: Path) -> None:
 def test_readers_share_the_shards_and_no_record_is_read_by_two(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, train=25)  # shards of 9, 8 and 8 records
     assert steps_per_pass(manifest, 6, readers=3) == 4
-    pictures = {canvas(r).tobytes(): r.key for r in make_records(TINY, "train", 25)}
+    key_of = {canvas(r).tobytes(): r.key for r in make_records(TINY, "train", 25)}
     seen = []
     for index in range(3):
         reader = Reader(index, 3)
         parts = batches(dense_batches(manifest, batch=6, seed=1, reader=reader), 8)
-        own = [[pictures[image.tobytes()] for image in images] for images, _ in parts]
+        own = [[key_of[image.tobytes()] for image in images] for images, _ in parts]
         assert all(len(keys) == 2 for keys in own)
         assert len({key for keys in own[:4] for key in keys}) == 8  # one pass: nothing twice
         seen.append({key for keys in own for key in keys})
@@ -84,15 +84,15 @@ def test_more_readers_than_shards_say_how_many_shards_are_needed(tmp_path: Path)
 
 
 @pytest.mark.parametrize("readers", [1, 2])
-def test_the_keys_of_a_step_are_those_of_its_pictures(tmp_path: Path, readers: int) -> None:
+def test_the_keys_of_a_step_are_those_of_its_images(tmp_path: Path, readers: int) -> None:
     manifest = write_record_set(tmp_path, train=26)
-    pictures = {canvas(r).tobytes(): r.key for r in make_records(TINY, "train", 26)}
+    key_of = {canvas(r).tobytes(): r.key for r in make_records(TINY, "train", 26)}
     for step in (0, 2, 7):
         parts = [
             dense_batches(manifest, batch=8, seed=5, start_step=step, reader=Reader(index, readers)).take(1)
             for index in range(readers)
         ]
-        expected = [pictures[image.tobytes()] for part in parts for images, _ in part for image in images.numpy()]
+        expected = [key_of[image.tobytes()] for part in parts for images, _ in part for image in images.numpy()]
         assert keys_of_step(manifest, batch=8, seed=5, step=step, readers=readers) == expected
 
 

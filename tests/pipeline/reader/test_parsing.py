@@ -18,7 +18,7 @@ from pipeline.records.packed_view import BOXES, IGNORED, MIRRORED, PLACE, POSITI
 from pipeline.records.record import encode_record
 from pipeline.records.tf_example import Value, decode_example, encode_example
 from tests.pipeline.reader.altered_view import change_view, change_words
-from tests.pipeline.records.test_picture_codec import bomb
+from tests.pipeline.records.test_image_codec import bomb
 from tests.record_sets import TINY, make_records, with_format, write_record_set
 
 Change = Callable[[dict[str, Any]], object]
@@ -27,8 +27,8 @@ Change = Callable[[dict[str, Any]], object]
 class Parser:
     """Both ways of parsing, compiled once for all tests."""
 
-    def __init__(self, folder: Path, picture_format: str = "raw") -> None:
-        config = with_format(TINY, picture_format)
+    def __init__(self, folder: Path, image_format: str = "raw") -> None:
+        config = with_format(TINY, image_format)
         self.manifest = write_record_set(folder, config=config, train=5, val=1, test=5)
         self.records = {
             split: [encode_record(r) for r in make_records(config, split, 5)] for split in ("train", "test")
@@ -95,7 +95,7 @@ def ints(*values: int) -> np.ndarray:
 MOST = 2**31 - 1
 VIEW = r"image/views\[0\]"
 
-PICTURES: list[tuple[str, Change]] = [
+IMAGES: list[tuple[str, Change]] = [
     (f"{VIEW}: shown", header(SHOWN, -1)),
     (f"{VIEW}: shown", header(SHOWN, 1)),
     (f"{VIEW}: shown", header(SHOWN, MOST, 0, MOST)),
@@ -154,8 +154,8 @@ GROUND_TRUTH: list[tuple[str, Change]] = [
 @pytest.mark.parametrize(
     ("split", "feature", "change"),
     [
-        *(("train", *wrong) for wrong in [*PICTURES, *COUNTS, *TARGETS]),
-        *(("test", *wrong) for wrong in [*PICTURES, *COUNTS, *GROUND_TRUTH]),
+        *(("train", *wrong) for wrong in [*IMAGES, *COUNTS, *TARGETS]),
+        *(("test", *wrong) for wrong in [*IMAGES, *COUNTS, *GROUND_TRUTH]),
     ],
 )
 def test_a_record_that_contradicts_the_manifest_is_refused(
@@ -170,10 +170,10 @@ def test_a_record_that_contradicts_the_manifest_is_refused(
         parse_record(records[2], parser.manifest, split)
 
 
-@pytest.mark.parametrize("picture_format", ["png", "jpeg"])
-def test_a_picture_that_claims_to_be_huge_is_refused_by_its_header(picture_format: str, tmp_path: Path) -> None:
-    parser = Parser(tmp_path, picture_format)
+@pytest.mark.parametrize("image_format", ["png", "jpeg"])
+def test_a_image_that_claims_to_be_huge_is_refused_by_its_header(image_format: str, tmp_path: Path) -> None:
+    parser = Parser(tmp_path, image_format)
     parser.parse["train"](tf.constant(parser.records["train"]))
-    records = parser.altered("train", setter("image/encoded", [bomb(picture_format)]))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="record must hold a picture of the size that it states"):
+    records = parser.altered("train", setter("image/encoded", [bomb(image_format)]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="record must hold an image of the size that it states"):
         parser.parse["train"](tf.constant(records))

@@ -16,7 +16,7 @@ from pipeline.reader.dataset import evaluation_batches, training_batches
 from pipeline.records.manifest import Manifest
 from tests.record_sets import TINY, with_format, write_record_set
 
-# By the format of the pictures: the SHA-256 of all shards; and of two passes of training batches, sparse and dense, and
+# By the format of the images: the SHA-256 of all shards; and of two passes of training batches, sparse and dense, and
 # of all test batches. Each stack must give them, and so what one writes trains the other alike. They change with the
 # format of records or with the order of the stream, and then on purpose. The dense batches are those of format 1 still.
 SHARDS = {
@@ -56,10 +56,10 @@ def digest(batches: Iterable[Any]) -> str:
     return total.hexdigest()
 
 
-@pytest.mark.parametrize("picture_format", SHARDS)
-def test_both_stacks_write_and_read_the_same(picture_format: str, tmp_path: Path) -> None:
-    manifest = write_record_set(tmp_path, config=with_format(TINY, picture_format))
-    assert shards_digest(tmp_path, manifest) == SHARDS[picture_format]
+@pytest.mark.parametrize("image_format", SHARDS)
+def test_both_stacks_write_and_read_the_same(image_format: str, tmp_path: Path) -> None:
+    manifest = write_record_set(tmp_path, config=with_format(TINY, image_format))
+    assert shards_digest(tmp_path, manifest) == SHARDS[image_format]
     sparse = digest(training_batches(manifest, batch=8, seed=7).take(6))
     dense = digest(training_batches(manifest, batch=8, seed=7, dense=True).take(6))
-    assert (sparse, dense, digest(evaluation_batches(manifest, "test", batch=4))) == BATCHES[picture_format]
+    assert (sparse, dense, digest(evaluation_batches(manifest, "test", batch=4))) == BATCHES[image_format]

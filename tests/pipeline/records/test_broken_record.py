@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from pipeline.config.records_config import MAX_PICTURE
+from pipeline.config.records_config import MAX_IMAGE
 from pipeline.records.packed_view import pack_view
 from pipeline.records.record import (
     ENCODED,
@@ -45,7 +45,7 @@ def altered(name: str, value: Value) -> bytes:
         (HEIGHT, np.array([1, 2], np.int64)),
         (HEIGHT, np.array([64.0], np.float32)),
         (HEIGHT, [b"64"]),
-        (HEIGHT, np.array([MAX_PICTURE + 1], np.int64)),
+        (HEIGHT, np.array([MAX_IMAGE + 1], np.int64)),
         (HEIGHT, np.array([0], np.int64)),
         (WIDTH, np.array([-1], np.int64)),
         (WIDTH, np.array([2**63 - 1], np.int64)),

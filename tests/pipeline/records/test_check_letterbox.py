@@ -11,11 +11,11 @@ from pipeline.config.records_config import Letterbox
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.check_record import parse_record, record_faults
 from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.image_codec import MAX_PIXELS
 from pipeline.records.keys import record_key
 from pipeline.records.layout import Layout
-from pipeline.records.make_record import SourcePicture
+from pipeline.records.make_record import SourceImage
 from pipeline.records.manifest import Manifest
-from pipeline.records.picture_codec import MAX_PIXELS
 from pipeline.records.read_records import read_records
 from pipeline.records.record import Record, encode_record
 from pipeline.views.letterbox import letterbox_views
@@ -26,13 +26,13 @@ from tests.one_record import make_record
 from tests.pipeline.records.altered_record import Change, layout_with, moved, shown, view_with
 from tests.record_sets import TINY, write_record_set
 
-COMPOSITION = Letterbox(size=64, picture_side=40)
+COMPOSITION = Letterbox(size=64, image_side=40)
 CONFIG = replace(TINY, views=3, collage=None, letterbox=COMPOSITION)
-SOURCE_SIZE = "image/source_size must be of a picture that is stored as (20, 40)"
+SOURCE_SIZE = "image/source_size must be of an image that is stored as (20, 40)"
 
 
 def letterbox_record(number: int, split: str = "train") -> Record:
-    """A picture of 20 x 40 pixels, of twice that size in the source, with two objects."""
+    """An image of 20 x 40 pixels, of twice that size in the source, with two objects."""
     key = record_key(split, f"{split}-{number}", 0)
     pixels = np.random.default_rng(number).integers(0, 256, (20, 40, 3), dtype=np.uint8)
     corners = np.array([[2.0, 3, 18, 25], [5, 20, 15, 38]])
@@ -47,7 +47,7 @@ def letterbox_record(number: int, split: str = "train") -> Record:
         source_id=f"{split}-{number}",
         config=CONFIG,
         anchors=make_anchors(CONFIG.anchors, CONFIG.canvas_size),
-        source=SourcePicture((40, 80), truth),
+        source=SourceImage((40, 80), truth),
     )
     return record
 
@@ -82,7 +82,7 @@ def test_records_as_they_are_made_have_no_faults(letterbox: Manifest) -> None:
         assert len(list(read_records(letterbox, split))) == count
 
 
-def test_a_picture_of_too_many_pixels_is_not_decoded(letterbox: Manifest) -> None:
+def test_a_image_of_too_many_pixels_is_not_decoded(letterbox: Manifest) -> None:
     statistics = {**letterbox.statistics["train"], "most_height": 65_500, "most_width": 65_500}
     manifest = replace(letterbox, statistics={**letterbox.statistics, "train": statistics})
     record = replace(letterbox_record(0), height=65_000, width=65_000)
@@ -94,7 +94,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(letterbox: Manifest) -> Non
 @pytest.mark.parametrize(
     ("fault", "change"),
     [
-        ("image/source_size must be the size of the source's picture, got none", source_size(None)),
+        ("image/source_size must be the size of the source's image, got none", source_size(None)),
         (f"{SOURCE_SIZE}, got (40, 84), as (19, 40)", source_size((40, 84))),
         (f"{SOURCE_SIZE}, got (80, 40), as (40, 20)", source_size((80, 40))),
         (f"{SOURCE_SIZE}, got (20, 39), as (20, 39)", source_size((20, 39))),
@@ -106,9 +106,9 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(letterbox: Manifest) -> Non
         ("image/height must be from 20 to 20, as in the manifest, got 21", lambda r: replace(r, height=21)),
         ("image/width must be from 40 to 40, as in the manifest, got 39", lambda r: replace(r, width=39)),
         ("image/views[0]: shown must lie inside 20 x 40 pixels", shown(0, ymin=1)),
-        ("image/views[0]: shown and place must be those of the whole picture in the first view", shown(0, width=39)),
-        ("image/views[0]: shown and place must be those of the whole picture in the first view", moved(0, ymin=1)),
-        ("image/views[0]: shown and place must be those of the whole picture in the first view", moved(0, height=31)),
+        ("image/views[0]: shown and place must be those of the whole image in the first view", shown(0, width=39)),
+        ("image/views[0]: shown and place must be those of the whole image in the first view", moved(0, ymin=1)),
+        ("image/views[0]: shown and place must be those of the whole image in the first view", moved(0, height=31)),
         ("image/views[0]: mirrored must be 0 in the first view, got 1", layout_with(0, mirrored=True)),
         ("image/views[1]: shown must lie inside 20 x 40 pixels", shown(1, xmin=39, width=2)),
         ("image/views[2]: place must lie inside 64 x 64 pixels", moved(2, xmin=1, width=64)),

@@ -53,8 +53,8 @@ WRONG: list[tuple[str, Change]] = [
         lambda r: replace(r, truth=NO_OBJECTS),
     ),
     ("image/source_image_id must not be there in a collage, got one", lambda r: replace(r, image_id="7")),
-    ("image/encoded: raw picture must have", lambda r: replace(r, encoded=r.encoded[:-1])),
-    ("image/encoded: raw picture must have", lambda r: replace(r, encoded=r.encoded + b"\0")),
+    ("image/encoded: raw image must have", lambda r: replace(r, encoded=r.encoded[:-1])),
+    ("image/encoded: raw image must have", lambda r: replace(r, encoded=r.encoded + b"\0")),
     ("image/views must hold 3 views, got 2", lambda r: replace(r, views=r.views[:2])),
     ("image/views must hold 3 views, got 4", lambda r: replace(r, views=r.views + r.views[:1])),
     ("image/views[0]: shown must lie inside", shown(0, ymin=-1)),
@@ -62,14 +62,14 @@ WRONG: list[tuple[str, Change]] = [
     ("image/views[1]: shown must lie inside", shown(1, height=2**31 - 1)),
     ("image/views[2]: shown must lie inside", shown(2, height=0)),
     ("image/views[2]: shown must lie inside", shown(2, width=-3)),
-    ("image/views[1]: shown must be the whole picture in a collage, Rectangle(", shown(1, width=3)),
+    ("image/views[1]: shown must be the whole image in a collage, Rectangle(", shown(1, width=3)),
     ("image/views[0]: place must lie inside 64 x 64 pixels", moved(0, ymin=-1)),
     ("image/views[0]: place must lie inside 64 x 64 pixels", moved(0, xmin=60)),
     ("image/views[1]: place must lie inside 64 x 64 pixels", moved(1, ymin=60)),
     ("image/views[1]: place must lie inside 64 x 64 pixels", moved(1, height=0)),
     ("image/views[1]: place must lie inside 64 x 64 pixels", moved(1, height=-16, width=-16)),
     ("image/views[2]: place must lie inside 64 x 64 pixels", moved(2, ymin=2**31 - 1, height=2**31 - 1)),
-    ("image/views[2]: place must have the picture's size in a collage", moved(2, ymin=0, height=10)),
+    ("image/views[2]: place must have the image's size in a collage", moved(2, ymin=0, height=10)),
     ("image/views[0]: mirrored must be 0 in the first view, got 1", layout_with(0, mirrored=True)),
     ("image/views[0]: boxes must lie in [0, 1]", view_with(0, box_side(float("nan")))),
     ("image/views[0]: boxes must lie in [0, 1]", view_with(0, box_side(float("inf")))),
@@ -104,9 +104,9 @@ WRONG: list[tuple[str, Change]] = [
 ]
 
 
-@pytest.mark.parametrize("picture_format", ["raw", "png", "jpeg"])
-def test_records_as_they_are_made_have_no_faults(picture_format: str, tmp_path: Path) -> None:
-    config = with_format(COLLAGE, picture_format)
+@pytest.mark.parametrize("image_format", ["raw", "png", "jpeg"])
+def test_records_as_they_are_made_have_no_faults(image_format: str, tmp_path: Path) -> None:
+    config = with_format(COLLAGE, image_format)
     manifest = write_record_set(tmp_path, config=config, train=5, val=1, test=1)
     assert [r.key for r in read_records(manifest, "train")] == [f"train/train-{n}/0" for n in (0, 3, 1, 4, 2)]
     for split, count in (("train", 5), ("val", 1), ("test", 1)):
@@ -166,7 +166,7 @@ def test_a_view_with_more_than_the_manifest_allows_is_named(
 
 
 def test_a_mirrored_view_needs_flip(collage: Manifest) -> None:
-    """Readers do not mirror pictures of a set without flip."""
+    """Readers do not mirror images of a set without flip."""
     plain = replace(collage, config=replace(COLLAGE, collage=replace(collage_of(COLLAGE), flip=False)))
     record = make_records(plain.config, "train", 6)[5]
     assert list(record_faults(record, plain, "train")) == []

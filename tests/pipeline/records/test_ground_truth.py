@@ -1,4 +1,4 @@
-"""The objects of a source's picture: read back whole, laid out number by number, and nothing else is taken for them."""
+"""The objects of a source's image: read back whole, laid out number by number, and nothing else is taken for them."""
 
 from __future__ import annotations
 

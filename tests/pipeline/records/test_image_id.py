@@ -1,4 +1,4 @@
-"""Ids of pictures keep their type on the way through a record."""
+"""Ids of images keep their type on the way through a record."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ def test_a_key_names_split_source_and_copy() -> None:
     assert record_key("train", "00042", 3) == "train/00042/3"
 
 
-@pytest.mark.parametrize("source_id", ["00042", "dir/sub/picture.jpg", "a/b/0", "", "/"])
+@pytest.mark.parametrize("source_id", ["00042", "dir/sub/image.jpg", "a/b/0", "", "/"])
 def test_split_and_source_id_are_read_back_from_a_key(source_id: str) -> None:
     key = record_key("val", source_id, 12)
     assert (split_of(key), source_id_of(key)) == ("val", source_id)

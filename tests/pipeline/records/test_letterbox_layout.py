@@ -1,4 +1,4 @@
-"""The layout of a picture with boxes of its own: what becomes ground truth, what a region, and what is left out."""
+"""The layout of an image with boxes of its own: what becomes ground truth, what a region, and what is left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.records.letterbox_layout import letterbox_layout
 from pipeline.views.letterbox import letterbox_views
 from pipeline.views.random_bits import bits_of_views
 
-CONFIG = Letterbox(size=64, picture_side=40)
+CONFIG = Letterbox(size=64, image_side=40)
 SOURCE = (40, 80)  # stored as 20 x 40
 BITS = bits_of_views(0, "train/7/0")
 TRUTH = GroundTruth(
@@ -24,7 +24,7 @@ TRUTH = GroundTruth(
             [0, 0, 20, 80],  # a crowd
             [20, 10, 40, 30],  # difficult
             [-3, 70, 10, 85],  # reaches over the border
-            [41, 10, 45, 20],  # beside the picture
+            [41, 10, 45, 20],  # beside the image
             [0, 0, 40, 20],  # a crowd and difficult
         ]
     ),
@@ -35,7 +35,7 @@ TRUTH = GroundTruth(
 )
 
 
-def test_objects_are_laid_out_in_pixels_of_the_stored_picture() -> None:
+def test_objects_are_laid_out_in_pixels_of_the_stored_image() -> None:
     layout, left_out = letterbox_layout(CONFIG, TRUTH, SOURCE, count=1, bits_of=BITS)
     assert layout.corners.tolist() == [[2, 3, 18, 25], [5, 20, 15, 38], [0, 35, 5, 40]]
     assert layout.labels.tolist() == [0, 1, 4]
@@ -60,9 +60,9 @@ def test_fewer_views_are_the_first_of_more() -> None:
         assert letterbox_layout(CONFIG, TRUTH, SOURCE, count=count, bits_of=BITS)[0].views == views[:count]
 
 
-def test_a_picture_that_is_not_shrunk_keeps_its_boxes() -> None:
+def test_a_image_that_is_not_shrunk_keeps_its_boxes() -> None:
     truth = GroundTruth(*(values[:4] for values in vars(TRUTH).values()))
-    layout, left_out = letterbox_layout(replace(CONFIG, picture_side=None), truth, SOURCE, count=1, bits_of=BITS)
+    layout, left_out = letterbox_layout(replace(CONFIG, image_side=None), truth, SOURCE, count=1, bits_of=BITS)
     np.testing.assert_array_equal(layout.corners, truth.corners[:2])
     assert left_out.tolist() == []
 
@@ -75,7 +75,7 @@ def test_a_box_too_small_for_the_canvas_is_left_out_of_every_view() -> None:
     assert layout.labels.tolist() == [0] and left_out.tolist() == [1]
 
 
-def test_a_picture_without_objects_has_views() -> None:
+def test_a_image_without_objects_has_views() -> None:
     none = GroundTruth(*(values[:0] for values in vars(TRUTH).values()))
     layout, left_out = letterbox_layout(CONFIG, none, SOURCE, count=4, bits_of=BITS)
     assert len(layout.views) == 4 and layout.corners.shape == (0, 4) and left_out.tolist() == []

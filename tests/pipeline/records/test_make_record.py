@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.config.records_config import PICTURE_FORMATS, Letterbox
+from pipeline.config.records_config import IMAGE_FORMATS, Letterbox
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.ignore_regions import anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.ground_truth import GroundTruth
+from pipeline.records.image_codec import encode_image
 from pipeline.records.layout import Layout
-from pipeline.records.make_record import LaidOutPicture, SourcePicture, make_records
-from pipeline.records.picture_codec import encode_picture
+from pipeline.records.make_record import LaidOutImage, SourceImage, make_records
 from pipeline.records.record import Record, decode_record, encode_record
 from pipeline.views.placement import Rectangle
 from pipeline.views.view import View, boxes_in_view
@@ -46,24 +46,24 @@ TRUTH = GroundTruth(
     difficult=NO,
     area=np.array([40_000.0, 120_000.0, 12_345.0]),
 )
-SOURCE = SourcePicture((400, 800), TRUTH, image_id="1234")
+SOURCE = SourceImage((400, 800), TRUTH, image_id="1234")
 
 
-def made(picture_format: str = "raw") -> tuple[Record, tuple[Matches, ...]]:
-    config = dataclasses.replace(CONFIG, picture_format=picture_format)
+def made(image_format: str = "raw") -> tuple[Record, tuple[Matches, ...]]:
+    config = dataclasses.replace(CONFIG, image_format=image_format)
     return make_record(PIXELS, LAYOUT, key="train/7/0", source_id="7", config=config, anchors=ANCHORS, source=SOURCE)
 
 
-@pytest.mark.parametrize("picture_format", PICTURE_FORMATS)
-def test_a_record_holds_the_picture_as_it_is_stored(picture_format: str) -> None:
-    record, _ = made(picture_format)
+@pytest.mark.parametrize("image_format", IMAGE_FORMATS)
+def test_a_record_holds_the_image_as_it_is_stored(image_format: str) -> None:
+    record, _ = made(image_format)
     assert (record.key, record.source_id, record.source_size) == ("train/7/0", "7", (400, 800))
     assert record.truth is TRUTH and record.image_id == "1234"
-    assert (record.height, record.width, record.format) == (40, 80, picture_format)
-    assert record.encoded == encode_picture(PIXELS, picture_format)
-    if picture_format != "jpeg":
-        np.testing.assert_array_equal(record.picture(), PIXELS)
-    assert decode_record(encode_record(record)).picture().shape == (40, 80, 3)
+    assert (record.height, record.width, record.format) == (40, 80, image_format)
+    assert record.encoded == encode_image(PIXELS, image_format)
+    if image_format != "jpeg":
+        np.testing.assert_array_equal(record.image(), PIXELS)
+    assert decode_record(encode_record(record)).image().shape == (40, 80, 3)
 
 
 def test_a_view_has_the_boxes_whose_centres_it_shows_with_their_labels() -> None:
@@ -93,7 +93,7 @@ def test_a_view_has_the_targets_and_matches_of_its_own_ground_truth() -> None:
     assert set(record.views[0].targets.classes.tolist()) == {1, 2}
 
 
-def test_fewer_views_of_a_picture_are_the_first_of_more() -> None:
+def test_fewer_views_of_a_image_are_the_first_of_more() -> None:
     record, _ = made()
     fewer, _ = make_record(
         PIXELS,
@@ -135,7 +135,7 @@ def test_a_region_counts_where_anything_of_it_is_shown() -> None:
     assert layout.truths(size=64)[1][1].tolist() == [2]
 
 
-def test_a_picture_of_a_collage_has_no_source_picture() -> None:
+def test_a_image_of_a_collage_has_no_source_image() -> None:
     record, _ = make_record(PIXELS, LAYOUT, key="train/7/0", source_id="7", config=CONFIG, anchors=ANCHORS)
     assert record.source_size is record.truth is record.image_id is None
 
@@ -149,15 +149,15 @@ def test_records_made_together_are_those_made_alone() -> None:
         dataclasses.replace(LAYOUT, corners=np.zeros((0, 4)), labels=np.zeros(0, np.int64), views=LAYOUT.views[:2]),
         dataclasses.replace(LAYOUT, corners=np.tile(LAYOUT.corners, (9, 1)), labels=np.arange(18) % 3, difficult=crowd),
     ]
-    encoded = encode_picture(PIXELS, "raw")
-    pictures = [
-        LaidOutPicture(f"train/{number}/0", str(number), (40, 80), encoded, layout, SOURCE if number % 2 else None)
+    encoded = encode_image(PIXELS, "raw")
+    images = [
+        LaidOutImage(f"train/{number}/0", str(number), (40, 80), encoded, layout, SOURCE if number % 2 else None)
         for number, layout in enumerate(layouts)
     ]
-    together = make_records(pictures, config=CONFIG, anchors=ANCHORS)
+    together = make_records(images, config=CONFIG, anchors=ANCHORS)
     assert [len(matches) for _, matches in together] == [3, 1, 2, 3]
-    for picture, (record, matches) in zip(pictures, together, strict=True):
-        alone, alone_matches = make_records([picture], config=CONFIG, anchors=ANCHORS)[0]
+    for image, (record, matches) in zip(images, together, strict=True):
+        alone, alone_matches = make_records([image], config=CONFIG, anchors=ANCHORS)[0]
         assert encode_record(record) == encode_record(alone)
         for found, expected in zip(matches, alone_matches, strict=True):
             np.testing.assert_array_equal(found.best_iou, expected.best_iou, strict=True)

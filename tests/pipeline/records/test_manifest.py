@@ -127,8 +127,8 @@ def test_an_altered_manifest(folder: Path, change: Callable[[Values], object]) -
 
 
 @pytest.mark.parametrize("side", [None, 100])
-def test_stored_pictures_of_a_letterbox_may_be_larger_than_the_canvas(tmp_path: Path, side: int | None) -> None:
-    config = dataclasses.replace(TINY, collage=None, letterbox=Letterbox(size=64, picture_side=side))
+def test_stored_images_of_a_letterbox_may_be_larger_than_the_canvas(tmp_path: Path, side: int | None) -> None:
+    config = dataclasses.replace(TINY, collage=None, letterbox=Letterbox(size=64, image_side=side))
     record = dataclasses.replace(make_records(TINY, "train", 1)[0], height=100, width=10)
     manifest = write_record_set(tmp_path, config=config, records={"train": [record], "val": [], "test": []})
     assert manifest.config == config and manifest.canvas_size == 64
@@ -136,6 +136,6 @@ def test_stored_pictures_of_a_letterbox_may_be_larger_than_the_canvas(tmp_path: 
     assert [statistics[f"{kind}_height"] for kind in ("least", "most")] == [100, 100]
     assert manifest.statistics["val"]["least_height"] == NO_SIZE
     if side is not None:
-        rewrite_manifest(tmp_path, setter("config.letterbox.picture_side", 99))
+        rewrite_manifest(tmp_path, setter("config.letterbox.image_side", 99))
         message = refusal(tmp_path)
         assert "statistics.train.most_height must be at most 99, as in config, got 100" in message

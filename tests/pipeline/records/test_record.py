@@ -69,8 +69,8 @@ def real_record(views: int = 1) -> Record:
         views=views,
     )
     key = "train/00042/0"
-    picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
-    composed = compose(collage, picture, 7, RandomBits(0, key))
+    image = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
+    composed = compose(collage, image, 7, RandomBits(0, key))
     some = collage_views(collage, composed.window, count=views, bits_of=bits_of_views(0, key))
     layout = Layout(composed.corners, composed.labels, some)
     anchors = make_anchors(IMPROVED_ANCHORS, 224)
@@ -134,25 +134,25 @@ def test_a_record_of_64_pixels_takes_at_most_13_312_bytes() -> None:
 
 
 def test_a_further_view_takes_little() -> None:
-    """One view costs far less than its picture: 16 views of one picture cost less than two pictures."""
+    """One view costs far less than its image: 16 views of one image cost less than two images."""
     one, many = (len(frame(encode_record(real_record(views)))) for views in (1, 16))
     assert many < 2 * one
 
 
-def test_the_picture_is_the_stored_one() -> None:
-    picture = SMALL.picture()
-    assert picture.shape == (2, 3, 3) and picture.dtype == np.uint8
-    assert picture.tobytes() == SMALL.encoded
+def test_the_image_is_the_stored_one() -> None:
+    image = SMALL.image()
+    assert image.shape == (2, 3, 3) and image.dtype == np.uint8
+    assert image.tobytes() == SMALL.encoded
 
 
 @pytest.mark.parametrize("size", [(3, 3), (1, 3), (2, 4), (2, 2)])
-def test_a_picture_of_another_size_is_refused(size: tuple[int, int]) -> None:
+def test_a_image_of_another_size_is_refused(size: tuple[int, int]) -> None:
     record = dataclasses.replace(SMALL, height=size[0], width=size[1])
-    with pytest.raises(ValueError, match=f"^raw picture must have {size[0] * size[1] * 3} bytes, got 18$"):
-        record.picture()
+    with pytest.raises(ValueError, match=f"^raw image must have {size[0] * size[1] * 3} bytes, got 18$"):
+        record.image()
 
 
-def test_a_picture_without_objects_has_ground_truth_too() -> None:
+def test_a_image_without_objects_has_ground_truth_too() -> None:
     truth = unpack_ground_truth(b"")
     record = decode_record(encode_record(dataclasses.replace(SMALL, truth=truth)))
     assert record.truth is not None and len(record.truth) == 0

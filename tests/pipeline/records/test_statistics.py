@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.records_config import MAX_PICTURE
+from pipeline.config.records_config import MAX_IMAGE
 from pipeline.errors import UserError
 from pipeline.records.statistics import IOU_BINS, NO_SIZE, Statistics, check_statistics
 from tests.record_sets import CLASS_NAMES, TINY, make_records, statistics_of
@@ -88,8 +88,8 @@ def test_statistics_of_records_pass(views: int) -> None:
         ({"boxes_of_positive_iou": 9}, "boxes_of_positive_iou must be at most 8, got 9"),
         ({"boxes_without_anchor": 9}, "boxes_without_anchor must be at most 8, got 9"),
         ({"objects": 10**9}, "objects must be at most 20000, got 1000000000"),
-        ({"most_height": MAX_PICTURE + 1}, "most_height must be at most 65500, got 65501"),
-        ({"most_width": MAX_PICTURE + 1}, "most_width must be at most 65500, got 65501"),
+        ({"most_height": MAX_IMAGE + 1}, "most_height must be at most 65500, got 65501"),
+        ({"most_width": MAX_IMAGE + 1}, "most_width must be at most 65500, got 65501"),
         ({"least_height": 31}, "least_height must be at most 30, got 31"),
         ({"least_width": 21}, "least_width must be at most 20, got 21"),
         ({"least_width": NO_SIZE}, "least_width must be at most 20, got 65500"),

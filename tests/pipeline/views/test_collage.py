@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.config.records_config import Collage
-from pipeline.views.collage import Composed, Picture, compose, corners_in, resize, window_of
+from pipeline.views.collage import Composed, RgbImage, compose, corners_in, resize, window_of
 from pipeline.views.paint import paint_view
 from pipeline.views.placement import Rectangle, overlap_share
 from pipeline.views.random_bits import RandomBits
@@ -21,38 +21,38 @@ ONE = Collage(size=224, object_size=(64, 64))
 MANY = Collage(size=112, object_size=(12, 40), objects=(1, 6), max_overlap=0.2, flip=True)
 
 
-def make_picture(seed: int, shape: tuple[int, int] = (32, 32)) -> Picture:
+def make_image(seed: int, shape: tuple[int, int] = (32, 32)) -> RgbImage:
     """Noise without black: every pixel of it shows on the canvas."""
     noise = np.frombuffer(hashlib.shake_256(str(seed).encode()).digest(shape[0] * shape[1] * 3), np.uint8)
     return np.maximum(noise, 1).reshape(*shape, 3)
 
 
-def companion(bits: RandomBits) -> tuple[Picture, int]:
-    """One of ten pictures of different shapes."""
+def companion(bits: RandomBits) -> tuple[RgbImage, int]:
+    """One of ten images of different shapes."""
     number = bits.below(10)
-    return make_picture(number, (20 + 3 * number, 40 - 2 * number)), number
+    return make_image(number, (20 + 3 * number, 40 - 2 * number)), number
 
 
 def compositions(config: Collage, count: int) -> list[Composed]:
-    return [compose(config, make_picture(0), 3, RandomBits(0, f"train/{i}/0"), companion) for i in range(count)]
+    return [compose(config, make_image(0), 3, RandomBits(0, f"train/{i}/0"), companion) for i in range(count)]
 
 
 def first_view(composed: Composed) -> View:
     return View(Rectangle(0, 0, *composed.pixels.shape[:2]), composed.window, mirrored=False)
 
 
-def painted(config: Collage, composed: Composed) -> Picture:
+def painted(config: Collage, composed: Composed) -> RgbImage:
     """The canvas as the first view shows it."""
     return paint_view(composed.pixels, first_view(composed), size=config.size)
 
 
-def cut(picture: NDArray[np.uint8], r: Rectangle) -> NDArray[np.uint8]:
-    return picture[r.ymin : r.ymin + r.height, r.xmin : r.xmin + r.width]
+def cut(image: NDArray[np.uint8], r: Rectangle) -> NDArray[np.uint8]:
+    return image[r.ymin : r.ymin + r.height, r.xmin : r.xmin + r.width]
 
 
-def test_one_object_is_the_resized_picture_on_black() -> None:
-    picture = make_picture(1)
-    for composed in [*compositions(ONE, 5), compose(ONE, picture, 9, RandomBits(5, "a"))]:
+def test_one_object_is_the_resized_image_on_black() -> None:
+    image = make_image(1)
+    for composed in [*compositions(ONE, 5), compose(ONE, image, 9, RandomBits(5, "a"))]:
         (rectangle,) = composed.rectangles
         assert composed.window == rectangle and (rectangle.height, rectangle.width) == (64, 64)
         canvas = painted(ONE, composed)
@@ -60,7 +60,7 @@ def test_one_object_is_the_resized_picture_on_black() -> None:
         black = canvas.copy()
         cut(black, rectangle)[:] = 0
         assert not black.any()
-    np.testing.assert_array_equal(cut(canvas, rectangle), resize(picture, 64, 64))
+    np.testing.assert_array_equal(cut(canvas, rectangle), resize(image, 64, 64))
     assert composed.labels.tolist() == [9] and composed.labels.dtype == np.int64
     assert composed.corners.tolist() == [[0, 0, 64, 64]] and composed.corners.dtype == np.float64
 
@@ -86,22 +86,22 @@ def test_a_corner_is_uniform_over_the_canvas_less_the_object() -> None:
 
 def test_the_source_is_flipped_before_it_is_placed() -> None:
     config = dataclasses.replace(ONE, flip=True)
-    picture = make_picture(2)
-    upright, flipped = resize(picture, 64, 64), resize(np.ascontiguousarray(picture[:, ::-1]), 64, 64)
+    image = make_image(2)
+    upright, flipped = resize(image, 64, 64), resize(np.ascontiguousarray(image[:, ::-1]), 64, 64)
     seen: Counter[str] = Counter()
     corners = []
     for i in range(400):
-        composed = compose(config, picture, 0, RandomBits(0, f"train/{i}/0"))
+        composed = compose(config, image, 0, RandomBits(0, f"train/{i}/0"))
         pixels = cut(painted(config, composed), composed.rectangles[0])
         seen["flipped" if np.array_equal(pixels, flipped) else "upright"] += 1
         assert np.array_equal(pixels, flipped) or np.array_equal(pixels, upright)
         corners.append(composed.window.xmin)
     assert 150 < seen["flipped"] < 250
-    assert min(corners) < 8 and max(corners) > 151  # a flip mirrors the picture, not its place
+    assert min(corners) < 8 and max(corners) > 151  # a flip mirrors the image, not its place
 
 
 def test_without_flip_nothing_is_flipped() -> None:
-    expected = resize(make_picture(0), 64, 64)
+    expected = resize(make_image(0), 64, 64)
     for composed in compositions(ONE, 50):
         np.testing.assert_array_equal(composed.pixels, expected)
 
@@ -124,7 +124,7 @@ def test_the_bytes_are_pinned() -> None:
 
 def test_other_keys_and_seeds_place_elsewhere() -> None:
     places = {
-        compose(ONE, make_picture(0), 0, RandomBits(seed, key)).window
+        compose(ONE, make_image(0), 0, RandomBits(seed, key)).window
         for seed in (0, 1)
         for key in ("train/0/0", "train/0/1", "val/0/0")
     }
@@ -153,41 +153,41 @@ def test_the_window_is_the_smallest_that_holds_all_objects() -> None:
         assert (columns.min(), columns.max() + 1) == (w.xmin, w.xmin + w.width)
 
 
-def test_later_pictures_lie_over_earlier_ones_and_keep_their_shape() -> None:
+def test_later_images_lie_over_earlier_ones_and_keep_their_shape() -> None:
     config = dataclasses.replace(MANY, max_overlap=1.0, flip=False, objects=(4, 4))
     for composed in compositions(config, 20):
         last, label = composed.rectangles[-1], int(composed.labels[-1])
-        picture = make_picture(label, (20 + 3 * label, 40 - 2 * label))
-        np.testing.assert_array_equal(cut(painted(config, composed), last), resize(picture, last.height, last.width))
-        assert abs(last.width * picture.shape[0] - last.height * picture.shape[1]) <= max(picture.shape)
+        image = make_image(label, (20 + 3 * label, 40 - 2 * label))
+        np.testing.assert_array_equal(cut(painted(config, composed), last), resize(image, last.height, last.width))
+        assert abs(last.width * image.shape[0] - last.height * image.shape[1]) <= max(image.shape)
 
 
 def test_a_companion_without_a_place_is_left_out() -> None:
     config = Collage(size=64, object_size=(40, 40), objects=(3, 3))
     for i in range(20):
-        composed = compose(config, make_picture(0), 3, RandomBits(0, str(i)), lambda bits: (make_picture(1), 4))
+        composed = compose(config, make_image(0), 3, RandomBits(0, str(i)), lambda bits: (make_image(1), 4))
         assert len(composed.rectangles) == 1 and composed.labels.tolist() == [3]
 
 
-def test_a_picture_as_large_as_the_canvas_has_one_place() -> None:
+def test_a_image_as_large_as_the_canvas_has_one_place() -> None:
     config = Collage(size=64, object_size=(64, 64))
-    assert compose(config, make_picture(0), 0, RandomBits(0, "a")).window == Rectangle(0, 0, 64, 64)
+    assert compose(config, make_image(0), 0, RandomBits(0, "a")).window == Rectangle(0, 0, 64, 64)
 
 
-def test_a_picture_may_lie_in_memory_as_it_likes() -> None:
-    """CIFAR-10 keeps colour planes: a picture is a transposed view of them."""
-    picture = make_picture(4)
-    planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+def test_a_image_may_lie_in_memory_as_it_likes() -> None:
+    """CIFAR-10 keeps colour planes: an image is a transposed view of them."""
+    image = make_image(4)
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
     config = dataclasses.replace(ONE, flip=True)
     for i in range(6):
-        plain, view = (compose(config, p, 0, RandomBits(0, str(i))) for p in (picture, planes.transpose(1, 2, 0)))
+        plain, view = (compose(config, p, 0, RandomBits(0, str(i))) for p in (image, planes.transpose(1, 2, 0)))
         np.testing.assert_array_equal(plain.pixels, view.pixels)
 
 
 def test_several_objects_need_a_companion() -> None:
     config = dataclasses.replace(ONE, objects=(2, 2))
     with pytest.raises(ValueError, match=r"companion must be given for \(2, 2\) objects, got None"):
-        compose(config, make_picture(0), 0, RandomBits(0, "a"))
+        compose(config, make_image(0), 0, RandomBits(0, "a"))
 
 
 def test_corners_are_in_pixels_of_the_window() -> None:

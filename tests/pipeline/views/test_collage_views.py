@@ -1,4 +1,4 @@
-"""Views of a collage: first where its objects were drawn, then the whole picture at other places, perhaps mirrored."""
+"""Views of a collage: first where its objects were drawn, then the whole image at other places, perhaps mirrored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.views.view import View, boxes_in_view
 PLAIN = Collage(size=224, object_size=(64, 64))
 FLIPPED = dataclasses.replace(PLAIN, flip=True)
 WINDOW = Rectangle(9, 8, 64, 64)
-# Where the views of a picture of 64 x 64 pixels lie, and whether they are mirrored. What is drawn may not change from
+# Where the views of an image of 64 x 64 pixels lie, and whether they are mirrored. What is drawn may not change from
 # one version to the next: records must be the same bytes.
 PINNED = [(9, 8, False), (20, 150, True), (25, 102, False), (100, 138, True)]
 
@@ -38,7 +38,7 @@ def test_the_first_view_is_where_the_objects_were_drawn() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (64, 64), (30, 224), (224, 3), (223, 224), (224, 224)])
-def test_other_views_show_the_whole_picture_unscaled_and_inside_the_canvas(shape: tuple[int, int]) -> None:
+def test_other_views_show_the_whole_image_unscaled_and_inside_the_canvas(shape: tuple[int, int]) -> None:
     whole = Rectangle(0, 0, *shape)
     for view in views_of(FLIPPED, whole, 50):
         assert view.shown == whole

@@ -43,7 +43,7 @@ def test_every_window_shows_a_centre() -> None:
         assert len(boxes_in_view(view, BOXES, size=96)[1])
 
 
-def test_half_of_the_pictures_are_zoomed_out() -> None:
+def test_half_of_the_images_are_zoomed_out() -> None:
     frames = windows(Crop(sides=(1.0, 1.0)), BOXES)  # every crop is the whole frame
     larger = [w for w in frames if w.height > SHAPE[0]]
     assert 0.45 < len(larger) / len(frames) < 0.55
@@ -82,7 +82,7 @@ def test_a_crop_overlaps_some_box_as_much_as_asked(least: float, sides: tuple[fl
     assert abs(asked - (0.5 + 0.5 * anything)) < 0.06  # half of the crops are asked for the overlap
 
 
-def test_a_picture_without_boxes_is_cropped_too() -> None:
+def test_a_image_without_boxes_is_cropped_too() -> None:
     some = windows(NO_ZOOM, np.zeros((0, 4)))
     assert 0.08 < sum(w == Rectangle(0, 0, *SHAPE) for w in some) / len(some) < 0.25  # one choice of seven
 
@@ -93,7 +93,7 @@ def test_where_no_crop_fits_the_frame_is_shown() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (3, 2)])
-def test_tiny_pictures(shape: tuple[int, int]) -> None:
+def test_tiny_images(shape: tuple[int, int]) -> None:
     for k in range(200):
         window = draw_window(Crop(), shape, np.array([[0.0, 0, *shape]]), RandomBits(0, str(k)))
         assert view_of_window(window, shape, size=32, mirrored=False).shown.height >= 1

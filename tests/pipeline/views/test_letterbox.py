@@ -1,4 +1,4 @@
-"""Letterboxes: the size of a stored picture, and its views: whole, then cropped and mirrored."""
+"""Letterboxes: the size of a stored image, and its views: whole, then cropped and mirrored."""
 
 from __future__ import annotations
 
@@ -54,24 +54,24 @@ def views_of(
         (4, (8, 3), (4, 2)),  # 1.5 is rounded up
     ],
 )
-def test_a_stored_picture_is_at_most_as_long_as_configured(side: int | None, shape: Shape, stored: Shape) -> None:
-    assert stored_shape(Letterbox(size=96, picture_side=side), shape) == stored
+def test_a_stored_image_is_at_most_as_long_as_configured(side: int | None, shape: Shape, stored: Shape) -> None:
+    assert stored_shape(Letterbox(size=96, image_side=side), shape) == stored
 
 
-def test_a_wide_picture_fills_the_width() -> None:
+def test_a_wide_image_fills_the_width() -> None:
     (view,) = views_of(Letterbox(size=50), 1, shape=(100, 200))
     assert view == View(Rectangle(0, 0, 100, 200), Rectangle(0, 0, 25, 50), mirrored=False)
     boxes, _ = boxes_in_view(view, np.array([[10.0, 20, 60, 120]]), size=50)
     np.testing.assert_allclose(boxes * 50, [[2.5, 5, 15, 30]], rtol=1e-6)
 
 
-def test_a_tall_picture_fills_the_height() -> None:
+def test_a_tall_image_fills_the_height() -> None:
     (view,) = views_of(Letterbox(size=60), 1, shape=(300, 100), boxes=np.zeros((0, 4)))
     assert view.place == Rectangle(0, 0, 60, 20)
 
 
 @pytest.mark.parametrize("config", [CONFIG, UNCROPPED, NO_FLIP])
-def test_the_first_view_is_the_whole_picture_unmirrored(config: Letterbox) -> None:
+def test_the_first_view_is_the_whole_image_unmirrored(config: Letterbox) -> None:
     whole = view_of_window(Rectangle(0, 0, *SHAPE), SHAPE, size=96, mirrored=False)
     for key in range(20):
         first = views_of(config, 3, str(key))[0]
@@ -110,7 +110,7 @@ def test_mirroring_does_not_change_what_is_shown() -> None:
         assert view == plain or view.mirrored
 
 
-def test_without_a_crop_every_view_is_the_whole_picture() -> None:
+def test_without_a_crop_every_view_is_the_whole_image() -> None:
     views = views_of(UNCROPPED, 200)
     assert {view.shown for view in views} == {Rectangle(0, 0, *SHAPE)}
     assert {(view.place, view.mirrored) for view in views} == {
@@ -131,7 +131,7 @@ def test_other_seeds_and_keys_have_other_views() -> None:
     assert len(set(some)) == 4
 
 
-def test_a_picture_without_boxes_has_views_too() -> None:
+def test_a_image_without_boxes_has_views_too() -> None:
     views = views_of(dataclasses.replace(CONFIG, crop=Crop(zoom_out=(1.0, 1.0))), 50, boxes=np.zeros((0, 4)))
     assert len(set(views)) > 30
 

@@ -26,9 +26,9 @@ def test_a_part_that_is_not_scaled_keeps_its_pixels_on_black(mirrored: bool) -> 
 
 
 def test_a_view_by_hand() -> None:
-    picture = np.array([[[1] * 3, [2] * 3, [3] * 3]], np.uint8)
+    image = np.array([[[1] * 3, [2] * 3, [3] * 3]], np.uint8)
     view = View(Rectangle(0, 1, 1, 2), Rectangle(1, 0, 1, 2), mirrored=True)
-    assert paint_view(picture, view, size=3)[..., 0].tolist() == [[0, 0, 0], [3, 2, 0], [0, 0, 0]]
+    assert paint_view(image, view, size=3)[..., 0].tolist() == [[0, 0, 0], [3, 2, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -51,27 +51,27 @@ def test_shrinking_averages_whole_blocks() -> None:
 
 
 def test_boxes_go_with_the_pixels() -> None:
-    """A white rectangle in a black picture: what is white on the canvas is its box there."""
+    """A white rectangle in a black image: what is white on the canvas is its box there."""
     bits = RandomBits(0, "paint")
     seen = 0
     for _ in range(300):
-        picture = np.zeros((40, 60, 3), np.uint8)
+        image = np.zeros((40, 60, 3), np.uint8)
         ymin, xmin = bits.below(25), bits.below(40)
         ymax, xmax = ymin + bits.between(8, 15), xmin + bits.between(8, 20)
-        picture[ymin:ymax, xmin:xmax] = 255
+        image[ymin:ymax, xmin:xmax] = 255
         window = Rectangle(bits.between(-20, 20), bits.between(-20, 20), bits.between(21, 60), bits.between(21, 60))
         view = view_of_window(window, (40, 60), size=96, mirrored=bits.below(2) == 1)
         boxes, kept = boxes_in_view(view, np.array([[ymin, xmin, ymax, xmax]], np.float64), size=96)
         if not len(kept):
             continue
-        rows, columns = np.nonzero(paint_view(picture, view, size=96)[..., 0] >= 128)
+        rows, columns = np.nonzero(paint_view(image, view, size=96)[..., 0] >= 128)
         white = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
         np.testing.assert_allclose(boxes[0] * 96, white, atol=1.01)
         seen += 1
     assert seen > 150
 
 
-def test_a_picture_may_lie_in_memory_as_it_likes() -> None:
+def test_a_image_may_lie_in_memory_as_it_likes() -> None:
     planes = np.ascontiguousarray(NOISE.transpose(2, 0, 1)).transpose(1, 2, 0)
     for window in (Rectangle(0, 0, 20, 30), Rectangle(3, 4, 10, 10), Rectangle(-5, -5, 40, 50)):
         view = view_of_window(window, (20, 30), size=30, mirrored=True)

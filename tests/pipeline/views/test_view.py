@@ -1,4 +1,4 @@
-"""Views: where a part of a picture lies on the canvas, and its boxes with it."""
+"""Views: where a part of an image lies on the canvas, and its boxes with it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline.views.random_bits import RandomBits
 from pipeline.views.view import View, boxes_in_view, boxes_in_views, view_of_window
 
 
-def test_the_whole_picture_fills_the_longer_side() -> None:
+def test_the_whole_image_fills_the_longer_side() -> None:
     view = view_of_window(Rectangle(0, 0, 100, 200), (100, 200), size=50, mirrored=False)
     assert view == View(Rectangle(0, 0, 100, 200), Rectangle(0, 0, 25, 50), False)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("shape", [(100, 200), (117, 93), (31, 32), (640, 480)])
-def test_the_whole_picture_takes_its_boxes_with_it(shape: tuple[int, int], mirrored: bool) -> None:
+def test_the_whole_image_takes_its_boxes_with_it(shape: tuple[int, int], mirrored: bool) -> None:
     corners = np.array([[3.0, 5, 25, 30], [0, 0, *shape], [10.5, 20.25, 11.5, 31]])
     view = view_of_window(Rectangle(0, 0, *shape), shape, size=112, mirrored=mirrored)
     assert view.place == Rectangle(0, 0, *scaled_shape(shape, 112))
@@ -39,7 +39,7 @@ def test_a_crop_is_enlarged_to_the_canvas() -> None:
     np.testing.assert_allclose(boxes * 60, [[0, 4, 30, 14], [20, 0, 40, 30]], atol=1e-5)
 
 
-def test_a_frame_around_the_picture_leaves_fill_colour() -> None:
+def test_a_frame_around_the_image_leaves_fill_colour() -> None:
     frame = Rectangle(-50, -20, 200, 100)
     view = view_of_window(frame, (100, 50), size=100, mirrored=False)
     assert view == View(Rectangle(0, 0, 100, 50), Rectangle(25, 10, 50, 25), False)
@@ -79,7 +79,7 @@ def test_a_box_that_has_no_area_on_the_canvas_is_left_out() -> None:
     assert boxes_in_view(view, np.zeros((0, 4)), size=10)[0].shape == (0, 4)
 
 
-def test_a_window_beside_the_picture_is_refused() -> None:
+def test_a_window_beside_the_image_is_refused() -> None:
     with pytest.raises(ValueError, match="window must hold a pixel"):
         view_of_window(Rectangle(0, 200, 10, 10), (100, 200), size=50, mirrored=False)
 
@@ -127,7 +127,7 @@ def test_every_view_has_the_boxes_that_it_would_have_alone() -> None:
     assert boxes_in_views([], [], size=32) == []
 
 
-def test_views_of_several_pictures_are_placed_together_as_each_is_alone() -> None:
+def test_views_of_several_images_are_placed_together_as_each_is_alone() -> None:
     whole = View(Rectangle(0, 0, 20, 30), Rectangle(2, 0, 20, 30), mirrored=False)
     part = View(Rectangle(5, 5, 10, 10), Rectangle(0, 0, 32, 32), mirrored=True)
     one, none, two = (
@@ -136,8 +136,8 @@ def test_views_of_several_pictures_are_placed_together_as_each_is_alone() -> Non
     views, corners = [whole, part, whole, part, whole, part], [one, one, none, none, two, two]
     together = boxes_in_views(views, corners, size=32)
     assert [len(kept) for _, kept in together] == [1, 0, 0, 0, 2, 0]
-    for view, of_picture, (boxes, kept) in zip(views, corners, together, strict=True):
-        alone, kept_alone = boxes_in_view(view, of_picture, size=32)
+    for view, of_image, (boxes, kept) in zip(views, corners, together, strict=True):
+        alone, kept_alone = boxes_in_view(view, of_image, size=32)
         np.testing.assert_array_equal(boxes, alone, strict=True)
         np.testing.assert_array_equal(kept, kept_alone, strict=True)
 

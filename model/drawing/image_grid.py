@@ -1,4 +1,4 @@
-"""Pictures side by side, each with a title and outlined boxes."""
+"""Images side by side, each with a title and outlined boxes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.pictures.png import as_png, drawable, new_figure
-from pipeline.views.collage import Picture
+from model.drawing.png import as_png, drawable, new_figure
+from pipeline.views.collage import RgbImage
 
 COLUMNS = 4
-TITLE = 48  # characters that fit above a picture
+TITLE = 48  # characters that fit above an image
 
 
-class PictureGrid:
-    """A figure with `count` pictures, filled one after the other."""
+class ImageGrid:
+    """A figure with `count` images, filled one after the other."""
 
     def __init__(self, count: int) -> None:
         columns = min(COLUMNS, count)
@@ -26,24 +26,24 @@ class PictureGrid:
         for axis in self._axes:
             axis.axis("off")
         self._next = 0
-        self._axis: Any = None  # of the current picture
+        self._axis: Any = None  # of the current image
         self._size = (0, 0)
 
-    def add(self, picture: Picture, title: str) -> None:
-        """Shows the next picture, uint8 [H, W, 3]. `outline` draws into it until another one is added.
+    def add(self, image: RgbImage, title: str) -> None:
+        """Shows the next image, uint8 [H, W, 3]. `outline` draws into it until another one is added.
 
         The middle of a long title is left out, because keys differ most at their ends.
         """
         self._axis = self._axes[self._next]
         self._next += 1
-        self._size = picture.shape[:2]
-        self._axis.imshow(picture)
+        self._size = image.shape[:2]
+        self._axis.imshow(image)
         self._axis.set_title(_shortened(drawable(title)), fontsize=7, parse_math=False)
 
     def outline(
         self, corners: NDArray[np.floating], color: str, *, width: float = 1.2, text: str = "", below: bool = False
     ) -> None:
-        """Outlines a box in the current picture.
+        """Outlines a box in the current image.
 
         Args:
             corners: [ymin, xmin, ymax, xmax] in [0, 1].

@@ -1,11 +1,11 @@
-"""Draws a run's pictures after every epoch: the curves of its losses, and detections in val."""
+"""Draws a run's images after every epoch: the curves of its losses, and detections in val."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from model.pictures.curves import loss_curves
-from model.pictures.drawn_detections import drawn_detections
+from model.drawing.curves import loss_curves
+from model.drawing.drawn_detections import drawn_detections
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.history import WriteHistory
 from model.training.run_folder import RunFolder
@@ -14,8 +14,8 @@ from pipeline.files import write_whole
 from pipeline.records.manifest import Manifest
 
 
-class DrawPictures(tf.keras.callbacks.Callback):
-    """Writes loss.png and val_detections.png. Must come after every callback that matters more than a picture.
+class DrawImages(tf.keras.callbacks.Callback):
+    """Writes loss.png and val_detections.png. Must come after every callback that matters more than an image.
 
     An error while drawing is printed, once, and does not stop training. A full disk does stop it, as it stops
     everything else.
@@ -28,17 +28,17 @@ class DrawPictures(tf.keras.callbacks.Callback):
         self.failed = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Draws and writes the pictures."""
+        """Draws and writes the images."""
         self.detections = None
         try:
             curves = loss_curves(self.history.rows)
-            if self.evaluation.pictures:
-                self.detections = drawn_detections(self.evaluation.pictures, self.manifest.class_names)
+            if self.evaluation.images:
+                self.detections = drawn_detections(self.evaluation.images, self.manifest.class_names)
         except UserError as error:
             if not self.failed:
                 print(printable(f"{error}; training continues"), flush=True)
             self.failed = True
             return
-        write_whole(self.folder.loss_picture, curves)
+        write_whole(self.folder.loss_image, curves)
         if self.detections is not None:
-            write_whole(self.folder.val_picture, self.detections)
+            write_whole(self.folder.val_image, self.detections)

@@ -1,4 +1,4 @@
-"""A copy of a picture, in its own pixels, with its detections drawn in."""
+"""A copy of an image, in its own pixels, with its detections drawn in."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from model.detection.own_pixels import FoundObjects
-from model.pictures.png import drawable
-from pipeline.config.records_config import MAX_PICTURE
-from pipeline.views.collage import Picture
+from model.drawing.png import drawable
+from pipeline.config.records_config import MAX_IMAGE
+from pipeline.views.collage import RgbImage
 
 _QUALITY = 92  # of a JPEG file
 _MARGIN = 2  # pixels around a text
 _GOLDEN = 0.618033988749895
 
 
-def annotated_picture(picture: Picture, objects: FoundObjects, class_names: Sequence[str]) -> Picture:
+def annotated_image(image: RgbImage, objects: FoundObjects, class_names: Sequence[str]) -> RgbImage:
     """Outlines every detection in the colour of its class, with name and score, the best ones on top.
 
     Args:
-        picture: [h, w, 3] uint8 RGB; it stays as it is.
+        image: [h, w, 3] uint8 RGB; it stays as it is.
         objects: its detections.
         class_names: of all classes.
 
     Returns:
         The annotated copy, [h, w, 3].
     """
-    image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
-    longer = max(picture.shape[:2])
+    drawn = Image.fromarray(image)
+    draw = ImageDraw.Draw(drawn)
+    longer = max(image.shape[:2])
     width = max(1, round(longer / 400))
     font = ImageFont.load_default(max(10, round(longer / 50)))
     for number in reversed(range(len(objects.boxes))):
@@ -42,8 +42,8 @@ def annotated_picture(picture: Picture, objects: FoundObjects, class_names: Sequ
         # Pillow's rectangles include their last row and column.
         draw.rectangle((xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)), outline=colour, width=width)
         text = f"{drawable(class_names[label])} {objects.scores[number]:.2f}"
-        _write(draw, text, font, at=(xmin, ymin), colour=colour, size=image.size)
-    return np.asarray(image)
+        _write(draw, text, font, at=(xmin, ymin), colour=colour, size=drawn.size)
+    return np.asarray(drawn)
 
 
 def class_colour(label: int) -> tuple[int, int, int]:
@@ -52,14 +52,14 @@ def class_colour(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def encode_picture_file(picture: Picture, suffix: str) -> bytes:
-    """A picture as a JPEG file if the suffix says so, else as a PNG file."""
+def encode_image_file(image: RgbImage, suffix: str) -> bytes:
+    """An image as a JPEG file if the suffix says so, else as a PNG file."""
     file = io.BytesIO()
-    image = Image.fromarray(picture)
-    if suffix.lower() in (".jpg", ".jpeg") and max(image.size) <= MAX_PICTURE:  # JPEG has no larger ones
-        image.save(file, format="JPEG", quality=_QUALITY)
+    drawn = Image.fromarray(image)
+    if suffix.lower() in (".jpg", ".jpeg") and max(drawn.size) <= MAX_IMAGE:  # JPEG has no larger ones
+        drawn.save(file, format="JPEG", quality=_QUALITY)
     else:
-        image.save(file, format="PNG", compress_level=1)
+        drawn.save(file, format="PNG", compress_level=1)
     return file.getvalue()
 
 
@@ -72,7 +72,7 @@ def _write(
     colour: tuple[int, int, int],
     size: tuple[int, int],
 ) -> None:
-    """Writes text on a coloured background above a point, or below if there is no room, inside the picture."""
+    """Writes text on a coloured background above a point, or below if there is no room, inside the image."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = round(right - left) + 2 * _MARGIN, round(bottom - top) + 2 * _MARGIN
     x = max(0, min(round(at[0]), size[0] - width))

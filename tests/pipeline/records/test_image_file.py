@@ -1,4 +1,4 @@
-"""Whatever is in a picture file becomes upright 8-bit RGB, or an error that says what is wrong with it."""
+"""Whatever is in an image file becomes upright 8-bit RGB, or an error that says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.records import picture_file
-from pipeline.records.picture_file import decode_picture_file, picture_shape
+from pipeline.records import image_file
+from pipeline.records.image_file import decode_image_file, image_shape
 from pipeline.views.random_bits import RandomBits
 
 SMOOTH = np.stack(np.broadcast_arrays(np.arange(40)[:, None] * 5, np.arange(60) * 4, np.full((40, 60), 90)), 2)
@@ -27,10 +27,10 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
-    picture = decode_picture_file(io.BytesIO(data))
-    assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3 and picture.flags.c_contiguous
-    assert picture_shape(io.BytesIO(data)) == picture.shape[:2]
-    return picture
+    image = decode_image_file(io.BytesIO(data))
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.flags.c_contiguous
+    assert image_shape(io.BytesIO(data)) == image.shape[:2]
+    return image
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP", "JPEG"])
@@ -40,7 +40,7 @@ def test_formats(kind: str) -> None:
     assert abs(off).max() <= (6 if kind == "JPEG" else 0)
 
 
-def test_a_phone_picture_of_several_frames_is_its_first() -> None:
+def test_a_phone_image_of_several_frames_is_its_first() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     second = Image.new("RGB", (60, 40))
@@ -119,15 +119,15 @@ def test_blending_in_bands_is_blending_the_whole(kind: str, rows: int, monkeypat
     data = encoded(image, **options)
     rgba = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"), np.uint16)
     assert (rgba[:, :, 3] < 255).any()
-    monkeypatch.setattr(picture_file, "_BAND", rows * 60 + 59)
+    monkeypatch.setattr(image_file, "_BAND", rows * 60 + 59)
     np.testing.assert_array_equal(decoded(data), (rgba[:, :, :3] * rgba[:, :, 3:] + 127) // 255)
 
 
-def test_memory_of_a_transparent_picture() -> None:
+def test_memory_of_a_transparent_image() -> None:
     """It took 24 bytes a pixel beside Pillow's own: 3 GiB for the largest, of 0.5 MB."""
     data = encoded(Image.new("RGBA", (2000, 2000)))
     tracemalloc.start()  # sees NumPy's memory, and not Pillow's
-    decode_picture_file(io.BytesIO(data))
+    decode_image_file(io.BytesIO(data))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6 * 2000 * 2000
@@ -154,28 +154,28 @@ def test_any_size(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95])
-def test_a_truncated_picture_is_an_error(kind: str, share: float) -> None:
+def test_a_truncated_image_is_an_error(kind: str, share: float) -> None:
     noise = np.frombuffer(np.random.Generator(np.random.Philox(1)).bytes(200 * 100 * 3), np.uint8)
     data = encoded(Image.fromarray(noise.reshape(200, 100, 3)), kind)
     with pytest.raises(ValueError, match="cannot be decoded: "):
-        decode_picture_file(io.BytesIO(data[: int(len(data) * share)]))
+        decode_image_file(io.BytesIO(data[: int(len(data) * share)]))
 
 
-def test_other_formats_and_huge_pictures_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    for data in (b"", b"no picture", encoded(Image.fromarray(PIXELS), "GIF")):
-        with pytest.raises(ValueError, match="must be a picture"):
-            decode_picture_file(io.BytesIO(data))
-    monkeypatch.setattr(picture_file, "MAX_PIXELS", 40 * 60 - 1)
+def test_other_formats_and_huge_images_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for data in (b"", b"no image", encoded(Image.fromarray(PIXELS), "GIF")):
+        with pytest.raises(ValueError, match="must be an image"):
+            decode_image_file(io.BytesIO(data))
+    monkeypatch.setattr(image_file, "MAX_PIXELS", 40 * 60 - 1)
     with pytest.raises(ValueError, match="must have at most 2399 pixels, got 40 x 60"):
-        picture_shape(io.BytesIO(encoded(Image.fromarray(PIXELS))))
+        image_shape(io.BytesIO(encoded(Image.fromarray(PIXELS))))
 
 
 def test_a_side_that_no_record_can_hold_is_an_error() -> None:
     for shape in ((1, 65_501), (65_501, 1)):
         data = encoded(Image.fromarray(np.zeros((*shape, 3), np.uint8)))
         with pytest.raises(ValueError, match="must have sides of at most 65500 pixels, got"):
-            picture_shape(io.BytesIO(data))
-    assert picture_shape(io.BytesIO(encoded(Image.fromarray(np.zeros((1, 65_500, 3), np.uint8))))) == (1, 65_500)
+            image_shape(io.BytesIO(data))
+    assert image_shape(io.BytesIO(encoded(Image.fromarray(np.zeros((1, 65_500, 3), np.uint8))))) == (1, 65_500)
 
 
 def test_an_error_of_the_disk_stays_one() -> None:
@@ -184,11 +184,11 @@ def test_an_error_of_the_disk_stays_one() -> None:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output error"):
-        decode_picture_file(Broken(b"x"))
+        decode_image_file(Broken(b"x"))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
-def test_mutated_pictures_raise_nothing_but_value_errors(kind: str) -> None:
+def test_mutated_images_raise_nothing_but_value_errors(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     whole = encoded(Image.fromarray(PIXELS), kind, **({} if kind == "BMP" else {"exif": exif.tobytes()}))
@@ -197,6 +197,6 @@ def test_mutated_pictures_raise_nothing_but_value_errors(kind: str) -> None:
         for _ in range(1 + bits.below(4)):
             data[bits.below(len(data) if bits.below(2) else min(len(data), 120))] = bits.below(256)
         try:
-            decode_picture_file(io.BytesIO(bytes(data)))
+            decode_image_file(io.BytesIO(bytes(data)))
         except ValueError as error:
             assert str(error).startswith(("must ", "cannot be decoded: ")), error

@@ -15,20 +15,20 @@ from pipeline.errors import UserError, printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LONGEST = 100  # characters of a name in a picture
+_LONGEST = 100  # characters of a name in an image
 
 
 @contextlib.contextmanager
 def named_drawing_errors() -> Iterator[None]:
     """Turns any error while drawing into a `UserError`. Also works as a decorator.
 
-    Names, scores and pictures can hold anything, and matplotlib may raise any kind of error about them.
+    Names, scores and images can hold anything, and matplotlib may raise any kind of error about them.
     """
     try:
         yield
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"pictures cannot be drawn ({type(error).__name__}: {reason})") from error
+        raise UserError(f"images cannot be drawn ({type(error).__name__}: {reason})") from error
 
 
 def new_figure(*, width: float, height: float) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.pictures.curves import short_names
+from model.drawing.curves import short_names
 
 
 def test_runs_are_told_apart() -> None:

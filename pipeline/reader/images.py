@@ -1,4 +1,4 @@
-"""Decodes pictures and takes the part that a view shows, at the size of its place on the canvas."""
+"""Decodes images and takes the part that a view shows, at the size of its place on the canvas."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline.reader.feed import Feed
 from pipeline.reader.reading_checks import BROKEN_RECORD, checked
 from pipeline.records import packed_view as layout
 from pipeline.records import record
+from pipeline.records.image_codec import MAX_PIXELS
 from pipeline.records.manifest import Manifest
-from pipeline.records.picture_codec import MAX_PIXELS
 
-_OTHER_SIZE = f"{BROKEN_RECORD} a picture of the size that it states"
+_OTHER_SIZE = f"{BROKEN_RECORD} an image of the size that it states"
 
 
-def shown_pictures(features: dict[str, Any], words: tf.Tensor, manifest: Manifest, feed: Feed) -> tf.Tensor:
-    """The part of each picture that its view shows, scaled to its place; not mirrored yet.
+def shown_images(features: dict[str, Any], words: tf.Tensor, manifest: Manifest, feed: Feed) -> tf.Tensor:
+    """The part of each image that its view shows, scaled to its place; not mirrored yet.
 
     Args:
         features: `image/encoded` string [B], `image/height` and `image/width` int64 [B].
@@ -26,7 +26,7 @@ def shown_pictures(features: dict[str, Any], words: tf.Tensor, manifest: Manifes
         feed: of the split.
 
     Returns:
-        uint8 [B, h, w, 3] as `feed.PICTURES` describes it.
+        uint8 [B, h, w, 3] as `feed.IMAGES` describes it.
     """
     sizes = tf.cast(tf.stack([features[record.HEIGHT], features[record.WIDTH]], axis=1), tf.int32)
     shown = words[:, layout.SHOWN : layout.PLACE]
@@ -44,33 +44,33 @@ def shown_pictures(features: dict[str, Any], words: tf.Tensor, manifest: Manifes
     if collage:
         holds += [tf.concat([shown[:, :2], shown[:, 2:] - sizes, place[:, 2:] - sizes], axis=1) == 0]
     sizes = checked(sizes, holds, f"{BROKEN_RECORD} views that lie inside {feed.canvas_size} pixels")
-    encoded, picture_format = features[record.ENCODED], manifest.config.picture_format
-    if collage and feed.same_size and picture_format == "raw":
-        return _raw_pictures(encoded, sizes, feed)
+    encoded, image_format = features[record.ENCODED], manifest.config.image_format
+    if collage and feed.same_size and image_format == "raw":
+        return _raw_images(encoded, sizes, feed)
 
     def shown_part(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
         one, size, part, where = parts
-        picture = tf.reshape(_decoded(one, picture_format, size), [size[0], size[1], 3])
+        image = tf.reshape(_decoded(one, image_format, size), [size[0], size[1], 3])
         if not collage:
-            picture = scaled(picture[part[0] : part[0] + part[2], part[1] : part[1] + part[3]], where[2:])
+            image = scaled(image[part[0] : part[0] + part[2], part[1] : part[1] + part[3]], where[2:])
         height, width = where[2], where[3]
-        padded = tf.pad(picture, [[0, feed.height - height], [0, feed.width - width], [0, 0]])
+        padded = tf.pad(image, [[0, feed.height - height], [0, feed.width - width], [0, 0]])
         return tf.ensure_shape(padded, [feed.height, feed.width, 3])
 
     return tf.map_fn(shown_part, (encoded, sizes, shown, place), fn_output_signature=tf.uint8)
 
 
-def scaled(picture: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """A picture, uint8 [h, w, 3], at another size, int32 [2]: bilinear, with antialiasing when it shrinks.
+def scaled(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """An image, uint8 [h, w, 3], at another size, int32 [2]: bilinear, with antialiasing when it shrinks.
 
-    A picture that has that size already keeps its pixels.
+    An image that has that size already keeps its pixels.
     """
-    resized = tf.image.resize(picture, size, method="bilinear", antialias=True)
+    resized = tf.image.resize(image, size, method="bilinear", antialias=True)
     return tf.saturate_cast(tf.round(resized), tf.uint8)
 
 
-def _raw_pictures(encoded: tf.Tensor, sizes: tf.Tensor, feed: Feed) -> tf.Tensor:
-    """Raw pictures of one size, decoded together."""
+def _raw_images(encoded: tf.Tensor, sizes: tf.Tensor, feed: Feed) -> tf.Tensor:
+    """Raw images of one size, decoded together."""
     length = feed.height * feed.width * 3
     holds = [tf.strings.length(encoded) == length, sizes == tf.constant([feed.height, feed.width])]
     encoded = checked(encoded, holds, _OTHER_SIZE)
@@ -79,20 +79,20 @@ def _raw_pictures(encoded: tf.Tensor, sizes: tf.Tensor, feed: Feed) -> tf.Tensor
 
 
 def _inside(rectangles: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
-    """Whether rectangles lie inside of a picture. No sum: it could overflow."""
+    """Whether rectangles lie inside of an image. No sum: it could overflow."""
     corners, sides = rectangles[:, :2], rectangles[:, 2:]
     return (corners >= 0) & (sides > 0) & (sides <= sizes) & (corners <= sizes - sides)
 
 
-def _decoded(encoded: tf.Tensor, picture_format: str, size: tf.Tensor) -> tf.Tensor:
-    """The uint8 values of a picture; its shape depends on the format.
+def _decoded(encoded: tf.Tensor, image_format: str, size: tf.Tensor) -> tf.Tensor:
+    """The uint8 values of an image; its shape depends on the format.
 
     The size that the header states is compared with `size`, height and width, before anything is decoded.
     """
-    if picture_format == "raw":
+    if image_format == "raw":
         encoded = checked(encoded, [tf.strings.length(encoded) == tf.reduce_prod(size) * 3], _OTHER_SIZE)
         return tf.io.decode_raw(encoded, tf.uint8)
-    if picture_format == "png":
+    if image_format == "png":
         encoded = checked(encoded, [tf.strings.length(encoded) >= 24], f"{BROKEN_RECORD} a whole PNG")
         stated = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)[::-1]
         encoded = checked(encoded, [stated == size], _OTHER_SIZE)

@@ -1,4 +1,4 @@
-"""A source of picture files with annotations, in whatever format these are."""
+"""A source of image files with annotations, in whatever format these are."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any, NamedTuple, Protocol
 
 from beam_jobs.sources.class_names import check_class_names
 from beam_jobs.sources.folder_digest import content_digest
+from beam_jobs.sources.image_file import image_file_shape, read_image_file
+from beam_jobs.sources.image_reference import image_path, is_fault, split_reference
+from beam_jobs.sources.images_there import check_that_images_are_there
 from beam_jobs.sources.listing import MISSING, sizes_of
-from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
-from beam_jobs.sources.picture_reference import is_fault, picture_path, split_reference
-from beam_jobs.sources.pictures_there import check_that_pictures_are_there
-from beam_jobs.sources.source import BadPicture, Check, Item
+from beam_jobs.sources.source import BadImage, Check, Item
 from beam_jobs.sources.source_ids import with_unique_ids
 from beam_jobs.sources.split_for_test import fraction_for_test, split_item
 from pipeline.errors import UserError
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 
 class Annotated(NamedTuple):
     """What the annotations of a set say."""
 
-    items: list[Item]  # the source id is the picture's name; ids of several pictures may be equal
+    items: list[Item]  # the source id is the image's name; ids of several images may be equal
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...] | None
     digest: str  # of the annotations' bytes
@@ -37,15 +37,15 @@ class Annotations(Protocol):
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The picture folders, which references name by their number."""
+        """The image folders, which references name by their number."""
 
     def read(self) -> Annotated:
-        """Reads all annotations. Raises `UserError` if it cannot; a fault in a picture or box goes into its item."""
+        """Reads all annotations. Raises `UserError` if it cannot; a fault in an image or box goes into its item."""
 
 
 @dataclass(frozen=True)
-class PictureSet:
-    """Pictures of one or several folders, and what is on them."""
+class ImageSet:
+    """Images of one or several folders, and what is on them."""
 
     name: str
     annotations: Annotations
@@ -56,8 +56,8 @@ class PictureSet:
     test_fraction: float  # of train, chosen by hash of the source id; 0 if the set has a test split of its own
 
     @staticmethod
-    def prepare(name: str, annotations: Annotations, test_fraction: float | None) -> PictureSet:
-        """Reads the annotations once and checks what can be checked without opening a picture.
+    def prepare(name: str, annotations: Annotations, test_fraction: float | None) -> ImageSet:
+        """Reads the annotations once and checks what can be checked without opening an image.
 
         Args:
             name: of the source in configurations.
@@ -65,16 +65,16 @@ class PictureSet:
             test_fraction: None for the default. It must be None if the set has a test split of its own.
 
         Raises:
-            UserError: unreadable annotations, no pictures, no classes, or none of the pictures is there.
+            UserError: unreadable annotations, no images, no classes, or none of the images is there.
         """
         with without_collection():
             annotated = annotations.read()
         splits = {item.split for item in annotated.items}
         if not annotated.items:
-            raise UserError(f"source {name} must have pictures, got none in {', '.join(annotations.folders)}")
+            raise UserError(f"source {name} must have images, got none in {', '.join(annotations.folders)}")
         check_class_names(name, annotated.class_names, annotated.items)
-        check_that_pictures_are_there(annotated.items, annotations.folders)
-        source = PictureSet(
+        check_that_images_are_there(annotated.items, annotations.folders)
+        source = ImageSet(
             name=name,
             annotations=annotations,
             class_names=annotated.class_names,
@@ -91,7 +91,7 @@ class PictureSet:
         return list(self._annotated().items)
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
-        """SHA-256 of annotations, classes, and each picture's split, id, name and size; with "content" also bytes."""
+        """SHA-256 of annotations, classes, and each image's split, id, name and size; with "content" also bytes."""
         annotated = self._annotated()
         digest = hashlib.sha256(annotated.digest.encode())
         digest.update(repr((self.class_names, self.category_ids, self.test_fraction)).encode())
@@ -100,17 +100,17 @@ class PictureSet:
             size = sizes.get(item.reference, MISSING)
             digest.update(f"{item.split}\0{item.source_id}\0{item.reference}\0{size}\n".encode())
             if check == "content" and size != MISSING:
-                with contextlib.suppress(BadPicture):
-                    digest.update(content_digest(picture_path(item.reference, self.annotations.folders)))
+                with contextlib.suppress(BadImage):
+                    digest.update(content_digest(image_path(item.reference, self.annotations.folders)))
         return digest.hexdigest()
 
     def shape(self, reference: str) -> Shape:
-        """Height and width of a picture, pixels, upright. Raises `BadPicture`."""
-        return picture_file_shape(picture_path(reference, self.annotations.folders))
+        """Height and width of an image, pixels, upright. Raises `BadImage`."""
+        return image_file_shape(image_path(reference, self.annotations.folders))
 
-    def read(self, reference: str) -> Picture:
-        """A picture, [h, w, 3] uint8 RGB, upright. Raises `BadPicture`."""
-        return read_picture_file(picture_path(reference, self.annotations.folders))
+    def read(self, reference: str) -> RgbImage:
+        """An image, [h, w, 3] uint8 RGB, upright. Raises `BadImage`."""
+        return read_image_file(image_path(reference, self.annotations.folders))
 
     def _annotated(self) -> Annotated:
         if "_kept" not in self.__dict__:  # unpickled in a worker
@@ -129,7 +129,7 @@ class PictureSet:
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     def _sizes(self, items: list[Item]) -> dict[str, int]:
-        """The sizes of the items' pictures, by reference."""
+        """The sizes of the items' images, by reference."""
         by_folder: dict[int, list[str]] = {}
         for reference in dict.fromkeys(item.reference for item in items if not is_fault(item.reference)):
             folder, name = split_reference(reference)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.detection.coco import DetectedPicture
-from model.pictures import curves
-from model.pictures.curves import ap_curves, loss_curves
-from model.pictures.drawn_detections import drawn_detections
-from model.pictures.drawn_records import drawn_views
-from model.pictures.picture_grid import PictureGrid
-from model.training import draw_pictures
-from model.training.draw_pictures import DrawPictures
+from model.detection.coco import DetectedImage
+from model.drawing import curves
+from model.drawing.curves import ap_curves, loss_curves
+from model.drawing.drawn_detections import drawn_detections
+from model.drawing.drawn_records import drawn_views
+from model.drawing.image_grid import ImageGrid
+from model.training import draw_images
+from model.training.draw_images import DrawImages
 from model.training.epoch_row import EpochRow
 from model.training.run_folder import RunFolder
 from pipeline.errors import UserError
@@ -32,11 +32,11 @@ NAMES = ("US$1_$5", r"_\frac{1}{$", "a\nb\x1b[31m", "$", "", "\ud800\x00", "ê³ ì
 ROW = EpochRow(1, 3, 1e-3, 2.0, 1.5, 0.5, 0.1, 0.2, None, None, 1.0, 96.0, 0.0)
 
 
-def picture(key: str, label: int) -> DetectedPicture:
+def image(key: str, label: int) -> DetectedImage:
     box = np.array([[0.25, 0.25, 0.75, 0.75]], np.float32)
-    return DetectedPicture(
+    return DetectedImage(
         key=key,
-        picture=np.zeros((64, 64, 3), np.uint8),
+        image=np.zeros((64, 64, 3), np.uint8),
         boxes=box,
         labels=np.array([label], np.int64),
         detected_boxes=box,
@@ -51,7 +51,7 @@ def drawn(data: bytes) -> np.ndarray:
 
 @pytest.mark.filterwarnings("error")
 def test_any_name_and_key_can_be_drawn() -> None:
-    drawn(drawn_detections([picture(name, k) for k, name in enumerate(NAMES)], NAMES))
+    drawn(drawn_detections([image(name, k) for k, name in enumerate(NAMES)], NAMES))
     records = make_records(TINY, "train", 3)
     for record in records:
         object.__setattr__(record, "key", NAMES[0])
@@ -60,8 +60,8 @@ def test_any_name_and_key_can_be_drawn() -> None:
     drawn(loss_curves([ROW]))
 
 
-def test_a_long_title_loses_its_middle_and_stays_above_its_picture() -> None:
-    grid = PictureGrid(2)
+def test_a_long_title_loses_its_middle_and_stays_above_its_image() -> None:
+    grid = ImageGrid(2)
     for key in ("test/street-market_png.rf.84ba83816e3543779f5878584ae3018ab0c1d2e3.jpg/0: 12 anchors", "test/a.jpg/0"):
         grid.add(np.zeros((64, 64, 3), np.uint8), key)
     grid.png()
@@ -72,17 +72,17 @@ def test_a_long_title_loses_its_middle_and_stays_above_its_picture() -> None:
 
 def test_a_long_name_is_cut_short() -> None:
     long = "x" * 10_000_000  # matplotlib would work on it for an hour
-    one = drawn(drawn_detections([picture(long, 0)], [long]))
-    np.testing.assert_array_equal(one, drawn(drawn_detections([picture(long + "y", 0)], [long + "y"])))
+    one = drawn(drawn_detections([image(long, 0)], [long]))
+    np.testing.assert_array_equal(one, drawn(drawn_detections([image(long + "y", 0)], [long + "y"])))
     drawn(ap_curves({long: (4, [ROW])}))
 
 
 def test_text_is_drawn_to_the_letter() -> None:
     texts = ("$x$", "_x_", r"x\n")
-    pictures = [drawn(ap_curves({text: (4, [ROW])})) for text in (*texts, *texts)]
+    images = [drawn(ap_curves({text: (4, [ROW])})) for text in (*texts, *texts)]
     for k in range(3):
-        np.testing.assert_array_equal(pictures[k], pictures[k + 3])
-        assert not np.array_equal(pictures[k], drawn(ap_curves({"x": (4, [ROW])})))
+        np.testing.assert_array_equal(images[k], images[k + 3])
+        assert not np.array_equal(images[k], drawn(ap_curves({"x": (4, [ROW])})))
 
 
 def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,28 +90,28 @@ def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         raise RuntimeError("no\nfont")
 
     monkeypatch.setattr(curves, "new_figure", fail)
-    with pytest.raises(UserError, match=r"^pictures cannot be drawn \(RuntimeError: no font\)$"):
+    with pytest.raises(UserError, match=r"^images cannot be drawn \(RuntimeError: no font\)$"):
         loss_curves([ROW])
 
 
 def test_drawing_never_stops_a_training_and_says_so_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evaluation: Any = SimpleNamespace(pictures=[picture("val/1/0", 0)])
+    evaluation: Any = SimpleNamespace(images=[image("val/1/0", 0)])
     history: Any = SimpleNamespace(rows=[ROW])
     manifest: Any = SimpleNamespace(class_names=("US$1_$5",))
     folder = RunFolder(tmp_path)
-    draw = DrawPictures(folder, manifest, evaluation, history)
+    draw = DrawImages(folder, manifest, evaluation, history)
     draw.on_epoch_end(0)
-    assert folder.val_picture.read_bytes() == draw.detections
-    before = folder.loss_picture.read_bytes()
+    assert folder.val_image.read_bytes() == draw.detections
+    before = folder.loss_image.read_bytes()
 
     def fail(*_: Any) -> bytes:
-        raise UserError("pictures cannot be drawn (ValueError: why)")
+        raise UserError("images cannot be drawn (ValueError: why)")
 
-    monkeypatch.setattr(draw_pictures, "drawn_detections", fail)
+    monkeypatch.setattr(draw_images, "drawn_detections", fail)
     draw.on_epoch_end(1)
     draw.on_epoch_end(2)
-    assert capsys.readouterr().out == "pictures cannot be drawn (ValueError: why); training continues\n"
+    assert capsys.readouterr().out == "images cannot be drawn (ValueError: why); training continues\n"
     assert vars(draw)["detections"] is None
-    assert folder.loss_picture.read_bytes() == before
+    assert folder.loss_image.read_bytes() == before

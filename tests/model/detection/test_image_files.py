@@ -1,4 +1,4 @@
-"""Which pictures a command finds, and that no two results have one name."""
+"""Which images a command finds, and that no two results have one name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from model.detection.picture_files import PictureFile, check_overwrites_nothing, find_pictures, output_names
+from model.detection.image_files import ImageFile, check_overwrites_nothing, find_images, output_names
 from pipeline.errors import UserError
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of pictures and other things."""
+    """A folder of images and other things."""
     folder = tmp_path / "photos"
     for name in ("b.JPG", "a.png", "one/a.png", "two/a.png", "two/labels.json", "x.xml", ".hidden.png", ".git/a.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -24,19 +24,19 @@ def photos(tmp_path: Path) -> Path:
 
 
 def names(images: Path | str, output: Path | str = "elsewhere") -> list[str]:
-    return [file.name for file in find_pictures(str(images), flag="--images", output=Path(output))]
+    return [file.name for file in find_images(str(images), flag="--images", output=Path(output))]
 
 
 def test_a_file_a_folder_and_patterns(photos: Path) -> None:
     assert names(photos / "b.JPG") == ["b.JPG"]
-    assert names(photos / "x.xml") == ["x.xml"]  # as it is said: whether it is a picture will be seen
+    assert names(photos / "x.xml") == ["x.xml"]  # as it is said: whether it is an image will be seen
     assert names(photos) == names(f"{photos}/") == ["a.png", "b.JPG", "one/a.png", "two/a.png"]
     assert names(f"{photos}/*") == ["a.png", "b.JPG"]
     assert names(f"{photos}/*/*.png") == ["one/a.png", "two/a.png"]
     assert names(f"{photos}/two/*.p?g") == ["a.png"]
     assert names(f"{photos}/**/*.png") == ["a.png", "one/a.png", "two/a.png"]
-    (file,) = find_pictures(f"{photos}/t*/*", flag="--images", output=Path("elsewhere"))
-    assert file == PictureFile(photos / "two" / "a.png", "a.png")
+    (file,) = find_images(f"{photos}/t*/*", flag="--images", output=Path("elsewhere"))
+    assert file == ImageFile(photos / "two" / "a.png", "a.png")
 
 
 def test_linked_folders_are_searched_once(photos: Path, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_results_of_an_earlier_run_are_not_searched(photos: Path) -> None:
     assert names(f"{photos}/two/*.png", photos / "two") == ["a.png"]
 
 
-def test_pictures_beside_the_working_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_beside_the_working_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photos / "one")
     assert names("../two/*.png") == ["a.png"] and names("a.png") == ["a.png"]
     assert names(".") == ["a.png"] and names("..") == ["a.png", "b.JPG", "one/a.png", "two/a.png"]
@@ -88,9 +88,9 @@ def test_pictures_beside_the_working_folder(photos: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        ("none.jpg", "--images must be a picture, a folder of pictures or a pattern"),
-        ("two/*.jpg", "but no picture matches"),
-        ("folder.png", "--images must be a folder with pictures (.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got"),
+        ("none.jpg", "--images must be an image, a folder of images or a pattern"),
+        ("two/*.jpg", "but no image matches"),
+        ("folder.png", "--images must be a folder with images (.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got"),
     ],
 )
 def test_nothing_found_is_one_line(photos: Path, images: str, message: str) -> None:
@@ -100,7 +100,7 @@ def test_nothing_found_is_one_line(photos: Path, images: str, message: str) -> N
 
 
 def test_no_name_is_not_the_working_folder() -> None:
-    with pytest.raises(UserError, match="--images must be a picture, a folder of pictures or a pattern, got ''"):
+    with pytest.raises(UserError, match="--images must be an image, a folder of images or a pattern, got ''"):
         names("")
 
 
@@ -128,10 +128,10 @@ def test_every_result_has_a_name_of_its_own() -> None:
     assert output_names(["A.jpg", "a-2.jpg", "a.JPG", "a.jpg"]) == ["A.jpg", "a-2.jpg", "a-3.JPG", "a-4.jpg"]
 
 
-def test_a_picture_is_never_overwritten(photos: Path) -> None:
-    files = find_pictures(str(photos), flag="--images", output=Path("elsewhere"))
+def test_a_image_is_never_overwritten(photos: Path) -> None:
+    files = find_images(str(photos), flag="--images", output=Path("elsewhere"))
     check_overwrites_nothing(files, [photos / "out" / file.name for file in files], flag="--output")
     (photos.parent / "link").symlink_to(photos)
     for folder in (photos, photos.parent / "link", photos / "one" / ".."):
-        with pytest.raises(UserError, match="--output must be another folder than that of the pictures"):
+        with pytest.raises(UserError, match="--output must be another folder than that of the images"):
             check_overwrites_nothing(files, [folder / file.name for file in files], flag="--output")

@@ -1,4 +1,4 @@
-"""Annotated copies of pictures: what is drawn, and that no name and no box breaks it."""
+"""Annotated copies of images: what is drawn, and that no name and no box breaks it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from model.detection.own_pixels import FoundObjects
-from model.pictures.annotated_picture import annotated_picture, class_colour, encode_picture_file
+from model.drawing.annotated_image import annotated_image, class_colour, encode_image_file
 
 pytestmark = pytest.mark.any_stack
 
@@ -19,35 +19,35 @@ def objects(*boxes: tuple[float, float, float, float]) -> FoundObjects:
 
 
 def test_boxes_are_outlined_in_the_colour_of_their_class() -> None:
-    picture = np.full((200, 300, 3), 90, np.uint8)
-    drawn = annotated_picture(picture, objects((50, 100, 150, 200), (160, 10, 190, 60)), ["a", "b"])
-    assert drawn.shape == picture.shape and (picture == 90).all()
+    image = np.full((200, 300, 3), 90, np.uint8)
+    drawn = annotated_image(image, objects((50, 100, 150, 200), (160, 10, 190, 60)), ["a", "b"])
+    assert drawn.shape == image.shape and (image == 90).all()
     for row, column in ((100, 100), (149, 150), (100, 199)):
         assert tuple(drawn[row, column]) == class_colour(0)
     assert (drawn[60:140, 110:190] == 90).all() and (drawn[152:, 100:] == 90).all()
     assert tuple(drawn[189, 30]) == class_colour(1)
 
 
-def test_without_detections_the_copy_is_the_picture() -> None:
-    picture = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    np.testing.assert_array_equal(annotated_picture(picture, objects(), []), picture)
+def test_without_detections_the_copy_is_the_image() -> None:
+    image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    np.testing.assert_array_equal(annotated_image(image, objects(), []), image)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 400), (20, 20)])
 @pytest.mark.parametrize("name", ["", "x" * 10_000, "a\nb\0", "é 画像 🙂", "$x$ <b>"])
 def test_any_name_and_any_box_can_be_drawn(shape: tuple[int, int], name: str) -> None:
     height, width = shape
-    picture = np.zeros((height, width, 3), np.uint8)
+    image = np.zeros((height, width, 3), np.uint8)
     boxes = objects((0, 0, height, width), (0, 0, 1e-3, 1e-3), (height - 1e-3, width - 1e-3, height, width))
-    assert annotated_picture(picture, boxes, [name] * 3).shape == (height, width, 3)
+    assert annotated_image(image, boxes, [name] * 3).shape == (height, width, 3)
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [(".JPG", "JPEG"), (".jpeg", "JPEG"), (".png", "PNG"), (".PNG", "PNG")])
 def test_the_kind_of_file_is_that_of_its_name(suffix: str, kind: str) -> None:
-    picture = np.full((20, 30, 3), 77, np.uint8)
-    image = Image.open(io.BytesIO(encode_picture_file(picture, suffix)))
-    assert image.format == kind and image.size == (30, 20)
-    np.testing.assert_allclose(np.asarray(image), picture, atol=2)
+    image = np.full((20, 30, 3), 77, np.uint8)
+    read = Image.open(io.BytesIO(encode_image_file(image, suffix)))
+    assert read.format == kind and read.size == (30, 20)
+    np.testing.assert_allclose(np.asarray(read), image, atol=2)
 
 
 def test_neighbouring_classes_have_different_colours() -> None:

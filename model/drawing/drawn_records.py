@@ -1,11 +1,11 @@
-"""Records as pictures: matched anchors over ground truth."""
+"""Records as images: matched anchors over ground truth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.pictures.picture_grid import PictureGrid
-from model.pictures.png import named_drawing_errors
+from model.drawing.image_grid import ImageGrid
+from model.drawing.png import named_drawing_errors
 from pipeline.geometry.anchors import Anchors
 from pipeline.records.record import Record
 from pipeline.views.paint import paint_view
@@ -21,11 +21,11 @@ def drawn_views(
 
     Raises `UserError` if that fails.
     """
-    grid = PictureGrid(len(views))
+    grid = ImageGrid(len(views))
     for record, number in views:
         view = record.views[number]
         title = record.key if len(record.views) == 1 else f"{record.key}, view {number}"
-        canvas = paint_view(record.picture(), view.view, size=canvas_size)
+        canvas = paint_view(record.image(), view.view, size=canvas_size)
         grid.add(canvas, f"{title}: {len(view.targets.anchors)} anchors")
         for corners in anchors.corners[view.targets.anchors]:
             grid.outline(corners, ANCHOR, width=0.6)

@@ -1,4 +1,4 @@
-"""Pictures with boxes of their own are scaled and cropped to the canvas, and no bad one is dropped silently."""
+"""Images with boxes of their own are scaled and cropped to the canvas, and no bad one is dropped silently."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from pipeline.records.record import encode_record
 from pipeline.views.paint import paint_view
-from tests.beam_jobs.picture_source import CLASSES, PictureSource, write_pictures
-from tests.beam_jobs.record_job import DIGITS, PICTURES, make_set, read_shards
+from tests.beam_jobs.image_source import CLASSES, ImageSource, write_images
+from tests.beam_jobs.record_job import DIGITS, IMAGES, make_set, read_shards
 
-CONFIG = replace(PICTURES, copies=2)
+CONFIG = replace(IMAGES, copies=2)
 
 
 def rejected(records: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (records / "rejected.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("picture_side", [None, 48])
-def test_boxes_lie_where_the_objects_are(picture_side: int | None, tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 20, split="train")
-    config = replace(CONFIG, letterbox=Letterbox(size=64, picture_side=picture_side))
+@pytest.mark.parametrize("image_side", [None, 48])
+def test_boxes_lie_where_the_objects_are(image_side: int | None, tmp_path: Path) -> None:
+    source = write_images(tmp_path / "images", 20, split="train")
+    config = replace(CONFIG, letterbox=Letterbox(size=64, image_side=image_side))
     make_set(tmp_path / "records", config, source=source)
     seen = mirrored = views = 0
     for _, _, record in read_shards(tmp_path / "records"):
         assert record.source_size == source.shape(source.listed[int(record.source_id)].reference)
-        assert max(record.height, record.width) == min(max(record.source_size), picture_side or 120)
+        assert max(record.height, record.width) == min(max(record.source_size), image_side or 120)
         assert len(record.views[0].labels) == 2
         for view in record.views:
-            canvas = paint_view(record.picture(), view.view, size=64)
+            canvas = paint_view(record.image(), view.view, size=64)
             for box, label in zip(view.boxes, view.labels.tolist(), strict=True):
                 y, x = ((box[:2] + box[2:]) * 32).astype(int)
                 assert canvas[y, x].min() > 60, f"{record.key}: no {CLASSES[label]} at {box}"
@@ -49,27 +49,27 @@ def test_boxes_lie_where_the_objects_are(picture_side: int | None, tmp_path: Pat
     assert 0.25 < mirrored / (3 * train) < 0.75
 
 
-def test_a_collage_takes_pictures_with_a_label_and_a_letterbox_pictures_with_boxes(tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 4, split="test")
+def test_a_collage_takes_images_with_a_label_and_a_letterbox_images_with_boxes(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "images", 4, split="test")
     source.listed = [item._replace(label=0, boxes=None) if k % 2 else item for k, item in enumerate(source.listed)]
     for config, written, reason in (
-        (replace(DIGITS, source="pictures", limit=None), {"00001", "00003"}, "must have a label, got none"),
+        (replace(DIGITS, source="images", limit=None), {"00001", "00003"}, "must have a label, got none"),
         (CONFIG, {"00000", "00002"}, "must have boxes, got none"),
     ):
         records = tmp_path / str(written)
         make_set(records, config, source=source, max_rejected=0.5)
         assert {record.source_id for _, _, record in read_shards(records)} == written
-        assert [line["what"] for line in rejected(records)] == ["picture"] * 2
+        assert [line["what"] for line in rejected(records)] == ["image"] * 2
         assert all(reason in line["reason"] for line in rejected(records))
 
 
 def test_a_box_too_small_for_the_canvas_is_left_out_of_every_view(tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 2, split="train")
+    source = write_images(tmp_path / "images", 2, split="train")
     good = source.listed[0].boxes
     assert good is not None
     flat = SourceBox(50.0, 20.0, 50.0 + 1e-9, 40.0, "circle")
     source.listed[0] = source.listed[0]._replace(boxes=(SourceBox(5.0, 5, 5, 5, "circle"), good[0], flat, *good[1:]))
-    config = replace(CONFIG, copies=1, val_fraction=0.0, letterbox=Letterbox(size=64, picture_side=30))
+    config = replace(CONFIG, copies=1, val_fraction=0.0, letterbox=Letterbox(size=64, image_side=30))
     make_set(tmp_path / "records", config, source=source, max_rejected=0.5)
     no_area, small = (line["reason"] for line in rejected(tmp_path / "records"))
     assert no_area.startswith("box 0 must have an area, got")
@@ -81,8 +81,8 @@ def test_a_box_too_small_for_the_canvas_is_left_out_of_every_view(tmp_path: Path
     assert (said["boxes"], said["boxes_seen"]) == (2, 6)
 
 
-def test_bad_boxes_lose_the_box_and_bad_pictures_the_picture(tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 6, split="test")
+def test_bad_boxes_lose_the_box_and_bad_images_the_image(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "images", 6, split="test")
     folder = Path(source.folder)
     good = source.listed[0].boxes
     assert good is not None
@@ -96,22 +96,22 @@ def test_bad_boxes_lose_the_box_and_bad_pictures_the_picture(tmp_path: Path) -> 
     whole = (folder / "00001.png").read_bytes()
     (folder / "00001.png").write_bytes(whole[: len(whole) // 2])
     (folder / "00002.jpg").write_bytes((folder / "00002.jpg").read_bytes()[:-400])
-    (folder / "00003.png").write_bytes(b"not a picture")
+    (folder / "00003.png").write_bytes(b"not an image")
     (folder / "00004.jpg").unlink()
     source.listed.append(source.listed[5])  # a duplicate
     source.listed.append(Item("test", "neither", "00000.jpg"))
 
-    with pytest.raises(UserError, match=r"^6 of 8 pictures \(75\.0000%\) and 4 of .* MAX_REJECTED="):
+    with pytest.raises(UserError, match=r"^6 of 8 images \(75\.0000%\) and 4 of .* MAX_REJECTED="):
         make_set(tmp_path / "records", CONFIG, source=source)
     assert not (tmp_path / "records/manifest.json").exists()
     assert len(rejected(tmp_path / "records")) == 10
 
     make_set(tmp_path / "records", CONFIG, source=source, max_rejected=0.8)
-    found = {(r["key"], r["what"]): r["reason"] for r in rejected(tmp_path / "records") if r["what"] == "picture"}
+    found = {(r["key"], r["what"]): r["reason"] for r in rejected(tmp_path / "records") if r["what"] == "image"}
     assert {key for key, _ in found} == {
         f"test/{name}/0" for name in ("00001", "00002", "00003", "00004", "00005", "neither")
     }
-    assert "is there already" in found["test/00005/0", "picture"]
+    assert "is there already" in found["test/00005/0", "image"]
     boxes = [r["reason"] for r in rejected(tmp_path / "records") if r["what"] == "box"]
     assert [reason.split(",")[0] for reason in sorted(boxes)] == [
         "box 2 must have an area",
@@ -120,16 +120,16 @@ def test_bad_boxes_lose_the_box_and_bad_pictures_the_picture(tmp_path: Path) -> 
         "box 5 must lie inside 60 x 60 pixels",
     ]
     manifest = load_manifest(str(tmp_path / "records"))
-    assert {k: manifest.rejected[k] for k in ("pictures", "boxes", "pictures_seen", "boxes_seen")} == {
-        "pictures": 6,
+    assert {k: manifest.rejected[k] for k in ("images", "boxes", "images_seen", "boxes_seen")} == {
+        "images": 6,
         "boxes": 4,
-        "pictures_seen": 8,
+        "images_seen": 8,
         "boxes_seen": 8,
     }
 
 
 def test_a_record_may_be_as_long_as_its_limit_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write_pictures(tmp_path / "pictures", 1, split="test")
+    source = write_images(tmp_path / "images", 1, split="test")
     make_set(tmp_path / "records", CONFIG, source=source)
     ((_, _, record),) = read_shards(tmp_path / "records")
     length = len(encode_record(record))
@@ -141,8 +141,8 @@ def test_a_record_may_be_as_long_as_its_limit_and_no_longer(tmp_path: Path, monk
     assert line["reason"] == f"its record must have at most {length - 1} bytes, got {length}"
 
 
-def test_a_picture_without_objects_is_a_record_too(tmp_path: Path) -> None:
-    source = write_pictures(tmp_path / "pictures", 3, split="test")
+def test_a_image_without_objects_is_a_record_too(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "images", 3, split="test")
     source.listed[1] = source.listed[1]._replace(boxes=())
     make_set(tmp_path / "records", CONFIG, source=source)
     by_key = {record.key: record for _, _, record in read_shards(tmp_path / "records")}
@@ -153,8 +153,8 @@ def test_a_picture_without_objects_is_a_record_too(tmp_path: Path) -> None:
 
 
 def test_coverage_names_the_boxes_that_no_anchor_fits(tmp_path: Path) -> None:
-    source = PictureSource(str(tmp_path))
-    write_pictures(tmp_path, 1)
+    source = ImageSource(str(tmp_path))
+    write_images(tmp_path, 1)
     thin = tuple(SourceBox(5, 2, 9, 54, "square") for _ in range(3))
     source.listed = [Item("test", "thin", "00000.jpg", boxes=thin)]
     coverage = measure_coverage(CONFIG, source)

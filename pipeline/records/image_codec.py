@@ -1,4 +1,4 @@
-"""Encodes and decodes the picture of a record: `raw` bytes, `png` or `jpeg`."""
+"""Encodes and decodes the image of a record: `raw` bytes, `png` or `jpeg`."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from numpy.typing import NDArray
 
 PNG_LEVEL = 1
 JPEG_QUALITY = 95
-MAX_PIXELS = 1 << 27  # of a picture: a header that claims more is broken, or an attack
+MAX_PIXELS = 1 << 27  # of an image: a header that claims more is broken, or an attack
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of JPEG; these three start other things
 
 
-def encode_picture(pixels: NDArray[np.uint8], picture_format: str) -> bytes:
+def encode_image(pixels: NDArray[np.uint8], image_format: str) -> bytes:
     """[h, w, 3] uint8 RGB -> bytes: rows of RGB pixels (`raw`), or a PNG or JPEG file."""
-    if picture_format == "raw":
+    if image_format == "raw":
         return pixels.tobytes()
     png, jpeg = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    options = png if picture_format == "png" else jpeg
-    ok, encoded = cv2.imencode(f".{picture_format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+    options = png if image_format == "png" else jpeg
+    ok, encoded = cv2.imencode(f".{image_format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     if not ok:
-        raise ValueError(f"OpenCV cannot encode a picture of shape {pixels.shape} as {picture_format}")
+        raise ValueError(f"OpenCV cannot encode an image of shape {pixels.shape} as {image_format}")
     return encoded.tobytes()
 
 
-def decode_picture(encoded: bytes, picture_format: str, height: int, width: int) -> NDArray[np.uint8]:
-    """The inverse of `encode_picture`. -> [height, width, 3] uint8 RGB.
+def decode_image(encoded: bytes, image_format: str, height: int, width: int) -> NDArray[np.uint8]:
+    """The inverse of `encode_image`. -> [height, width, 3] uint8 RGB.
 
-    Raises `ValueError` if it is not a picture of this format and size. The size in its header is compared before
-    anything is decoded, so no file can ask for more memory than the picture takes.
+    Raises `ValueError` if it is not an image of this format and size. The size in its header is compared before
+    anything is decoded, so no file can ask for more memory than the image takes.
     """
-    if picture_format == "raw":
+    if image_format == "raw":
         pixels = np.frombuffer(encoded, np.uint8)
         if pixels.size != height * width * 3:
-            raise ValueError(f"raw picture must have {height * width * 3} bytes, got {pixels.size}")
+            raise ValueError(f"raw image must have {height * width * 3} bytes, got {pixels.size}")
         return pixels.reshape(height, width, 3)
-    stated = _png_size(encoded) if picture_format == "png" else _jpeg_size(encoded)
+    stated = _png_size(encoded) if image_format == "png" else _jpeg_size(encoded)
     if stated != (height, width):
-        got = "no picture" if stated is None else f"{stated[0]}×{stated[1]}"
-        raise ValueError(f"{picture_format} picture must have {height}×{width} pixels, got {got}")
+        got = "no image" if stated is None else f"{stated[0]}×{stated[1]}"
+        raise ValueError(f"{image_format} image must have {height}×{width} pixels, got {got}")
     try:
         decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         decoded = None
     if decoded is None or decoded.shape != (height, width, 3):
-        raise ValueError(f"{picture_format} picture must be whole, got one that cannot be decoded")
+        raise ValueError(f"{image_format} image must be whole, got one that cannot be decoded")
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""A source for tests: picture files with boxes of their own, as a detection set has them."""
+"""A source for tests: image files with boxes of their own, as a detection set has them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from beam_jobs.sources.picture_file import picture_file_shape, read_picture_file
+from beam_jobs.sources.image_file import image_file_shape, read_image_file
 from beam_jobs.sources.source import Check, Item, SourceBox
-from pipeline.views.collage import Picture
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 CLASSES = ("circle", "square")
 
 
 @dataclass
-class PictureSource:
-    """Pictures in a folder, and whatever items a test lists."""
+class ImageSource:
+    """Images in a folder, and whatever items a test lists."""
 
     folder: str
     listed: list[Item] = field(default_factory=list)
-    name: str = "pictures"
+    name: str = "images"
     category_ids: None = None
     has_val: bool = False
     has_test: bool = True
@@ -39,36 +39,36 @@ class PictureSource:
         return self.listed
 
     def shape(self, reference: str) -> Shape:
-        return picture_file_shape(str(Path(self.folder) / reference))
+        return image_file_shape(str(Path(self.folder) / reference))
 
-    def read(self, reference: str) -> Picture:
-        return read_picture_file(str(Path(self.folder) / reference))
+    def read(self, reference: str) -> RgbImage:
+        return read_image_file(str(Path(self.folder) / reference))
 
 
-def write_picture(path: Path, number: int) -> tuple[SourceBox, ...]:
+def write_image(path: Path, number: int) -> tuple[SourceBox, ...]:
     """Draws a bright square and a circle on noise, as PNG or JPEG by the path's name. Returns their boxes, pixels."""
     noise = np.random.Generator(np.random.Philox(key=number))
     height, width = 60 + number % 5 * 10, 60 + number % 7 * 10
-    picture = noise.integers(0, 60, (height, width, 3), np.uint8)
+    image = noise.integers(0, 60, (height, width, 3), np.uint8)
     y, x = number % 11, number % 13
-    picture[y : y + 20, x : x + 24] = 255
-    cv2.circle(picture, (width - 16, height - 16), 12, (200, 255, 90), -1)
-    assert cv2.imwrite(str(path), picture)
+    image[y : y + 20, x : x + 24] = 255
+    cv2.circle(image, (width - 16, height - 16), 12, (200, 255, 90), -1)
+    assert cv2.imwrite(str(path), image)
     return (
         SourceBox(y, x, y + 20, x + 24, "square"),
         SourceBox(height - 28, width - 28, height - 4, width - 4, "circle"),
     )
 
 
-def write_pictures(
+def write_images(
     folder: Path, count: int, split: str | None = None, *, formats: tuple[str, ...] = ("jpg", "png")
-) -> PictureSource:
-    """Makes a folder of pictures and the source that reads them. Without a split, every fifth picture is for test."""
+) -> ImageSource:
+    """Makes a folder of images and the source that reads them. Without a split, every fifth image is for test."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = PictureSource(str(folder))
+    source = ImageSource(str(folder))
     for number in range(count):
         name = f"{number:05d}.{formats[number % len(formats)]}"
-        boxes = write_picture(folder / name, number)
+        boxes = write_image(folder / name, number)
         of_split = split or ("train" if number % 5 else "test")
         source.listed.append(Item(of_split, f"{number:05d}", name, boxes=boxes))
     return source

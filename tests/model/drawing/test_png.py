@@ -1,4 +1,4 @@
-"""Names of picture files."""
+"""Names of image files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.pictures.png import png_path
+from model.drawing.png import png_path
 from pipeline.errors import UserError
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from tests.beam_jobs.record_job import make_records
-from tests.beam_jobs.sources.detection_sets import coco_content, made_set, write_jsonl, write_picture
+from tests.beam_jobs.sources.detection_sets import coco_content, made_set, write_image, write_jsonl
 from tests.commands import complaint, output, run_each
 
 COMMAND = "beam_jobs.make_records"
@@ -18,11 +18,11 @@ def test_a_coco_set_with_faults(tmp_path: Path) -> None:
     made, content = made_set(train=8, val=0, test=0), coco_content(made_set(train=8, val=0, test=0))
     content["images"].append({"id": 99, "file_name": "gone.jpg"})
     content["annotations"][0]["bbox"] = "everywhere"
-    for picture in made:
-        write_picture(tmp_path / "pictures" / picture.name, picture.shape)
+    for image in made:
+        write_image(tmp_path / "images" / image.name, image.shape)
     (tmp_path / "all.json").write_text(json.dumps(content))
     flags = [
-        *("--source=coco", f"--annotations={tmp_path / 'all.json'}", f"--images={tmp_path / 'pictures'}"),
+        *("--source=coco", f"--annotations={tmp_path / 'all.json'}", f"--images={tmp_path / 'images'}"),
         *(f"--records={tmp_path / 'records'}", "--test_fraction=0.3", "--max_rejected=0.2", "--running_mode=in_memory"),
     ]
     printed = output(make_records(*flags, "--image_size=64", "--views=3", config="detection"))
@@ -33,7 +33,7 @@ def test_a_coco_set_with_faults(tmp_path: Path) -> None:
     rejected = [json.loads(line) for line in (tmp_path / "records/rejected.jsonl").read_text().splitlines()]
     reasons = {line["what"]: line["reason"] for line in rejected}
     assert reasons == {
-        "picture": f"{tmp_path}/pictures/gone.jpg is missing",
+        "image": f"{tmp_path}/images/gone.jpg is missing",
         "box": "box 0 must have four numbers as `bbox`, got 'everywhere'",
     }
 
@@ -49,7 +49,7 @@ def test_one_line(tmp_path: Path) -> None:
         ("--source=yolo",): "--data_dir must be given for source yolo",
         ("--source=yolo", f"--data_dir={tmp_path}"): "--data_dir must hold data.yaml, or folders images and labels",
         ("--source=folder", f"--data_dir={tmp_path}", "--images=x"): "--images must be left out for source folder",
-        ("--source=jsonl", f"--annotations={paths.annotations}"): "no picture is there: looked for 4 pictures",
+        ("--source=jsonl", f"--annotations={paths.annotations}"): "no image is there: looked for 4 images",
         ("--source=jsonl", f"--annotations={tmp_path}"): "cannot read the annotations",
         ("--source=coco", "--annotations=a", "--test_fraction=1"): "--test_fraction must be in [0, 1), got 1.0",
         (
@@ -57,7 +57,7 @@ def test_one_line(tmp_path: Path) -> None:
             "--source=jsonl",
             f"--annotations={paths.annotations}",
             f"--images={paths.images}",
-        ): "--config must be one with a letterbox for pictures with boxes, such as detection, got digits_demo",
+        ): "--config must be one with a letterbox for images with boxes, such as detection, got digits_demo",
     }
     runs = [["--config=detection", f"--records={tmp_path / 'records'}", *flags] for flags in cases]
     for done, words in zip(run_each(COMMAND, runs, imports=IMPORTS), cases.values(), strict=True):

@@ -1,4 +1,4 @@
-"""Curves of runs: losses and AP by epoch, and AP by pictures seen."""
+"""Curves of runs: losses and AP by epoch, and AP by images seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from model.pictures.png import add_legend, as_png, named_drawing_errors, new_figure
+from model.drawing.png import add_legend, as_png, named_drawing_errors, new_figure
 
 
 class Epoch(Protocol):
@@ -51,7 +51,7 @@ def loss_curves(history: Sequence[Epoch]) -> bytes:
 
 @named_drawing_errors()
 def ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
-    """AP on val by pictures seen: solid lines for averaged weights, dashed lines for raw ones. -> PNG.
+    """AP on val by images seen: solid lines for averaged weights, dashed lines for raw ones. -> PNG.
 
     Raises `UserError` if that fails.
 
@@ -69,7 +69,7 @@ def ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
         if averaged:
             axis.plot(seen, [_or_gap(row.raw_AP) for row in rows], color=f"C{number}", linestyle="--", alpha=0.7)
             names.append(f"{name}, raw weights")
-    axis.set_xlabel("thousand pictures seen")
+    axis.set_xlabel("thousand images seen")
     axis.set_ylabel("AP on val")
     axis.set_ylim(0, 1)
     axis.grid(alpha=0.3)

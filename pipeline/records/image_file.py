@@ -1,4 +1,4 @@
-"""Decodes picture files of any pixel format to upright 8-bit RGB. A broken file is an error."""
+"""Decodes image files of any pixel format to upright 8-bit RGB. A broken file is an error."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.config.records_config import MAX_PICTURE
-from pipeline.records.picture_codec import MAX_PIXELS
-from pipeline.views.collage import Picture
+from pipeline.config.records_config import MAX_IMAGE
+from pipeline.records.image_codec import MAX_PIXELS
+from pipeline.views.collage import RgbImage
 from pipeline.views.placement import Shape
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the file's name
-# Extensions of picture files, in lower case. Files of the other formats are listed too, and then rejected.
+# Extensions of image files, in lower case. Files of the other formats are listed too, and then rejected.
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"))
 _OTHER_SUFFIXES = frozenset((".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2"))
 _ORIENTATION = 0x0112  # tag of EXIF 2.32, table 4
@@ -27,13 +27,13 @@ _BAND = 1 << 18  # pixels that are blended at a time
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
 
 
-def is_picture_name(name: str) -> bool:
-    """Whether a file's name ends as a picture's, in any case. Not all of these formats can be read."""
+def is_image_name(name: str) -> bool:
+    """Whether a file's name ends as an image's, in any case. Not all of these formats can be read."""
     return os.path.splitext(name)[1].lower() in SUFFIXES | _OTHER_SUFFIXES
 
 
-def decode_picture_file(file: BinaryIO) -> Picture:
-    """Decodes a picture whole or not at all.
+def decode_image_file(file: BinaryIO) -> RgbImage:
+    """Decodes an image whole or not at all.
 
     It is turned upright by its EXIF orientation. Gray, palette and CMYK become RGB. Of 16 bits the upper 8 are kept,
     so nothing is clipped. What is transparent is blended with black, the colour of the canvas.
@@ -48,13 +48,13 @@ def decode_picture_file(file: BinaryIO) -> Picture:
     `OSError`.
     """
     with _opened(file) as image:
-        orientation = _orientation(image)  # before the pixels are loaded, as in `picture_shape`
+        orientation = _orientation(image)  # before the pixels are loaded, as in `image_shape`
         pixels = _rgb(image)
     return np.ascontiguousarray(_upright(pixels, orientation))
 
 
-def picture_shape(file: BinaryIO) -> Shape:
-    """Height and width of the upright picture in pixels, from the file's header. Raises like `decode_picture_file`."""
+def image_shape(file: BinaryIO) -> Shape:
+    """Height and width of the upright image in pixels, from the file's header. Raises like `decode_image_file`."""
     with _opened(file) as image:
         sideways = _orientation(image) in _SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)
@@ -64,19 +64,19 @@ def picture_shape(file: BinaryIO) -> Shape:
 def _opened(file: BinaryIO) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about huge pictures, which are checked below, and odd metadata
+            warnings.simplefilter("ignore")  # about huge images, which are checked below, and odd metadata
             with Image.open(file, formats=FORMATS) as image:
                 if not 0 < image.width * image.height <= MAX_PIXELS:
                     raise ValueError(f"must have at most {MAX_PIXELS} pixels, got {image.height} x {image.width}")
-                if max(image.width, image.height) > MAX_PICTURE:
+                if max(image.width, image.height) > MAX_IMAGE:
                     raise ValueError(
-                        f"must have sides of at most {MAX_PICTURE} pixels, got {image.height} x {image.width}"
+                        f"must have sides of at most {MAX_IMAGE} pixels, got {image.height} x {image.width}"
                     )
                 yield image
-    except (ValueError, MemoryError):  # its size was checked, so it is not the picture that takes the memory
+    except (ValueError, MemoryError):  # its size was checked, so it is not the image that takes the memory
         raise
     except Image.UnidentifiedImageError:
-        raise ValueError(f"must be a picture ({', '.join(FORMATS)}), got something else") from None
+        raise ValueError(f"must be an image ({', '.join(FORMATS)}), got something else") from None
     except OSError as error:
         if error.errno is not None:  # of the disk; Pillow's own have no number
             raise

@@ -1,0 +1,1 @@
+"""Images for people: curves, drawn records, drawn detections."""

@@ -1,1 +1,0 @@
-"""Pictures for people: curves, drawn records, drawn detections."""
