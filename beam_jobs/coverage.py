@@ -9,7 +9,7 @@ from absl import flags
 
 from beam_jobs import record_flags
 from beam_jobs.job.coverage import propose
-from beam_jobs.record_flags import composed_for, data_paths, records_config
+from beam_jobs.record_flags import choose_composition, data_paths, records_config
 from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.sources import make_source
 from beam_jobs.sources.description import describe_source
@@ -24,7 +24,7 @@ def main() -> None:
     config = records_config()
     source = make_source(config.source, data_paths())
     print("\n".join(describe_source(source, val_fraction=config.val_fraction)), flush=True)
-    config = composed_for(config, source)
+    config = choose_composition(config, source)
     print("\n".join(propose(config, source).lines()))
     print(printable("next: make records ... ANCHORS=auto takes the proposal"))
 

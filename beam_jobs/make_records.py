@@ -20,7 +20,7 @@ from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system
-from beam_jobs.record_flags import composed_for, data_paths, records_config
+from beam_jobs.record_flags import choose_composition, data_paths, records_config
 from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.runners.progress import shard_progress
 from beam_jobs.runners.run_job import run
@@ -83,11 +83,8 @@ def make_records(pipeline: Pipeline) -> None:
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
     print("\n".join(describe_source(source, val_fraction=config.val_fraction)), flush=True)
 
-    config = composed_for(config, source)
-    if config.collage is not None:
-        least, most = config.collage.object_size
-        large = f"{least} to {most}" if least < most else f"{most}"
-        print(f"images of single objects: {large} pixels on canvases of {config.canvas_size} pixels")
+    config = choose_composition(config, source)
+    print(config.composition.describe())
     if FLAGS.anchors == "auto":
         proposal = propose(config, source)
         print("\n".join(proposal.lines()), flush=True)
@@ -112,9 +109,9 @@ def make_records(pipeline: Pipeline) -> None:
 def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     """Prints what the set holds and where it is."""
     records = sum(manifest.examples(split) for split in SPLITS)
-    size = sum(s.bytes for shards in manifest.shards.values() for s in shards)
+    size = sum(shard.bytes for shard in manifest.all_shards())
     views, boxes, positives, unreached = (
-        sum(manifest.statistics[split][name] for split in SPLITS)
+        sum(getattr(manifest.statistics[split], name) for split in SPLITS)
         for name in ("views", "boxes", "positives", "boxes_without_anchor")
     )
     print("splits: " + ", ".join(f"{split} {manifest.examples(split):,}" for split in SPLITS))
@@ -123,8 +120,8 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
             print(f"note: {split} is empty, so {use}")
     print(f"views: {views:,}, {manifest.config.views} of each training record")
     print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} without an anchor")
-    images, rejected_boxes = manifest.rejected["images"], manifest.rejected["boxes"]
-    print(f"rejected: {counted(images, 'image')}, {counted(rejected_boxes, 'box')}")
+    rejected = manifest.rejected
+    print(f"rejected: {counted(rejected.images, 'image')}, {counted(rejected.boxes, 'box')}")
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
     print(f"{counted(records, 'record')}, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
     print(printable(f"records: {os.path.join(manifest.folder, MANIFEST)}"))

@@ -12,7 +12,8 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import Source
 from configs import config_names, load_config
-from pipeline.config.records_config import RecordsConfig, on_canvases, with_canvas_size
+from pipeline.compositions.collage import collage_on
+from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -36,7 +37,7 @@ def records_config() -> RecordsConfig:
     """The records part of the configuration, with the flags' changes."""
     config = load_config(FLAGS.config).records
     if FLAGS.image_size is not None:
-        config = with_canvas_size(config, FLAGS.image_size)
+        config = config.on_canvas((FLAGS.image_size, FLAGS.image_size))
     views = config.views if FLAGS.views is None else FLAGS.views
     return dataclasses.replace(config, source=FLAGS.source or config.source, views=views, limit=FLAGS.limit)
 
@@ -46,17 +47,18 @@ def data_paths() -> DataPaths:
     return DataPaths(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(DataPaths)})
 
 
-def composed_for(config: RecordsConfig, source: Source) -> RecordsConfig:
+def choose_composition(config: RecordsConfig, source: Source) -> RecordsConfig:
     """The configuration with a composition that the source's images can have.
 
-    Images of single objects are placed on canvases even if the configuration has a letterbox. Raises `UserError` if
-    it has a collage and the images have boxes, which a collage cannot use.
+    Images of single objects are placed on canvases even if the configuration has a composition for images with boxes.
+    Raises `UserError` if the images have boxes, which its composition cannot use.
     """
     has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
+    if config.composition.takes_boxes == has_boxes:
+        return config
     if not has_boxes:
-        return config if config.collage else on_canvases(config)
-    if config.letterbox is None:
-        raise UserError(
-            f"--config must be one with a letterbox for images with boxes, such as detection, got {FLAGS.config}"
-        )
-    return config
+        return dataclasses.replace(config, composition=collage_on(config.canvas))
+    raise UserError(
+        f"{FLAGS.config} places images of single objects, and these have boxes: choose another --config, such as "
+        "detection"
+    )

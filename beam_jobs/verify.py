@@ -13,7 +13,7 @@ from tqdm import tqdm
 from beam_jobs.checks.check_folder import check_files, check_receipts, unfinished_files
 from beam_jobs.checks.check_shard import ShardFindings, check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
-from beam_jobs.checks.repeated_ids import repeated_ids
+from beam_jobs.checks.repeated_ids import find_repeated_ids
 from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.runners.runner import local_workers
 from pipeline.errors import UserError, counted, printable, run_command
@@ -47,7 +47,7 @@ def main() -> None:
             shards.append(found)
             bar.update()
     findings += [finding for found in shards for finding in found.findings]
-    findings += repeated_ids(shards)
+    findings += find_repeated_ids(shards)
     records, matched = sum(found.records for found in shards), sum(found.matched for found in shards)
     for finding in sorted(findings)[:SHOWN]:
         print(printable(f"wrong: {finding}"))

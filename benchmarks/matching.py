@@ -20,11 +20,10 @@ from benchmarks.goals import Goal
 from benchmarks.one_core_rate import pin_to_one_core
 from benchmarks.report import Conditions, report
 from configs import load_config
-from pipeline.config.records_config import MatchingConfig
 from pipeline.errors import run_command
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import Matches, match
+from pipeline.geometry.matching import Matches, MatchingConfig, match
 from pipeline.geometry.view_matching import match_views
 
 ROUNDS = 30
@@ -120,9 +119,9 @@ def main() -> None:
     before = Conditions.now()
     pin_to_one_core()
     records = load_config(CONFIG).records
-    anchors = make_anchors(records.anchors, records.canvas_size)
+    anchors = make_anchors(records.anchors, records.canvas[0])
     results = [
-        measure(kind, anchors, records.matching, canvas=records.canvas_size, rounds=FLAGS.rounds or ROUNDS)
+        measure(kind, anchors, records.matching, canvas=records.canvas[0], rounds=FLAGS.rounds or ROUNDS)
         for kind in KINDS
     ]
     report(before, f"{CONFIG}: {len(anchors):,} anchors; one core", table(results), goals(results))

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import AnchorConfig, MatchingConfig
+from pipeline.geometry.anchors import AnchorConfig
 from pipeline.geometry.boxes import Array
+from pipeline.geometry.matching import MatchingConfig
 
 
 class NotebookGenerator:

@@ -39,18 +39,19 @@ def generator_batches(config_name: str, folder: str) -> Iterator[Any]:
     from beam_jobs.sources.cifar10 import TRAIN
     from beam_jobs.sources.cifar10_pickle import load_batch
     from benchmarks.notebook_generator import NotebookGenerator
+    from pipeline.compositions.collage import Collage
 
     cv2.setNumThreads(1)
     records = load_config(config_name).records
-    collage = records.collage
-    assert collage is not None, f"{config_name} must be a collage"
+    collage = records.composition
+    assert isinstance(collage, Collage), f"{config_name} must be a collage"
     images, labels = load_batch(Path(folder) / TRAIN[0])
     generator = NotebookGenerator(
         images.copy(),
         labels,
         anchors=records.anchors,
         matching=records.matching,
-        canvas_size=records.canvas_size,
+        canvas_size=records.canvas[0],
         object_size=collage.object_size[0],
         batch=BATCH,
     )

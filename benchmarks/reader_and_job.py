@@ -23,6 +23,7 @@ from benchmarks.reader_and_job_goals import MANY_VIEWS, WORKERS, Round, goals, t
 from benchmarks.report import Conditions, report
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
+from pipeline.config.records_config import SPLITS
 from pipeline.errors import run_command
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import Manifest, load_manifest
@@ -46,8 +47,8 @@ def measure(data_dir: str, records: str, limit: int) -> Round:
         memory=True,
     )
     manifest = load_manifest(records)
-    examples = sum(manifest.examples(split) for split in manifest.shards)
-    size = sum(shard.bytes for shards in manifest.shards.values() for shard in shards)
+    examples = sum(manifest.examples(split) for split in SPLITS)
+    size = sum(shard.bytes for shard in manifest.all_shards())
     many = _with_many_views(data_dir, f"{records}-views")
     return Round(
         generator=generator,
@@ -58,7 +59,7 @@ def measure(data_dir: str, records: str, limit: int) -> Round:
         job_seconds=job.seconds,
         peak_bytes=job.peak_bytes,
         record_bytes=size / examples,
-        many_bytes=sum(s.bytes for s in many.shards["train"]) / many.examples("train"),
+        many_bytes=sum(s.bytes for s in many.shards("train")) / many.examples("train"),
         feed_bytes=_feed_bytes(manifest),
         examples=examples,
     )
@@ -82,7 +83,7 @@ def _feed_bytes(manifest: Manifest) -> float:
 def main() -> None:
     """Measures all rounds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
     config = load_config(CONFIG).records
-    print(f"{CONFIG}: {config.canvas_size} pixels, batch 32; {FLAGS.rounds or ROUNDS} rounds of about a minute")
+    print(f"{CONFIG}: {config.canvas[0]} pixels, batch 32; {FLAGS.rounds or ROUNDS} rounds of about a minute")
     rounds: list[Round] = []
     before = Conditions.now()
     with tempfile.TemporaryDirectory(prefix="prematch-bench-") as folder:

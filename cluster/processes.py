@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.config.plain import from_dict, parse_json
 from pipeline.errors import UserError, printable, require
 from pipeline.files import read_regular, write_whole
+from pipeline.typed_json import from_dict, parse_json
 
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 _STATE_BYTES = 1 << 20  # of a file of processes, at most

@@ -8,8 +8,9 @@ make train CONFIG=cifar10_baseline
 Hardware: a GPU; 50 epochs are about 70,000 steps. Not measured.
 """
 
+from pipeline.compositions.collage import Collage
 from pipeline.config import presets
-from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config
 
 CONFIG = Config(
@@ -18,7 +19,7 @@ CONFIG = Config(
         source="cifar10",
         anchors=presets.BASELINE_ANCHORS,
         matching=presets.BASELINE_MATCHING,
-        collage=Collage(size=224, object_size=(64, 64)),
+        composition=Collage(canvas=(224, 224), object_size=(64, 64)),
         shards=ShardCounts(train=64, val=8, test=16),
     ),
     model=presets.BASELINE_MODEL,

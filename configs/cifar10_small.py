@@ -12,8 +12,9 @@ Score: AP 0.585, AP50 0.612 on the first 1,000 test images; starting from ImageN
 
 from dataclasses import replace
 
+from pipeline.compositions.collage import Collage
 from pipeline.config import presets
-from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ScheduleConfig
 
 CONFIG = Config(
@@ -22,7 +23,7 @@ CONFIG = Config(
         source="cifar10",
         anchors=presets.IMPROVED_ANCHORS,
         matching=presets.IMPROVED_MATCHING,
-        collage=Collage(size=112, object_size=(32, 32), flip=True),
+        composition=Collage(canvas=(112, 112), object_size=(32, 32), flip=True),
         shards=ShardCounts(train=32, val=4, test=8),
         copies=2,
     ),

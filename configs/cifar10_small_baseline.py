@@ -11,8 +11,9 @@ Score: AP 0.0002, AP50 0.0011 on the first 1,000 test images (CIFAR-10, JPEG cop
 
 from dataclasses import replace
 
+from pipeline.compositions.collage import Collage
 from pipeline.config import presets
-from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config
 
 CONFIG = Config(
@@ -21,7 +22,7 @@ CONFIG = Config(
         source="cifar10",
         anchors=presets.BASELINE_ANCHORS,
         matching=presets.BASELINE_MATCHING,
-        collage=Collage(size=112, object_size=(32, 32)),
+        composition=Collage(canvas=(112, 112), object_size=(32, 32)),
         shards=ShardCounts(train=32, val=4, test=8),
         copies=2,
     ),

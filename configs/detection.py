@@ -11,8 +11,9 @@ Score: AP 0.567, AP50 0.902 on its 72 test images, starting from ImageNet's weig
 
 from dataclasses import replace
 
+from pipeline.compositions.letterbox import Letterbox
 from pipeline.config import presets
-from pipeline.config.records_config import Letterbox, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.config.run_config import AugmentConfig, Config, ScheduleConfig
 
 SIZE = 320  # pixels
@@ -23,7 +24,7 @@ CONFIG = Config(
         source="coco",
         anchors=presets.DETECTION_ANCHORS,
         matching=presets.IMPROVED_MATCHING,
-        letterbox=Letterbox(size=SIZE, image_side=2 * SIZE),
+        composition=Letterbox(canvas=(SIZE, SIZE), image_side=2 * SIZE),
         shards=ShardCounts(train=32, val=4, test=4),
         views=16,
         image_format="jpeg",

@@ -8,8 +8,9 @@ Score: AP 0.778, AP50 0.983 on the 358 digits that are held out (2026-11-26).
 
 from dataclasses import replace
 
+from pipeline.compositions.collage import Collage
 from pipeline.config import presets
-from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ScheduleConfig
 
 CONFIG = Config(
@@ -18,7 +19,7 @@ CONFIG = Config(
         source="digits",
         anchors=presets.IMPROVED_ANCHORS,
         matching=presets.IMPROVED_MATCHING,
-        collage=Collage(size=112, object_size=(28, 44), objects=(1, 2)),
+        composition=Collage(canvas=(112, 112), object_size=(28, 44), objects=(1, 2)),
         shards=ShardCounts(train=8, val=2, test=2),
         copies=8,
     ),

@@ -22,11 +22,10 @@ from model.drawing.annotated_image import annotated_image, encode_image_file
 from model.network.out_of_memory import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
-from pipeline.config.records_config import Letterbox
+from pipeline.compositions.resize import RgbImage
 from pipeline.errors import UserError, counted, printable, require_between, run_command
 from pipeline.files import open_regular, write_whole
 from pipeline.records.image_file import decode_image_file
-from pipeline.views.collage import RgbImage
 
 RESULTS = "detections.json"
 NAMED = 5  # unreadable images that the last line names; each also has its own line before
@@ -66,7 +65,7 @@ def main() -> None:
             found = detect_in_images(
                 evaluator.detect,
                 [image for _, image in batch],
-                letterbox=run.config.records.letterbox or Letterbox(size=run.shape.canvas_size),
+                letterbox=run.config.records.composition.for_detection(),
                 min_score=FLAGS.min_score,
             )
             for (number, image), objects in zip(batch, found, strict=True):

@@ -53,7 +53,7 @@ def main() -> None:
     else:
         views = [(record, 0) for record in chosen]
         what = f"{counted(len(views), 'record')}, the first view of each"
-    drawn = drawn_views(views, manifest.anchors, manifest.class_names, canvas_size=manifest.canvas_size)
+    drawn = drawn_views(views, manifest.anchors, manifest.class_names, canvas=manifest.canvas)
     write_whole(path, drawn)
     print(printable(f"images: {path}, {what}; ground truth green, matched anchors orange"))
 

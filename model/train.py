@@ -234,7 +234,7 @@ def main() -> None:
         def batches_of(reader: Reader) -> tf.data.Dataset:
             seed, step = training.seed, progress.step
             plain = training_batches(manifest, batch=training.batch, seed=seed, start_step=step, reader=reader)
-            size = manifest.canvas_size
+            size = manifest.canvas[0]
             sparse = with_draws(plain, config.augment, canvas_size=size, seed=seed, start_step=step, reader=reader)
             return sparse if on_device else unpacked(sparse, unpack)
 

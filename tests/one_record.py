@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from pipeline.compositions.composition import Layout, SourceImage
+from pipeline.compositions.resize import RgbImage
 from pipeline.config.records_config import RecordsConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.matching import Matches
 from pipeline.records.image_codec import encode_image
-from pipeline.records.layout import Layout
-from pipeline.records.make_record import LaidOutImage, SourceImage, make_records
+from pipeline.records.make_record import LaidOutImage, make_records
 from pipeline.records.record import Record
-from pipeline.views.collage import RgbImage
 
 
 def make_record(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
-from pipeline.geometry.matching import Matches
+from pipeline.geometry.matching import Matches, MatchingConfig
 from pipeline.geometry.targets import Targets, encode_views
 
 

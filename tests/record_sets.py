@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pipeline.views.collage import Composed, collage_views, compose
 
-from pipeline.config.plain import checksum
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.composition import Layout
+from pipeline.compositions.random_bits import RandomBits, bits_of_views
+from pipeline.compositions.resize import RgbImage
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.keys import record_key, shard_name
-from pipeline.records.layout import Layout
 from pipeline.records.manifest import MANIFEST, REJECTED, Manifest, Shard, load_manifest
 from pipeline.records.record import Record, encode_record
 from pipeline.records.statistics import IOU_BINS, NO_SIZE
 from pipeline.records.tfrecord import frame
-from pipeline.views.collage import Composed, RgbImage, collage_views, compose
-from pipeline.views.random_bits import RandomBits, bits_of_views
+from pipeline.typed_json import checksum
 from tests.one_record import make_record as record_parts
 
 CLASS_NAMES = ("red", "green", "blue")

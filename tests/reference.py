@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.config.records_config import AnchorConfig
+from pipeline.geometry.anchors import AnchorConfig
 
 Box = Sequence[float]
 

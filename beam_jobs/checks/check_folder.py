@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
+import msgspec
+
 from beam_jobs.job.attempt import is_attempt
-from beam_jobs.job.finish import count_rejected
-from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, parse_receipt, receipt_name, rejected_lines, rejected_text
+from beam_jobs.job.finish import add_statistics, count_rejected
+from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, parse_receipt, receipt_name, rejected_lines
 from beam_jobs.job.record_folder import LOCK, RECEIPTS, left_by_stopped_job
-from beam_jobs.job.shard_statistics import add_up
-from pipeline.config.plain import JSON_BYTES
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, require
+from pipeline.errors import UserError
 from pipeline.files import file_sha256, read_regular
 from pipeline.records.manifest import MANIFEST, REJECTED, WAY_OUT, Manifest, parse_manifest
-from pipeline.records.statistics import Statistics, check_statistics
+from pipeline.typed_json import JSON_BYTES
 
 
 def check_files(folder: str) -> tuple[Manifest, list[str]]:
@@ -38,7 +37,7 @@ def check_files(folder: str) -> tuple[Manifest, list[str]]:
     if (json.dumps(json.loads(text), indent=1) + "\n").encode() != text:
         findings.append(f"{MANIFEST}: must be written as the job writes it, got other bytes of the same meaning")
     findings += _check_rejected(manifest)
-    shards = {shard.name for of in manifest.shards.values() for shard in of}
+    shards = {shard.name for shard in manifest.all_shards()}
     findings += _unknown(Path(folder), {*shards, MANIFEST, REJECTED}, {RECEIPTS}, manifest)
     findings += _unknown(Path(folder) / RECEIPTS, {receipt_name(name) for name in shards}, set(), manifest)
     return manifest, findings
@@ -56,8 +55,8 @@ def check_receipts(manifest: Manifest) -> list[str]:
     findings: list[str] = []
     receipts: dict[str, list[Receipt]] = {split: [] for split in SPLITS}
     for split in SPLITS:
-        for shard in manifest.shards[split]:
-            name = f"{RECEIPTS}/{receipt_name(shard.name)}"
+        for shards in zip(*manifest.passes[split], strict=True):
+            name = f"{RECEIPTS}/{receipt_name(shards[0].name)}"
             try:
                 text = read_regular(Path(manifest.folder) / name, limit=RECEIPT_BYTES)
             except OSError as error:
@@ -66,51 +65,25 @@ def check_receipts(manifest: Manifest) -> list[str]:
             receipt = parse_receipt(text)
             if receipt is None or receipt.to_json() != text:
                 findings.append(f"{name}: must be a whole receipt with its own checksum, got an altered one")
-            elif receipt.shard != shard or receipt.fingerprint != manifest.fingerprint:
-                findings.append(f"{name}: must be the receipt of the manifest's {shard.name}, got another shard's")
-            elif fault := _statistics_fault(manifest, receipt, split):
-                findings.append(f"{name}: {fault}")
+            elif receipt.shards != shards or receipt.fingerprint != manifest.fingerprint:
+                findings.append(f"{name}: must be the receipt of the manifest's {shards[0].name}, got another shard's")
             else:
-                receipts[split].append(receipt)
-    if not findings:
-        findings += _check_sums(manifest, receipts)
-    return findings
-
-
-def _statistics_fault(manifest: Manifest, receipt: Receipt, split: str) -> str | None:
-    statistics = Statistics(**receipt.statistics)
-    try:
-        require(
-            statistics.examples == receipt.shard.examples,
-            "statistics.examples",
-            f"{receipt.shard.examples}, as in its shard",
-            statistics.examples,
-        )
-        check_statistics(
-            statistics,
-            classes=len(manifest.class_names),
-            map_starts=manifest.anchors.map_starts,
-            views=manifest.config.views_of(split),
-            name="statistics",
-        )
-    except UserError as error:
-        return str(error)
-    return None
+                receipts[split].append(msgspec.structs.replace(receipt, begins=()))
+    return findings or _check_sums(manifest, receipts)
 
 
 def _check_sums(manifest: Manifest, receipts: dict[str, list[Receipt]]) -> list[str]:
+    statistics = add_statistics(receipts)
     findings = [
         f"{MANIFEST}: statistics of {split} must be the sum of its receipts' statistics, got others"
         for split in SPLITS
-        if add_up([receipt.statistics for receipt in receipts[split]]) != manifest.statistics[split]
+        if statistics[split] != manifest.statistics[split]
     ]
     lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
-    if hashlib.sha256(rejected_text(lines)).hexdigest() != manifest.rejected["sha256"]:
-        findings.append(f"{REJECTED}: must hold what was rejected according to the receipts, got something else")
-    counts = count_rejected(lines, manifest.statistics)
-    if got := {name: manifest.rejected[name] for name in counts if manifest.rejected[name] != counts[name]}:
-        wanted = {name: counts[name] for name in got}
-        findings.append(f"{MANIFEST}: rejected must be {wanted} according to the receipts, got {got}")
+    if (counted := count_rejected(lines, manifest.statistics)) != manifest.rejected:
+        findings.append(
+            f"{MANIFEST}: what was rejected must be {counted} according to the receipts, got {manifest.rejected}"
+        )
     return findings
 
 
@@ -119,8 +92,8 @@ def _check_rejected(manifest: Manifest) -> list[str]:
         digest = file_sha256(Path(manifest.folder) / REJECTED)
     except OSError as error:
         return [f"{REJECTED}: cannot be read: {error.strerror or error}"]
-    if digest != manifest.rejected["sha256"]:
-        return [f"{REJECTED}: must have the SHA-256 {manifest.rejected['sha256']}, got another"]
+    if digest != manifest.rejected.sha256:
+        return [f"{REJECTED}: must have the SHA-256 {manifest.rejected.sha256}, got another"]
     return []
 
 

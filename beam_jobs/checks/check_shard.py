@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_jobs.checks.check_views import layout_again, view_faults
-from beam_jobs.checks.match_again import matched_again, target_faults
+from beam_jobs.checks.make_again import compare_targets, compare_views, lay_out_again, match_again
 from beam_jobs.job.receipt import RECEIPT_BYTES, parse_receipt, receipt_name
 from beam_jobs.job.record_folder import RECEIPTS
-from beam_jobs.job.shard_statistics import ShardStatistics
-from pipeline.config.records_config import MAX_OBJECTS, SPLITS
+from pipeline.compositions.composition import MAX_OBJECTS
+from pipeline.config.records_config import SPLITS
 from pipeline.errors import printable
 from pipeline.files import file_sha256, open_regular, read_regular
-from pipeline.records.check_record import box_faults, record_faults
+from pipeline.records.check_record import find_box_faults, find_faults
 from pipeline.records.keys import chosen, hash63, is_first_copy
 from pipeline.records.manifest import Manifest, Shard
-from pipeline.records.record import Record, decode_record, encode_record
-from pipeline.records.tfrecord import BrokenFrame, read_frames
+from pipeline.records.record import SOURCE_SIZE, Record, decode_record, encode_record
+from pipeline.records.statistics import StatisticsCounter
+from pipeline.records.tfrecord import FRAME_BYTES, BrokenFrame, read_frames
 
 _SHOWN = 200  # characters of a key
 MAX_FINDINGS = 1000  # per shard; nobody needs more
@@ -40,7 +40,7 @@ class ShardCheck:
     @property
     def shard(self) -> Shard:
         """The shard as the manifest describes it."""
-        return self.manifest.shards[self.split][self.number]
+        return self.manifest.shards(self.split)[self.number]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def shard_checks(manifest: Manifest, sample: int | None) -> list[ShardCheck]:
     for split in SPLITS:
         examples = manifest.examples(split)
         share = 1.0 if sample is None or sample >= examples else sample / examples
-        checks += [ShardCheck(manifest, split, number, share) for number in range(len(manifest.shards[split]))]
+        checks += [ShardCheck(manifest, split, number, share) for number in range(len(manifest.shards(split)))]
     return checks
 
 
@@ -86,7 +86,7 @@ def check_shard(check: ShardCheck) -> ShardFindings:
         return records.summary()
     if records.count != shard.examples:
         records.add(f"must hold {shard.examples} records, got {records.count}")
-    records.compare_statistics()
+    records.compare_receipt()
     return records.summary()
 
 
@@ -95,12 +95,13 @@ class _Records:
 
     def __init__(self, check: ShardCheck) -> None:
         self.findings: list[str] = []
-        self.count = self.matched = 0
+        self.count = self.matched = self._size = 0
+        self._begins = array("Q")  # of each record's frame, the first byte
         self._check = check
         self._last = (-1, "")  # hash and key of the record before
         self._image_ids = array("q")
         manifest = check.manifest
-        self._counted = ShardStatistics(manifest.background, manifest.anchors, manifest.matching.positive_iou)
+        self._counted = StatisticsCounter(manifest.background, manifest.anchors, manifest.matching.positive_iou)
 
     def summary(self) -> ShardFindings:
         """What was found."""
@@ -116,6 +117,8 @@ class _Records:
         """Checks the next record."""
         where = f"record {self.count}"
         self.count += 1
+        self._begins.append(self._size)
+        self._size += len(serialized) + FRAME_BYTES
         self._image_ids.append(-1)
         try:
             record = decode_record(serialized)
@@ -123,50 +126,56 @@ class _Records:
             self.add(f"{where}: {error}")
             return
         where += f" ({printable(record.key[:_SHOWN])})"
-        if record.image_id is not None and is_first_copy(record.key):
-            self._image_ids[-1] = hash63(record.image_id)
+        if record.drawn[0].image_id is not None and is_first_copy(record.key):
+            self._image_ids[-1] = hash63(record.drawn[0].image_id)
         manifest = self._check.manifest
-        faults = list(record_faults(record, manifest, self._check.split))
+        faults = list(find_faults(record, manifest, self._check.split))
         for fault in (*faults, *self._storage_faults(record, serialized)):
             self.add(f"{where}: {fault}")
         if self._is_chosen(record.key):
-            for fault in self._made_again(record, whole=not faults):
+            for fault in self._make_again(record, whole=not faults):
                 self.add(f"{where}: {fault}")
 
-    def compare_statistics(self) -> None:
-        """Compares the statistics in the shard's receipt with those of its records, if all of them were matched."""
-        if self.findings or self.matched != self.count:
+    def compare_receipt(self) -> None:
+        """Compares the shard's receipt with its records: where they begin, and their statistics if all were matched."""
+        if self.findings:
             return
         name = receipt_name(self._check.shard.name)
         try:
             text = read_regular(Path(self._check.manifest.folder) / RECEIPTS / name, limit=RECEIPT_BYTES)
         except OSError:
             return  # `check_receipts` names what is wrong with it
-        receipt, counted = parse_receipt(text), self._counted.summary()
-        if receipt is not None and receipt.statistics != counted:
-            wrong = [field for field in counted if receipt.statistics.get(field) != counted[field]]
-            expected, got = ({field: values.get(field) for field in wrong} for values in (counted, receipt.statistics))
+        receipt = parse_receipt(text)
+        if receipt is None:
+            return
+        if list(receipt.begins[0]) != self._begins.tolist():
+            self.add("its receipt must say where its records begin, got other places")
+        if self.matched == self.count and receipt.statistics != (counted := self._counted.total()):
+            fields = [f for f in counted.__struct_fields__ if getattr(receipt.statistics, f) != getattr(counted, f)]
+            expected, got = ({f: getattr(of, f) for f in fields} for of in (counted, receipt.statistics))
             self.add(f"statistics in its receipt must be {expected} by its records, got {got}")
 
-    def _made_again(self, record: Record, *, whole: bool) -> Iterator[str]:
+    def _make_again(self, record: Record, *, whole: bool) -> Iterator[str]:
         """How a record differs from one laid out and matched from scratch.
 
         A record with other faults is only matched again, and only if its boxes allow it.
         """
         manifest = self._check.manifest
-        if any(fault for view in record.views for fault in box_faults(view, manifest.background)):
+        if any(fault for view in record.views for fault in find_box_faults(view, manifest.background)):
             return
         self.matched += 1
         objects = max(len(record.truth or ()), *(len(view.boxes) for view in record.views))
         if objects > MAX_OBJECTS:  # the job writes no such record
             yield f"boxes must be few enough to be matched, at most {MAX_OBJECTS}, got {objects}"
             return
-        layout = layout_again(record, manifest.config) if whole else None
-        fresh = matched_again(manifest, record, layout)
+        layout = lay_out_again(record, manifest) if whole else None
+        if whole and layout is None:
+            yield f"{SOURCE_SIZE} must be of as many images as its random bits ask for, got {len(record.drawn)}"
+        fresh = match_again(record, manifest, layout)
         self._counted.add(record, [matches for _, matches in fresh])
-        yield from target_faults(record, [targets for targets, _ in fresh])
+        yield from compare_targets(record, [targets for targets, _ in fresh])
         if layout is not None:
-            yield from view_faults(record, layout, manifest.canvas_size)
+            yield from compare_views(record, layout)
 
     def _is_chosen(self, key: str) -> bool:
         return self._check.share >= 1.0 or chosen(key, self._check.share, "verify")
@@ -177,7 +186,7 @@ class _Records:
         if order <= self._last:
             yield f"must come after {printable(self._last[1][:_SHOWN])}, by the hash of its key, and only once"
         self._last = order
-        if (number := order[0] % len(self._check.manifest.shards[self._check.split])) != self._check.number:
+        if (number := order[0] % len(self._check.manifest.shards(self._check.split))) != self._check.number:
             yield f"key must be in shard {number} by its hash, got shard {self._check.number}"
         if encode_record(record) != serialized:
             yield "must be written as its fields are, got other bytes"

@@ -11,7 +11,7 @@ from pipeline.config.records_config import SPLITS
 from pipeline.records.record import IMAGE_ID
 
 
-def repeated_ids(shards: Sequence[ShardFindings]) -> list[str]:
+def find_repeated_ids(shards: Sequence[ShardFindings]) -> list[str]:
     """What is wrong with the image ids of a set: each finding names a record and an earlier one of the same id.
 
     Only hashes of ids are compared, which takes 8 bytes a record. Of a hundred million different ids, the chance that
@@ -24,10 +24,12 @@ def repeated_ids(shards: Sequence[ShardFindings]) -> list[str]:
         At most `MAX_FINDINGS` findings a split.
     """
     in_order = sorted(shards, key=lambda found: found.name)
-    return [finding for split in SPLITS for finding in _repeated([found for found in in_order if found.split == split])]
+    return [
+        finding for split in SPLITS for finding in _find_repeated([found for found in in_order if found.split == split])
+    ]
 
 
-def _repeated(shards: list[ShardFindings]) -> list[str]:
+def _find_repeated(shards: list[ShardFindings]) -> list[str]:
     """The findings of one split."""
     if not shards:
         return []

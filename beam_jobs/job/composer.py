@@ -1,4 +1,4 @@
-"""Composes canvases: reads an entry's image and lays it out, as a collage or letterboxed. Nothing is matched yet."""
+"""Lays out entries: reads an entry's images and places them, as its composition says. Nothing is matched yet."""
 
 from __future__ import annotations
 
@@ -15,23 +15,19 @@ from beam_jobs.sources.image_reference import is_fault
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadImage, Item, Source
 from beam_jobs.sources.usable_boxes import BOX_ORDER, usable_boxes
-from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
-from pipeline.geometry.boxes import Array
-from pipeline.records.ground_truth import GroundTruth
+from pipeline.compositions.composition import MAX_OBJECTS, Layout, SourceImage
+from pipeline.compositions.random_bits import EntryBits, RandomBits
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
+from pipeline.config.records_config import RecordsConfig
 from pipeline.records.image_codec import encode_image
-from pipeline.records.layout import Layout
-from pipeline.records.letterbox_layout import letterbox_layout
-from pipeline.records.make_record import LaidOutImage, SourceImage
-from pipeline.views.collage import RgbImage, collage_views, compose, corners_in, shrink, window_of
-from pipeline.views.letterbox import stored_shape
-from pipeline.views.placement import Rectangle, Shape, place_objects
-from pipeline.views.random_bits import RandomBits, bits_of_views
+from pipeline.records.make_record import EncodedImage
 
 
 class ComposedEntry(NamedTuple):
-    """An entry's image, laid out, and why some boxes of its source were left out."""
+    """An entry's stored image, laid out, and why some boxes of its source were left out."""
 
-    image: LaidOutImage
+    image: EncodedImage
     faults: tuple[str, ...] = ()
 
 
@@ -44,14 +40,45 @@ class Composer:
         self._items: dict[str, list[Item]] = {}
         self.reading_ns = 0  # spent so far in reading images
 
-    def composed(self, entry: Entry) -> ComposedEntry:
-        """The image of an entry, laid out. Raises `BadImage`."""
-        image = self._read(entry.reference)
-        if (collage := self._config.collage) is not None:
-            return self._placed(entry, image, collage)
-        letterbox = self._config.letterbox
-        assert letterbox is not None
-        return self._letterboxed(entry, image, letterbox)
+    def compose(self, entry: Entry) -> ComposedEntry:
+        """The stored image of an entry, laid out. Raises `BadImage`.
+
+        A companion that cannot be decoded is replaced by the next, so everything is laid out again without it.
+        """
+        own = self._read(entry.reference)
+        image, numbers, faults = self._describe(entry, (own.shape[0], own.shape[1]))
+        pixels = {entry.reference: own}
+        unreadable: set[str] = set()
+        while True:
+            layout = self._lay_out(entry, image, unreadable)
+            before = len(unreadable)
+            for placed in layout.placed:
+                reference = placed.image.reference
+                if reference not in pixels:
+                    try:
+                        pixels[reference] = self._read(reference)
+                    except BadImage:  # its own record is rejected, this one is not
+                        unreadable.add(reference)
+            if len(unreadable) == before:
+                break
+        stored = self._config.composition.paint(layout, [pixels[p.image.reference] for p in layout.placed])
+        # Encoded at once: while an image waits to be matched, it takes no more memory than its record.
+        encoded = encode_image(stored, self._config.image_format, jpeg_quality=self._config.jpeg_quality)
+        for index in layout.too_small.tolist():
+            corners = image.truth.corners[index].tolist() if image.truth else []
+            faults.append(f"box {numbers[index]} must have an area on the canvas, got {BOX_ORDER} {corners}")
+        return ComposedEntry(EncodedImage(entry.key, encoded, layout), tuple(faults))
+
+    def find_boxes(self, entry: Entry) -> NDArray[np.float32]:
+        """The ground truth in an entry's views, [G, 4] corners in [0, 1], without decoding an image.
+
+        An estimate where the composition draws companions: here, one whose pixels are broken counts.
+
+        Raises `BadImage` if not even the image's size is known.
+        """
+        image = self._describe(entry, self._source.shape(entry.reference))[0]
+        layout = self._lay_out(entry, image, set())
+        return np.concatenate([boxes for boxes, _ in layout.truths()])
 
     def _read(self, reference: str) -> RgbImage:
         began = perf_counter_ns()
@@ -60,100 +87,52 @@ class Composer:
         finally:
             self.reading_ns += perf_counter_ns() - began
 
-    def _placed(self, entry: Entry, image: RgbImage, config: Collage) -> ComposedEntry:
-        """Composes an image that is itself the object, perhaps with companions, and lays it on the canvas."""
+    def _describe(self, described: Entry | Item, size: Shape) -> tuple[SourceImage, list[int], list[str]]:
+        """What the source says of an image of that size. Raises `BadImage`.
 
-        def companion(bits: RandomBits) -> tuple[RgbImage, int]:
+        Returns:
+            The image; the number of each of its objects among the source's boxes; why other boxes are left out.
+        """
+        name, boxes = described.source_id, described.boxes
+        if not self._config.composition.takes_boxes:
+            if described.label is None:
+                raise BadImage(f"{name} has no label, and a collage needs one")
+            return SourceImage(size, label=described.label, reference=described.reference), [], []
+        if boxes is None:
+            raise BadImage(f"{name} has no list of boxes, and a letterbox needs one")
+        if len(boxes) > MAX_OBJECTS:
+            raise BadImage(f"{name} must have at most {MAX_OBJECTS} boxes, got {len(boxes)}")
+        truth, numbers, faults = usable_boxes(boxes, size, self.class_names)
+        image = SourceImage(size, truth=truth, image_id=described.image_id, reference=described.reference)
+        return image, numbers, faults
+
+    def _lay_out(self, entry: Entry, image: SourceImage, unreadable: set[str]) -> Layout:
+        """The layout of an entry, without companions that are known to be unreadable."""
+
+        def draw_companion(bits: RandomBits) -> SourceImage:
             for item in self._companions(entry, bits):
-                with contextlib.suppress(BadImage):  # its own record is rejected, this one is not
-                    return self._read(item.reference), _label_of(item)
+                if item.reference not in unreadable:
+                    with contextlib.suppress(BadImage):
+                        return self._describe(item, self._source.shape(item.reference))[0]
             raise BadImage(f"no image of {entry.split} can be read")
 
-        bits = RandomBits(self._config.seed, entry.key)
-        composed = compose(config, image, _label_of(entry), bits, companion, evaluation=entry.split != "train")
-        layout = self._placed_layout(entry, composed.window, composed.corners, composed.labels)
-        return ComposedEntry(self._encoded(entry, composed.pixels, layout))
-
-    def _placed_layout(self, entry: Entry, window: Rectangle, corners: Array, labels: NDArray[np.int64]) -> Layout:
-        """The layout of a composed image whose first place on the canvas is `window`."""
-        collage = self._config.collage
-        assert collage is not None
-        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
-        return Layout(corners, labels, collage_views(collage, window, count=count, bits_of=bits_of))
-
-    def _letterboxed(self, entry: Entry, image: RgbImage, config: Letterbox) -> ComposedEntry:
-        """Lays an image with boxes of its own on the canvas."""
-        shape = (image.shape[0], image.shape[1])
-        layout, truth, faults = self._letterboxed_layout(entry, shape, config)
-        stored = stored_shape(config, shape)
-        pixels = image if stored == shape else shrink(image, *stored)
-        source = SourceImage(shape, truth, entry.image_id)
-        return ComposedEntry(self._encoded(entry, pixels, layout, source), tuple(faults))
-
-    def _letterboxed_layout(
-        self, entry: Entry, shape: Shape, config: Letterbox
-    ) -> tuple[Layout, GroundTruth, list[str]]:
-        """The layout of an image of this shape in the source, its objects, and why some boxes were left out."""
-        if entry.boxes is None:
-            raise BadImage(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
-        if len(entry.boxes) > MAX_OBJECTS:
-            raise BadImage(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
-        truth, numbers, faults = usable_boxes(entry.boxes, shape, self.class_names)
-        count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
-        layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
-        for index in small.tolist():
-            corners = truth.corners[index].tolist()
-            faults.append(f"box {numbers[index]} must have an area on the canvas, got {BOX_ORDER} {corners}")
-        return layout, truth, faults
-
-    def _encoded(
-        self, entry: Entry, pixels: RgbImage, layout: Layout, source: SourceImage | None = None
-    ) -> LaidOutImage:
-        # Encoded at once: while an image waits to be matched, it takes no more memory than its record.
-        shape, encoded = (pixels.shape[0], pixels.shape[1]), encode_image(pixels, self._config.image_format)
-        return LaidOutImage(entry.key, entry.source_id, shape, encoded, layout, source)
-
-    def boxes(self, entry: Entry) -> NDArray[np.float32]:
-        """The ground truth in an entry's views, [G, 4] corners in [0, 1], without decoding an image.
-
-        Raises `BadImage` if not even the image's size is known.
-        """
-        truths = self._layout(entry).truths(size=self._config.canvas_size)
-        return np.concatenate([boxes for boxes, _ in truths])
-
-    def _layout(self, entry: Entry) -> Layout:
-        if (letterbox := self._config.letterbox) is not None:
-            return self._letterboxed_layout(entry, self._source.shape(entry.reference), letterbox)[0]
-        collage = self._config.collage
-        assert collage is not None
-
-        def draw(number: int, bits: RandomBits) -> tuple[Shape, None]:
-            reference = next(self._companions(entry, bits)).reference if number else entry.reference
-            return self._source.shape(reference), None
-
-        bits = RandomBits(self._config.seed, entry.key)
-        placed = place_objects(collage, draw, bits, evaluation=entry.split != "train")
-        rectangles = [p.rectangle for p in placed]
-        window = window_of(rectangles)
-        return self._placed_layout(entry, window, corners_in(window, rectangles), np.zeros(len(rectangles), np.int64))
+        return self._config.composition.layout(
+            image,
+            views=self._config.views_of(entry.split),
+            bits=EntryBits(self._config.seed, entry.key),
+            companions=draw_companion,
+            evaluation=entry.split != "train",
+        )
 
     def _companions(self, entry: Entry, bits: RandomBits) -> Iterator[Item]:
-        """Draws one more object for a canvas from the items of the entry's own split; then come those after it."""
+        """Draws one more image for a canvas from the items of the entry's own split; then come those after it."""
         split = entry.split
         if split not in self._items:
-            own = [
-                i
-                for i in limited(self._config, all_items(self._source))
-                if record_split(self._config, self._source, i) == split and not is_fault(i.reference)
+            self._items[split] = [
+                item
+                for item in limited(self._config, all_items(self._source))
+                if record_split(self._config, self._source, item) == split and not is_fault(item.reference)
             ]
-            self._items[split] = own
         items = self._items[split]
         first = bits.below(len(items))
         yield from (items[(first + step) % len(items)] for step in range(len(items)))  # no copy: this is a long list
-
-
-def _label_of(item: Item | Entry) -> int:
-    """The label of an image that is itself the object. Raises `BadImage` if it has none."""
-    if item.label is None:
-        raise BadImage(f"{item.source_id} must have a label, got none, and a collage needs it")
-    return item.label

@@ -39,7 +39,7 @@ class Coverage:
 
 def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
     """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids, in every view."""
-    boxes, size = sample_boxes(config, source), config.canvas_size
+    boxes, size = sample_boxes(config, source), config.canvas[0]
     anchors = make_anchors(config.anchors, size)
     return Coverage(
         fit=fit_of(boxes, anchors, canvas_size=size, positive_iou=config.matching.positive_iou),
@@ -61,7 +61,7 @@ def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = N
     boxes, count = [np.zeros((0, 4), np.float32)], 0
     for item in heapq.nsmallest(SAMPLE, items, key=lambda i: hash63(f"coverage/{i.source_id}")):
         with contextlib.suppress(BadImage):  # the job itself counts it and says why
-            boxes.append(composer.boxes(_first_entry(config, source, item)))
+            boxes.append(composer.find_boxes(_first_entry(config, source, item)))
             count += len(boxes[-1])
         if count >= SAMPLE_BOXES:
             break
@@ -74,7 +74,7 @@ def propose(config: RecordsConfig, source: Source) -> Proposal:
         sample_boxes(config, source, split="train"),
         config.anchors,
         strides=sorted(set(config.anchors.strides)),
-        canvas_size=config.canvas_size,
+        canvas_size=config.canvas[0],
         positive_iou=config.matching.positive_iou,
     )
 

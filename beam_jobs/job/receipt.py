@@ -1,24 +1,32 @@
-"""A shard's receipt, written after the shard. A rerun keeps only the shards that have one."""
+"""A receipt, written after the files of a group of entries. A rerun keeps only the files that have one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
 
 from beam_jobs.job import storage
-from pipeline.config.field_types import Fingerprint, Sha256
-from pipeline.config.plain import canonical_json, check_checksum, checksum, from_dict, parse_json
 from pipeline.errors import UserError
 from pipeline.files import stream_sha256
 from pipeline.records.manifest import Shard
 from pipeline.records.statistics import Statistics
+from pipeline.typed_json import (
+    Count,
+    Fingerprint,
+    canonical_json,
+    from_dict,
+    parse_json,
+    to_dict,
+    with_checksum,
+    without_checksum,
+)
 
 RECEIPT_BYTES = 1 << 25  # of a receipt, at most: 200,000 rejected images
 
 
-@dataclass(frozen=True)
-class Rejection:
+class Rejection(Struct, frozen=True, forbid_unknown_fields=True):
     """An image or a box that was left out, and why."""
 
     key: str
@@ -26,45 +34,33 @@ class Rejection:
     reason: str
 
 
+class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the job knows about the finished files of a group of entries: one shard for each pass."""
+
+    fingerprint: Fingerprint  # of configuration, source and libraries
+    shards: Annotated[tuple[Shard, ...], Meta(min_length=1)]
+    begins: tuple[tuple[Count, ...], ...]  # of each shard, the byte at which each record's frame begins
+    statistics: Statistics
+    rejected: tuple[Rejection, ...]
+
+    def to_json(self) -> bytes:
+        """One line of JSON with its own checksum."""
+        return (canonical_json(with_checksum(to_dict(self))) + "\n").encode()
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return receipt_name(self.shards[0].name)
+
+
 def rejected_lines(receipts: Iterable[Receipt]) -> list[str]:
     """The lines of rejected.jsonl: what was left out according to the receipts, sorted."""
-    return sorted(canonical_json(vars(rejection)) for receipt in receipts for rejection in receipt.rejected)
+    return sorted(canonical_json(to_dict(rejection)) for receipt in receipts for rejection in receipt.rejected)
 
 
 def rejected_text(lines: list[str]) -> bytes:
     """The content of rejected.jsonl."""
     return "".join(line + "\n" for line in lines).encode()
-
-
-@dataclass(frozen=True)
-class StoredReceipt:
-    """The fields of a receipt's file."""
-
-    fingerprint: Fingerprint
-    shard: Shard
-    statistics: Statistics
-    rejected: tuple[Rejection, ...]
-    checksum: Sha256
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What the job knows about a finished shard."""
-
-    fingerprint: str  # of configuration, source and libraries
-    shard: Shard
-    statistics: dict[str, Any]  # as `Statistics` has it
-    rejected: tuple[Rejection, ...]
-
-    def to_json(self) -> bytes:
-        """One line of JSON with its own checksum."""
-        values = {
-            "fingerprint": self.fingerprint,
-            "shard": vars(self.shard),
-            "statistics": self.statistics,
-            "rejected": [vars(r) for r in self.rejected],
-        }
-        return (canonical_json({**values, "checksum": checksum(values)}) + "\n").encode()
 
 
 def receipt_name(shard_name: str) -> str:
@@ -75,17 +71,14 @@ def receipt_name(shard_name: str) -> str:
 def parse_receipt(text: bytes) -> Receipt | None:
     """Reads a receipt. Returns None if it is not whole."""
     try:
-        values = parse_json(text, where="receipt")
-        stored = from_dict(StoredReceipt, values, where="receipt")
-        check_checksum(values, where="receipt")
+        return from_dict(Receipt, without_checksum(parse_json(text, where="receipt"), where="receipt"), where="receipt")
     except UserError:
         return None
-    return Receipt(stored.fingerprint, stored.shard, values["statistics"], stored.rejected)
 
 
-def holds(receipt: Receipt, fingerprint: str, path: str) -> bool:
-    """Whether the file at `path` is, byte for byte, the shard of this receipt, and of this fingerprint."""
-    if receipt.fingerprint != fingerprint or storage.size(path) != receipt.shard.bytes:
+def has_file(shard: Shard, path: str) -> bool:
+    """Whether the file at `path` is, byte for byte, the shard."""
+    if storage.size(path) != shard.bytes:
         return False
     with storage.open_file(path) as file:
-        return stream_sha256(file).hex() == receipt.shard.sha256
+        return stream_sha256(file).hex() == shard.sha256

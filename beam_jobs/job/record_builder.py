@@ -33,7 +33,7 @@ class RecordBuilder:
     """Builds records. They depend on configuration, source and entry alone."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
-        self.anchors = make_anchors(config.anchors, config.canvas_size)
+        self.anchors = make_anchors(config.anchors, config.canvas[0])
         self.composer = Composer(config, source)
         self._config = config
 
@@ -46,7 +46,7 @@ class RecordBuilder:
         waiting: list[ComposedEntry | Rejection] = []
         share, last_key = 0.0, ""
         for entry in entries:
-            composed = self._composed(entry, last_key)
+            composed = self._compose(entry, last_key)
             waiting.append(composed)
             if isinstance(composed, Rejection):
                 share += 1 / _BOXES_TOGETHER
@@ -54,20 +54,20 @@ class RecordBuilder:
                 share += _share(composed, len(entry.boxes or ()))
                 last_key = entry.key
             if share >= 1.0:
-                yield from self._matched(waiting)
+                yield from self._match(waiting)
                 waiting, share = [], 0.0
-        yield from self._matched(waiting)
+        yield from self._match(waiting)
 
-    def _composed(self, entry: Entry, last_key: str) -> ComposedEntry | Rejection:
+    def _compose(self, entry: Entry, last_key: str) -> ComposedEntry | Rejection:
         if entry.key == last_key:
             reason = "its key is there already: list an image once with all its boxes, or give each its own id"
             return Rejection(entry.key, "image", reason)
         try:
-            return self.composer.composed(entry)
+            return self.composer.compose(entry)
         except BadImage as error:  # only its text may wait: its traceback holds the image
             return Rejection(entry.key, "image", str(error))
 
-    def _matched(self, waiting: list[ComposedEntry | Rejection]) -> Iterator[BuiltRecord | Rejection]:
+    def _match(self, waiting: list[ComposedEntry | Rejection]) -> Iterator[BuiltRecord | Rejection]:
         images = [composed.image for composed in waiting if isinstance(composed, ComposedEntry)]
         made = iter(make_records(images, config=self._config, anchors=self.anchors))
         for composed in waiting:

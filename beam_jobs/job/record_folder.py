@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs.job import attempt, storage
-from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, holds, parse_receipt, receipt_name, rejected_text
+from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, has_file, parse_receipt, receipt_name, rejected_text
 from pipeline.errors import UserError, disk_error
 from pipeline.files import lock_file
 from pipeline.records.keys import shard_name
@@ -64,17 +64,19 @@ class RecordFolder:
         return parse_receipt(text) if text is not None else None
 
     def kept(self, name: str) -> Receipt | None:
-        """The receipt of a shard that this or an earlier job finished, if every byte of the shard is there."""
+        """The receipt of a shard that this or an earlier job finished, if every byte of its files is there."""
         receipt = self.receipt(name)
-        return receipt if receipt is not None and holds(receipt, self.fingerprint, self.shard_path(name)) else None
+        if receipt is None or receipt.fingerprint != self.fingerprint or receipt.name != receipt_name(name):
+            return None
+        whole = all(has_file(shard, self.shard_path(shard.name)) for shard in receipt.shards)
+        return receipt if whole else None
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Writes the receipt of a shard that has its final name. Raises `UserError` if it would be too large."""
-        name = receipt_name(receipt.shard.name)
-        text = receipt.to_json()
+        name, text = receipt.name, receipt.to_json()
         if len(text) > RECEIPT_BYTES:
             rejected = f"{len(receipt.rejected):,} rejected images and boxes"
-            raise UserError(f"{receipt.shard.name} has {rejected}, too many for its receipt; repair the source")
+            raise UserError(f"{receipt.shards[0].name} has {rejected}, too many for its receipt; repair the source")
         temporary = self.temporary(name)
         with storage.create(temporary) as file:
             file.write(text)
@@ -99,7 +101,7 @@ class RecordFolder:
         """Writes the manifest, which completes the set, then deletes shards and receipts that it does not name."""
         path = storage.join(self.path, MANIFEST)
         storage.write_whole(path, manifest.to_json().encode(), self.temporary(MANIFEST))
-        named = {s.name for shards in manifest.shards.values() for s in shards}
+        named = {shard.name for shard in manifest.all_shards()}
         receipts = {receipt_name(name) for name in named}
         for folder, keep in ((self.path, named), (storage.join(self.path, RECEIPTS), receipts)):
             for name in storage.names(folder):

@@ -15,12 +15,12 @@ from beam_jobs.job.library_versions import check_versions, library_versions
 from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.job.record_folder import RecordFolder
-from beam_jobs.job.shard_statistics import ShardStatistics
 from beam_jobs.sources.source import Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import disk_error
 from pipeline.records.manifest import Shard
 from pipeline.records.record import encode_record
+from pipeline.records.statistics import StatisticsCounter
 from pipeline.records.tfrecord import MAX_RECORD, frame
 
 
@@ -75,10 +75,11 @@ class WriteShard(beam.DoFn):
 
     def _append_all(self, file: BinaryIO, name: str, entries: list[PackedEntry]) -> tuple[Receipt, int]:
         """Appends the records of all entries. Returns the shard's receipt and the nanoseconds spent on writing."""
-        statistics = ShardStatistics(
+        statistics = StatisticsCounter(
             len(self._builder.composer.class_names), self._builder.anchors, self._config.matching.positive_iou
         )
-        digest, size, examples, writing = hashlib.sha256(), 0, 0, 0
+        digest, size, writing = hashlib.sha256(), 0, 0
+        begins: list[int] = []
         rejected: list[Rejection] = []
         for built in self._builder.build(map(unpack, entries)):
             if isinstance(built, Rejection):
@@ -96,14 +97,22 @@ class WriteShard(beam.DoFn):
             file.write(framed)
             digest.update(framed)
             writing += perf_counter_ns() - began
-            size, examples = size + len(framed), examples + 1
-        shard = Shard(name, examples, size, digest.hexdigest())
-        return Receipt(self._folder.fingerprint, shard, statistics.summary(), tuple(rejected)), writing
+            begins.append(size)
+            size += len(framed)
+        receipt = Receipt(
+            fingerprint=self._folder.fingerprint,
+            shards=(Shard(name, len(begins), size, digest.hexdigest()),),
+            begins=(tuple(begins),),
+            statistics=statistics.total(),
+            rejected=tuple(rejected),
+        )
+        return receipt, writing
 
     def _report(self, receipt: Receipt, reading: int, matching: int, writing: int) -> None:
         """Adds a shard to the metrics; times in nanoseconds."""
-        self._records.inc(receipt.shard.examples)
-        self._bytes.inc(receipt.shard.bytes)
+        for shard in receipt.shards:
+            self._records.inc(shard.examples)
+            self._bytes.inc(shard.bytes)
         for rejection in receipt.rejected:
             self._rejected[rejection.what].inc()
         for distribution, time in ((self._reading, reading), (self._matching, matching), (self._writing, writing)):

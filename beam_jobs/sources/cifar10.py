@@ -15,11 +15,11 @@ from beam_jobs.sources.cifar10_pickle import MAX_FILE_BYTES, load_batch, load_pi
 from beam_jobs.sources.class_names import check_class_names
 from beam_jobs.sources.source import BadImage, Check, Item
 from beam_jobs.sources.unpack import unpack
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 from pipeline.download import download
 from pipeline.errors import UserError, printable
 from pipeline.files import cache_folder, file_sha256
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from beam_jobs.sources.class_names import tidy_class_name
-from pipeline.config.field_types import MAX_COUNT
 from pipeline.errors import UserError, require, shown
+from pipeline.typed_json import MAX_COUNT
 
 
 class Category(msgspec.Struct):

@@ -7,9 +7,9 @@ import heapq
 
 from beam_jobs.sources.image_set import ImageSet
 from beam_jobs.sources.source import BadImage
+from pipeline.compositions.view import Shape
 from pipeline.errors import counted, printable
 from pipeline.records.keys import hash63
-from pipeline.views.placement import Shape
 
 SAMPLE = 1000  # images
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.sources.source import Check, Item
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 from pipeline.errors import UserError
 from pipeline.records.keys import chosen
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 
 TEST_FRACTION = 0.2  # by hash of the source id: the set has no split of its own
 

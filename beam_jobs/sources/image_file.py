@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 from beam_jobs.sources.open_file import is_local, open_file
 from beam_jobs.sources.source import BadImage
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 from pipeline.errors import UserError, printable
 from pipeline.records.image_file import decode_image_file, image_shape
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 
 # Local errors that say that there is no image. None: `open_regular` found a folder, a FIFO or a device.
 _NO_FILE = (None, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)

@@ -18,9 +18,9 @@ from beam_jobs.sources.listing import MISSING, sizes_of
 from beam_jobs.sources.source import BadImage, Check, Item
 from beam_jobs.sources.source_ids import with_unique_ids
 from beam_jobs.sources.split_for_test import fraction_for_test, split_item
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 from pipeline.errors import UserError
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 
 
 class Annotated(NamedTuple):

@@ -18,9 +18,9 @@ from beam_jobs.sources.open_file import open_file
 from beam_jobs.sources.pieces import Piece
 from beam_jobs.sources.source import Check, Item
 from beam_jobs.sources.split_for_test import fraction_for_test, split_item
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 from pipeline.errors import UserError
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 
 MAX_LINE_BYTES = 1 << 24
 PIECE_BYTES = 1 << 22  # of a list, read by one worker at a time

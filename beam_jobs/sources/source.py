@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Protocol
 
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 
 Check = Literal["sizes", "content"]
 

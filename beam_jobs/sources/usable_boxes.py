@@ -7,8 +7,8 @@ import sys
 import numpy as np
 
 from beam_jobs.sources.source import SourceBox
+from pipeline.compositions.composition import GroundTruth
 from pipeline.geometry.boxes import areas
-from pipeline.records.ground_truth import GroundTruth
 
 OVERHANG = 1.0  # pixels that a box may reach over the image's border, where it is cut: annotations are often rounded
 
@@ -46,6 +46,7 @@ def usable_boxes(
         labels=np.array([class_names.index(box.class_name) for box in usable], np.int64),
         crowd=np.array([box.crowd for box in usable], bool),
         difficult=np.array([box.difficult for box in usable], bool),
+        ignored=np.zeros(len(usable), bool),
         area=np.array([own[k] if box.area is None else box.area for k, box in enumerate(usable)], np.float64),
     )
     return truth, numbers, reasons

@@ -10,8 +10,8 @@ from beam_jobs.sources.class_names import is_class_name, tidy_class_name
 from beam_jobs.sources.declared_sizes import declared_shape
 from beam_jobs.sources.inert_xml import parse_xml
 from beam_jobs.sources.source import SourceBox
+from pipeline.compositions.view import Shape
 from pipeline.errors import shown
-from pipeline.views.placement import Shape
 
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 

@@ -8,7 +8,7 @@ Score: AP 0.3724, -0.0069 against `reference`.
 from dataclasses import replace
 
 from configs.ablations.reference import CONFIG as REFERENCE
-from pipeline.config.records_config import MatchingConfig
+from pipeline.geometry.matching import MatchingConfig
 
 CONFIG = replace(
     REFERENCE,

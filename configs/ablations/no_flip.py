@@ -7,13 +7,12 @@ Score: AP 0.3740, -0.0078 against `reference` on the same, newer canvases (docs/
 
 from dataclasses import replace
 
-from configs.ablations.reference import CONFIG as REFERENCE
+from msgspec import structs
 
-_collage = REFERENCE.records.collage
-assert _collage is not None
+from configs.ablations.reference import CONFIG as REFERENCE
 
 CONFIG = replace(
     REFERENCE,
     name="ablations.no_flip",
-    records=replace(REFERENCE.records, collage=replace(_collage, flip=False)),
+    records=replace(REFERENCE.records, composition=structs.replace(REFERENCE.records.composition, flip=False)),
 )

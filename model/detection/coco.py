@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from model.detection.coco_metrics import coco_metrics
 from model.detection.image_ids import ImageIds, ImageRows
-from model.detection.source_frame import SourceFrame
+from pipeline.compositions.composition import GroundTruth
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape, View, boxes_in_image
 from pipeline.geometry.boxes import Array, areas, corners_to_xywh
-from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.keys import is_first_copy, source_id_of
-from pipeline.views.collage import RgbImage
-from pipeline.views.view import boxes_in_image
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,15 @@ class DetectedImage:
     scores: NDArray[np.float32]  # [D]
 
 
+@dataclass(frozen=True)
+class SourceFrame:
+    """A source's image with its objects, and how it lies on the canvas: detections are evaluated in its own pixels."""
+
+    view: View  # shows the whole image, in the source's own pixels
+    truth: GroundTruth
+    image_id: int | str | None = None  # the source's id of the image, if it has one
+
+
 class CocoResults:
     """Collects images with ground truth and detections. Every image counts, with or without either.
 
@@ -43,12 +51,12 @@ class CocoResults:
     def __init__(
         self,
         class_names: tuple[str, ...],
-        canvas_size: int,
+        canvas: Shape,
         *,
         category_ids: tuple[int, ...] | None = None,
         keep: int = 0,
     ) -> None:
-        self.canvas_size = canvas_size
+        self.canvas = canvas
         self.category_ids = category_ids or tuple(range(1, len(class_names) + 1))
         self.keep = keep
         self.images: list[DetectedImage] = []  # the first `keep`
@@ -73,7 +81,7 @@ class CocoResults:
         if len(self.images) < self.keep:
             self.images.append(shown)
         own: int | str | None = None
-        name, (height, width) = shown.key, (self.canvas_size, self.canvas_size)
+        name, (height, width) = shown.key, self.canvas
         if frame is not None:
             name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
             own = frame.image_id if is_first_copy(shown.key) else None
@@ -86,10 +94,10 @@ class CocoResults:
         for box, label, area, crowd in rows:
             annotation = {"id": first + len(annotations), "image_id": own, "category_id": self.category_ids[label]}
             annotations.append({**annotation, "bbox": box, "area": area, "iscrowd": int(crowd)})
-        corners = np.asarray(shown.detected_boxes, np.float64).reshape(-1, 4) * self.canvas_size
+        corners = np.asarray(shown.detected_boxes, np.float64).reshape(-1, 2, 2) * self.canvas
         kept = np.arange(len(corners))
         if frame is not None:
-            corners, kept = boxes_in_image(frame.view, shown.detected_boxes, size=self.canvas_size)
+            corners, kept = boxes_in_image(frame.view, shown.detected_boxes, canvas=self.canvas)
         classes, scores = shown.detected_classes[kept], shown.scores[kept]
         detections: list[dict[str, Any]] = [
             {"image_id": own, "category_id": self.category_ids[label], "bbox": box, "score": score}
@@ -102,9 +110,9 @@ class CocoResults:
 
     def _canvas_truth(self, shown: DetectedImage) -> GroundTruth:
         """The ground truth in pixels of the canvas."""
-        corners = (np.asarray(shown.boxes, np.float64).reshape(-1, 4) * self.canvas_size).round(3)
+        corners = (np.asarray(shown.boxes, np.float64).reshape(-1, 2, 2) * self.canvas).reshape(-1, 4).round(3)
         no = np.zeros(len(corners), bool)
-        return GroundTruth(corners, shown.labels, crowd=no, difficult=no, area=areas(corners))
+        return GroundTruth(corners, shown.labels, crowd=no, difficult=no, ignored=no, area=areas(corners))
 
     def metrics(self) -> dict[str, float]:
         """The twelve metrics. As in COCO, -1 means that there is no ground truth of that size."""

@@ -8,21 +8,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.detection.coco import CocoResults, DetectedImage
+from model.detection.coco import CocoResults, DetectedImage, SourceFrame
 from model.detection.decoding import Detections, decode
-from model.detection.source_frame import SourceFrame
 from model.network.ssd import NetworkShape, build_network
-from pipeline.config.records_config import MAX_IMAGE
+from pipeline.compositions.composition import SourceImage
+from pipeline.compositions.random_bits import EntryBits
+from pipeline.compositions.view import Rectangle, View
 from pipeline.config.run_config import DecodeConfig, ModelConfig
 from pipeline.errors import UserError
 from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
-from pipeline.records.ground_truth import BrokenGroundTruth, unpack_ground_truth
 from pipeline.records.image_id import image_id_of
-from pipeline.records.letterbox_layout import letterbox_layout
 from pipeline.records.manifest import Manifest
-from pipeline.views.placement import Rectangle
-from pipeline.views.random_bits import bits_of_views
-from pipeline.views.view import View
+from pipeline.records.record import BrokenGroundTruth, unpack_ground_truth
 
 STATISTICS_BATCHES = 16
 
@@ -90,7 +87,7 @@ class Evaluator:
 
         Raises `UserError` naming the shard if a record is broken.
         """
-        results = CocoResults(manifest.class_names, manifest.canvas_size, category_ids=manifest.category_ids, keep=keep)
+        results = CocoResults(manifest.class_names, manifest.canvas, category_ids=manifest.category_ids, keep=keep)
         with named_read_errors(manifest, split):
             for images, truth in evaluation_batches(manifest, split, batch=batch, limit=limit):
                 found = Detections(*(part.numpy() for part in self.detect(images)))
@@ -112,31 +109,29 @@ class Evaluator:
 
 
 def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
-    """The source's image behind entry `index` of a batch of `evaluation_batches`; None for a collage.
+    """The source's image behind entry `index` of a batch of `evaluation_batches`; None if it has no boxes of its own.
 
     Raises `BrokenGroundTruth` for impossible objects, `BrokenImageId` or `UnicodeDecodeError` for an invalid id, and
     `UserError` if the objects are not those on the canvas.
     """
-    letterbox, classes = manifest.config.letterbox, len(manifest.class_names)
-    if letterbox is None:
+    composition = manifest.config.composition
+    if not composition.takes_boxes:
         return None
     height, width = truth["source_sizes"][index].numpy().tolist()
-    if not (1 <= height <= MAX_IMAGE and 1 <= width <= MAX_IMAGE):
-        raise BrokenGroundTruth(f"the source's image must have sides from 1 to {MAX_IMAGE}, got {height}, {width}")
     objects = unpack_ground_truth(truth["objects"][index].numpy())
-    if (objects.labels >= classes).any():
-        raise BrokenGroundTruth(f"labels must be below {classes}")
+    if (objects.labels >= manifest.background).any():
+        raise BrokenGroundTruth(f"labels must be below {manifest.background}")
     key = truth["keys"][index].numpy().decode()
-    bits_of = bits_of_views(manifest.config.seed, key)
-    layout, _ = letterbox_layout(letterbox, objects, (height, width), count=1, bits_of=bits_of)
-    ((boxes, labels),) = layout.truths(size=manifest.canvas_size)
+    image = SourceImage((height, width), truth=objects)
+    layout = composition.layout(image, views=1, bits=EntryBits(manifest.config.seed, key), evaluation=True)
+    ((boxes, labels),) = layout.truths()
     place = layout.views[0].place
-    drawn = (place.height, place.width) == tuple(truth["places"][index].numpy().tolist())
+    drawn = place.shape == tuple(truth["places"][index].numpy().tolist())
     stored = truth["boxes"][index].numpy(), truth["labels"][index].numpy()
     if not (drawn and np.array_equal(boxes, stored[0]) and np.array_equal(labels, stored[1])):
         raise UserError(
-            f"{manifest.folder}: record {key}: the objects and the size of the source's image must give the boxes on "
-            "the canvas, got others; run `make verify FULL=1`, which checks every record"
+            f"{manifest.folder}: record {key}: its boxes on the canvas are not those of its ground truth; "
+            "run `make verify FULL=1`, which checks every record"
         )
     image_id = truth["image_ids"][index].numpy().decode()
     return SourceFrame(

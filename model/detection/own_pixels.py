@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from model.detection.coco import coco_boxes
 from model.detection.decoding import Detections
-from pipeline.config.records_config import Letterbox
+from pipeline.compositions.composition import SourceImage, no_objects
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.random_bits import EntryBits
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Rectangle, View, boxes_in_image
 from pipeline.geometry.boxes import Array
-from pipeline.geometry.ignore_regions import no_boxes
 from pipeline.reader.images import scaled
-from pipeline.views.collage import RgbImage, shrink
-from pipeline.views.letterbox import letterbox_views, stored_shape
-from pipeline.views.placement import Rectangle
-from pipeline.views.random_bits import bits_of_views
-from pipeline.views.view import View, boxes_in_image
 
 
 @dataclass(frozen=True)
@@ -31,19 +29,18 @@ class FoundObjects:
     scores: NDArray[np.float64]  # [D]
 
 
-def letterboxed(image: RgbImage, config: Letterbox) -> tuple[RgbImage, View]:
+def lay_on_canvas(image: RgbImage, letterbox: Letterbox) -> tuple[RgbImage, View]:
     """An image on a black canvas, as the first view of a record shows it.
 
     Returns:
-        The canvas, [size, size, 3] uint8; how the image lies on it.
+        The canvas, [height, width, 3] uint8; how the image lies on it.
     """
     shape = (image.shape[0], image.shape[1])
-    stored = stored_shape(config, shape)
-    if stored != shape:
-        image = shrink(image, *stored)
-    place = letterbox_views(config, stored, no_boxes(), count=1, bits_of=bits_of_views(0, ""))[0].place
-    canvas = np.zeros((config.size, config.size, 3), np.uint8)
-    canvas[: place.height, : place.width] = scaled(tf.constant(image), tf.constant([place.height, place.width])).numpy()
+    layout = letterbox.layout(SourceImage(shape, truth=no_objects()), views=1, bits=EntryBits(0, ""))
+    place = layout.views[0].place
+    shown = scaled(tf.constant(letterbox.paint(layout, [image])), tf.constant(place.shape)).numpy()
+    canvas = np.zeros((*letterbox.canvas, 3), np.uint8)
+    canvas[: place.height, : place.width] = shown
     return canvas, View(Rectangle(0, 0, *shape), place, mirrored=False)
 
 
@@ -53,17 +50,17 @@ def detect_in_images(
     """Detects in a batch of images, [h, w, 3] uint8 RGB of any sizes.
 
     Args:
-        detect: from canvases, uint8 [B, size, size, 3], to detections.
+        detect: from canvases, uint8 [B, height, width, 3], to detections.
         images: at least one.
         letterbox: how images lie on the network's canvas.
         min_score: the least score of a detection that is returned.
     """
-    canvases, views = zip(*(letterboxed(image, letterbox) for image in images), strict=True)
+    canvases, views = zip(*(lay_on_canvas(image, letterbox) for image in images), strict=True)
     found = Detections(*(part.numpy() for part in detect(tf.constant(np.stack(canvases)))))
     objects = []
     for number, view in enumerate(views):
         count = int((found.scores[number, : found.counts[number]] >= min_score).sum())  # they are sorted
-        boxes, kept = boxes_in_image(view, found.boxes[number, :count], size=letterbox.size)
+        boxes, kept = boxes_in_image(view, found.boxes[number, :count], canvas=letterbox.canvas)
         classes, scores = found.classes[number, kept], found.scores[number, kept]
         objects.append(FoundObjects(boxes, classes.astype(np.int64), scores.astype(np.float64)))
     return objects

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from model.detection.own_pixels import FoundObjects
 from model.drawing.png import drawable
-from pipeline.config.records_config import MAX_IMAGE
-from pipeline.views.collage import RgbImage
+from pipeline.compositions.composition import MAX_IMAGE
+from pipeline.compositions.resize import RgbImage
 
 _QUALITY = 92  # of a JPEG file
 _MARGIN = 2  # pixels around a text

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.drawing.png import as_png, drawable, new_figure
-from pipeline.views.collage import RgbImage
+from pipeline.compositions.resize import RgbImage
 
 COLUMNS = 4
 TITLE = 48  # characters that fit above an image

@@ -86,7 +86,7 @@ def unpack_augmented(
     if COLOURS in batch:
         images = change_colours(images, batch[COLOURS])
     if CUTOUTS in batch:
-        images = cut_out(images, batch[CUTOUTS], cutout_side(config, feed.canvas_size))
+        images = cut_out(images, batch[CUTOUTS], cutout_side(config, feed.canvas[0]))
     return images, targets
 
 

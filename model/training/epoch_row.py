@@ -9,9 +9,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline.config.field_types import Count
-from pipeline.config.plain import from_dict
 from pipeline.errors import UserError
+from pipeline.typed_json import Count, from_dict
 
 # Limits also keep NaN and infinity out.
 Positive = Annotated[int, Meta(ge=1, le=10**15)]

@@ -13,13 +13,23 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from model.network.ssd import NetworkShape
-from pipeline.config.field_types import Count, Fingerprint, Name, PathText, Text
-from pipeline.config.plain import JSON_BYTES, LATER, from_dict, parse_json, to_dict
 from pipeline.config.run_config import Config
 from pipeline.errors import UserError, require, require_utf8, shown
 from pipeline.files import lock_file, read_regular, write_whole
 from pipeline.geometry.anchors import StoredAnchors, make_anchors
 from pipeline.records.manifest import MAX_CLASSES, Manifest
+from pipeline.typed_json import (
+    JSON_BYTES,
+    LATER,
+    Count,
+    Fingerprint,
+    Name,
+    PathText,
+    Text,
+    from_dict,
+    parse_json,
+    to_dict,
+)
 
 FORMAT_VERSION = 1
 LIBRARIES = ("tensorflow", "numpy", "faster-coco-eval", "pycocotools")
@@ -66,7 +76,7 @@ class StoredRun:
     def __post_init__(self) -> None:
         """Values that are stored twice must agree."""
         records, maps = self.config.records, self.anchors.feature_maps
-        size = records.canvas_size
+        size = records.canvas[0]
         require(self.canvas_size == size, "canvas_size", f"{size}, as in config", self.canvas_size)
         own = make_anchors(records.anchors, size).feature_maps
         require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
@@ -75,7 +85,7 @@ class StoredRun:
 def describe_run(config: Config, manifest: Manifest) -> Run:
     """The run of a configuration on a record set. The manifest, not `config`, decides everything about the records."""
     strides = manifest.config.anchors.strides
-    shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
+    shape = NetworkShape(manifest.canvas[0], strides, manifest.anchors, len(manifest.class_names))
     own = replace(config, records=manifest.config)
     ids = manifest.category_ids
     return Run(own, manifest.class_names, shape, manifest.folder, manifest.fingerprint, ids)

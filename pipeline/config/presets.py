@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.config.records_config import AnchorConfig, MatchingConfig
 from pipeline.config.run_config import DecodeConfig, LossConfig, ModelConfig, ScheduleConfig, TrainingConfig
+from pipeline.geometry.anchors import AnchorConfig
+from pipeline.geometry.matching import MatchingConfig
 
 BASELINE_ANCHORS = AnchorConfig(
     strides=(16, 32, 64, 128, 256),

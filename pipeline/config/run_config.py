@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.config.field_types import MAX_COUNT, MAX_PATH, Name, PathText
-from pipeline.config.plain import LATER
 from pipeline.config.records_config import MAX_SEED, RecordsConfig
 from pipeline.errors import require, require_between
+from pipeline.typed_json import LATER, MAX_COUNT, MAX_PATH, Name, PathText
 
 GIOU_LOSSES = ("giou", "giou+huber", "tfa:giou")
 BOX_LOSSES = ("huber", "squared", *GIOU_LOSSES)

@@ -11,17 +11,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.plain import checksum
-from pipeline.config.records_config import AnchorConfig
-from pipeline.errors import require
+from pipeline.errors import require, require_between
 from pipeline.geometry.anchor_grids import AnchorGrids, make_grids
 from pipeline.geometry.boxes import Array, areas, centroids_to_corners
+from pipeline.typed_json import checksum
+
+# Limits far above any real setting. They keep a wrong file from asking for memory or time without end.
+MAX_MAPS = 32
+MAX_CANVAS = 8_192  # pixels; a raw canvas must fit into a record
+MAX_RATIO = 100.0
+MAX_SCALE = 100.0
 
 # Far more than any detector has, and little enough for memory.
 MAX_CELLS = 4096  # rows or columns of a map
 MAX_BOXES = 1000  # of a cell
 MAX_SIDE = 1000.0  # of a box, in sides of the canvas
 MAX_ANCHORS = 1_000_000
+
+
+@dataclass(frozen=True)
+class AnchorConfig:
+    """The anchors of every feature map, finest map first. An aspect ratio is width over height.
+
+    A box of scale s and aspect ratio a has width s·√a and height s/√a, relative to its cell or to the whole image
+    (SSD, arXiv 1512.02325, section 2.2). If `scale_after_last` is set, the last box of each cell is an additional
+    square one of scale √(s_k · s_{k+1}).
+    """
+
+    strides: tuple[int, ...]  # pixels from one cell to the next, for each map; one may be there twice
+    scales: tuple[float, ...]  # for each map
+    aspect_ratios: tuple[tuple[float, ...], ...]  # for each map, in the order of its boxes
+    relative_to: str  # "cell" or "image"
+    scale_after_last: float | None = None
+
+    def __post_init__(self) -> None:
+        maps = len(self.strides)
+        require(1 <= maps <= MAX_MAPS, "anchors.strides", f"from 1 to {MAX_MAPS} numbers, one for each map", maps)
+        for stride in self.strides:
+            require_between("anchors.strides", stride, 1, MAX_CANVAS)
+        require(len(self.scales) == maps, "anchors.scales", f"{maps} numbers, one for each map", len(self.scales))
+        for scale in self.scales:
+            require_between("anchors.scales", scale, 1 / MAX_CANVAS, MAX_SCALE)
+        ratios = self.aspect_ratios
+        require(len(ratios) == maps, "anchors.aspect_ratios", f"{maps} lists, one for each map", len(ratios))
+        require(all(ratios), "anchors.aspect_ratios", "lists of at least one number", ratios)
+        for ratio in (ratio for of_map in ratios for ratio in of_map):
+            require_between("anchors.aspect_ratios", ratio, 1 / MAX_RATIO, MAX_RATIO)
+        require(self.relative_to in ("cell", "image"), "anchors.relative_to", '"cell" or "image"', self.relative_to)
+        if self.scale_after_last is not None:
+            require_between("anchors.scale_after_last", self.scale_after_last, 1 / MAX_CANVAS, MAX_SCALE)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import IOU_DECIMALS, lowest_threshold
+from pipeline.geometry.matching import IOU_DECIMALS, MatchingConfig, lowest_threshold
 
 CROWD_SHARE = 0.5  # an anchor is ignored if at least this share of its area is inside a crowd
 

@@ -12,10 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import MatchingConfig
+from pipeline.errors import require
 from pipeline.geometry.boxes import Array
 
 IOU_DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """The IoU thresholds of matching."""
+
+    positive_iou: float  # at or above this IoU, an anchor is an object
+    ignore_iou: float | None  # at or above this IoU, an unmatched anchor is not background but ignored; None: never
+
+    def __post_init__(self) -> None:
+        require(0 < self.positive_iou <= 1, "matching.positive_iou", "in (0, 1]", self.positive_iou)
+        ignore = self.ignore_iou
+        require(ignore is None or 0 < ignore <= 1, "matching.ignore_iou", "in (0, 1] or None", ignore)
 
 
 @dataclass(frozen=True)

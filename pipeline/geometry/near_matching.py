@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array
-from pipeline.geometry.matching import Matches, lowest_threshold
+from pipeline.geometry.matching import Matches, MatchingConfig, lowest_threshold
 from pipeline.geometry.near_anchors import near_pairs
 from pipeline.geometry.near_bipartite import match_bipartite_near
 from pipeline.geometry.precedence import BILLION, Integers, billionths_of, index_of, least_billionths, precedence

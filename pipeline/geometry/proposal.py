@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import AnchorConfig
 from pipeline.geometry.anchor_fit import (
     GOOD_IOU,
     GROUP_NAMES,
@@ -17,7 +16,7 @@ from pipeline.geometry.anchor_fit import (
     fit_of,
     with_finer_maps,
 )
-from pipeline.geometry.anchors import cell_shapes, make_anchors
+from pipeline.geometry.anchors import AnchorConfig, cell_shapes, make_anchors
 from pipeline.geometry.propose_anchors import propose_anchors
 
 

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchor_search import MOST_SCALE, RATIOS, SCALE_DECIMALS, AnchorSearch, Choice, Samples
-from pipeline.geometry.anchors import MAX_ANCHORS
+from pipeline.geometry.anchors import MAX_ANCHORS, AnchorConfig
 from pipeline.geometry.boxes import Array, corners_to_centroids
 
 MOST_BOXES = 8  # of a cell; with the strides of the `improved` preset that is less than twice its anchors

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, corners_to_centroids
 from pipeline.geometry.ignore_regions import IgnoreRegions, anchors_over
-from pipeline.geometry.matching import Matches
+from pipeline.geometry.matching import Matches, MatchingConfig
 from pipeline.geometry.view_matching import match_views
 
 
@@ -24,6 +23,7 @@ class Targets:
     classes: NDArray[np.int64]  # [n]
     offsets: NDArray[np.float32]  # [n, 4] cy, cx, h, w
     ignored: NDArray[np.int64]  # [m] ascending
+    objects: NDArray[np.int64]  # [n] the box, among the view's, that each anchor is matched with
 
 
 def centroids_to_offsets(ground_truths: Array, anchors: Array) -> NDArray[np.float32]:
@@ -81,7 +81,8 @@ def encode_views(
     for view_labels, matches in zip(labels, all_matches, strict=True):
         stop = start + len(matches.anchors)
         classes = np.asarray(view_labels, np.int64)[matches.ground_truths]
-        encoded.append((Targets(matches.anchors, classes, offsets[start:stop], matches.ignored), matches))
+        targets = Targets(matches.anchors, classes, offsets[start:stop], matches.ignored, matches.ground_truths)
+        encoded.append((targets, matches))
         start = stop
     return encoded
 

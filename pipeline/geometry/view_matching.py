@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import Matches, match
+from pipeline.geometry.matching import Matches, MatchingConfig, match
 from pipeline.geometry.near_matching import match_near
 
 # Near matching takes nearly as long for one box as for ten, so the table is faster for up to this many views, if they

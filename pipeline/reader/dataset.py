@@ -19,10 +19,10 @@ from pipeline.errors import UserError
 from pipeline.reader.feed import feed_of
 from pipeline.reader.parsing import parse_evaluation_batch, parse_keys, parse_training_batch
 from pipeline.reader.unpack import unpack
-from pipeline.records.ground_truth import BrokenGroundTruth
 from pipeline.records.image_id import BrokenImageId
 from pipeline.records.manifest import Manifest, Shard, check_shards, load_manifest
 from pipeline.records.read_records import read_records
+from pipeline.records.record import BrokenGroundTruth
 
 # Nothing here needs AutoGraph, and its conversion would take seconds at every start.
 without_autograph = tf.autograph.experimental.do_not_convert
@@ -50,7 +50,7 @@ class Reader:
 
     def shards(self, manifest: Manifest) -> tuple[Shard, ...]:
         """The training shards that this rank reads."""
-        return manifest.shards["train"][self.index :: self.count]
+        return manifest.shards("train")[self.index :: self.count]
 
 
 ONLY_READER = Reader()
@@ -66,7 +66,7 @@ def steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
 
     Raises `UserError` if there is no whole batch, or fewer shards than ranks.
     """
-    shards = len(manifest.shards["train"])
+    shards = len(manifest.shards("train"))
     if shards < readers:
         raise UserError(
             f"{manifest.folder} must have at least {readers} training shards, one for each rank, got {shards}; "
@@ -181,7 +181,7 @@ def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int
         Batches of (images, ground truth): uint8 [B, H, W, 3]; `keys` string [B], `boxes` float32 [B, (G), 4]
         corners in [0, 1] and `labels` int64 [B, (G)], both ragged.
     """
-    records = tf.data.TFRecordDataset([str(Path(manifest.folder) / shard.name) for shard in manifest.shards[split]])
+    records = tf.data.TFRecordDataset([str(Path(manifest.folder) / shard.name) for shard in manifest.shards(split)])
     if limit is not None:
         records = records.take(limit)
     feed = feed_of(manifest, split)

@@ -36,22 +36,22 @@ def shown_images(features: dict[str, Any], words: tf.Tensor, manifest: Manifest,
         (sizes > 0) & (sizes <= MAX_PIXELS),
         tf.cast(sizes[:, 0], tf.int64) * tf.cast(sizes[:, 1], tf.int64) <= MAX_PIXELS,
         _inside(shown, sizes),
-        _inside(place, tf.constant([feed.canvas_size, feed.canvas_size])),
+        _inside(place, tf.constant(feed.canvas)),
         place[:, 2:] <= tf.constant([feed.height, feed.width]),
         (mirrored == 0) | (mirrored == 1),
     ]
-    collage = manifest.config.collage is not None
-    if collage:
+    scales = manifest.config.composition.scales
+    if not scales:
         holds += [tf.concat([shown[:, :2], shown[:, 2:] - sizes, place[:, 2:] - sizes], axis=1) == 0]
-    sizes = checked(sizes, holds, f"{BROKEN_RECORD} views that lie inside {feed.canvas_size} pixels")
+    sizes = checked(sizes, holds, f"{BROKEN_RECORD} views that lie inside the canvas")
     encoded, image_format = features[record.ENCODED], manifest.config.image_format
-    if collage and feed.same_size and image_format == "raw":
+    if not scales and feed.same_size and image_format == "raw":
         return _raw_images(encoded, sizes, feed)
 
     def shown_part(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
         one, size, part, where = parts
         image = tf.reshape(_decoded(one, image_format, size), [size[0], size[1], 3])
-        if not collage:
+        if scales:
             image = scaled(image[part[0] : part[0] + part[2], part[1] : part[1] + part[3]], where[2:])
         height, width = where[2], where[3]
         padded = tf.pad(image, [[0, feed.height - height], [0, feed.width - width], [0, 0]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from pipeline.compositions.view import Shape
 from pipeline.reader.feed import IMAGES, WORDS, Feed
 from pipeline.records import packed_view as layout
 
@@ -33,14 +34,14 @@ def unpack(
     mirrored = words[:, layout.MIRRORED] == 1
     if flips is not None:
         xmin, width = place[:, 1:2], place[:, 3:]
-        other = tf.concat([place[:, :1], feed.canvas_size - xmin - width, place[:, 2:]], axis=1)
+        other = tf.concat([place[:, :1], feed.canvas[1] - xmin - width, place[:, 2:]], axis=1)
         place = tf.where(flips[:, None], other, place)
         mirrored = mirrored ^ flips
     if by_matrices:
-        canvases = _laid_by_matrices(images, place, mirrored, feed.canvas_size)
+        canvases = _laid_by_matrices(images, place, mirrored, feed.canvas)
     else:
         some = feed.mirrors or flips is not None
-        canvases = _laid_one_by_one(images, place, mirrored if some else None, feed.canvas_size)
+        canvases = _laid_one_by_one(images, place, mirrored if some else None, feed.canvas)
     return canvases, dense_targets(words, feed, flips)
 
 
@@ -52,12 +53,11 @@ def dense_targets(words: tf.Tensor, feed: Feed, flips: tf.Tensor | None = None) 
     total = len(feed.anchors)
     count, ignored_count = words[:, layout.POSITIVES, None], words[:, layout.IGNORED, None]
     number, ignored_number = tf.range(feed.positives), tf.range(feed.ignored)
-    start = layout.HEADER
-    anchors = _at(words, start + number, feed)
-    classes = _at(words, start + count + number, feed)
-    offsets_at = (start + 2 * count)[:, :, None] + 4 * number[:, None] + tf.range(4)
-    offsets = tf.bitcast(_at(words, offsets_at, feed), tf.float32)
-    ignored = _at(words, start + layout.POSITIVE_WORDS * count + ignored_number, feed)
+    starts = layout.find_parts(count, ignored_count, words[:, layout.BOXES, None])
+    anchors = _at(words, starts.anchors + number, feed)
+    classes = _at(words, starts.classes + number, feed)
+    offsets = tf.bitcast(_at(words, starts.offsets[:, :, None] + 4 * number[:, None] + tf.range(4), feed), tf.float32)
+    ignored = _at(words, starts.ignored + ignored_number, feed)
     anchors = tf.where(number < count, anchors, total)
     ignored = tf.where(ignored_number < ignored_count, ignored, total)
     if flips is not None:
@@ -88,8 +88,8 @@ def _at(words: tf.Tensor, at: tf.Tensor, feed: Feed) -> tf.Tensor:
     return tf.gather(words, at, batch_dims=1)
 
 
-def _laid_one_by_one(images: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor | None, size: int) -> tf.Tensor:
-    """One `pad` for each image, as lines of values: so it copies whole lines. -> uint8 [B, size, size, 3]."""
+def _laid_one_by_one(images: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor | None, canvas: Shape) -> tf.Tensor:
+    """One `pad` for each image, as lines of values: so it copies whole lines. -> uint8 [B, H, W, 3]."""
     _, height, width, _ = images.shape
     lines = tf.reshape(images, [-1, height, width * 3])
     left = tf.zeros_like(place[:, 3])
@@ -102,21 +102,21 @@ def _laid_one_by_one(images: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor | 
         line, start = parts[0], 3 * parts[2]
         ymin, xmin, shown_height, shown_width = tf.unstack(parts[1])
         shown = line[:shown_height, start : start + 3 * shown_width]
-        margins = [[ymin, size - ymin - shown_height], [3 * xmin, 3 * (size - xmin - shown_width)]]
-        return tf.reshape(tf.pad(shown, margins), [size, size, 3])
+        margins = [[ymin, canvas[0] - ymin - shown_height], [3 * xmin, 3 * (canvas[1] - xmin - shown_width)]]
+        return tf.reshape(tf.pad(shown, margins), [*canvas, 3])
 
     return tf.map_fn(laid, (lines, place, left), fn_output_signature=tf.uint8, parallel_iterations=1)
 
 
-def _laid_by_matrices(images: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor, size: int) -> tf.Tensor:
-    """Canvas = rows · image · columns, with matrices of zeros and ones. -> uint8 [B, size, size, 3]."""
+def _laid_by_matrices(images: tf.Tensor, place: tf.Tensor, mirrored: tf.Tensor, canvas: Shape) -> tf.Tensor:
+    """Canvas = rows · image · columns, with matrices of zeros and ones. -> uint8 [B, H, W, 3]."""
     _, height, width, _ = images.shape
     ymin, xmin, shown_height, shown_width = (place[:, k, None] for k in range(4))
     row, column = tf.range(height), tf.range(width)
     # Where each row and column of an image goes; those that are padding go nowhere.
     to_y = tf.where(row < shown_height, ymin + row, -1)
     to_x = tf.where(column < shown_width, xmin + tf.where(mirrored[:, None], shown_width - 1 - column, column), -1)
-    rows = tf.cast(tf.range(size)[:, None] == to_y[:, None], tf.float32)  # [B, size, h]
-    columns = tf.cast(tf.range(size) == to_x[:, :, None], tf.float32)  # [B, w, size]
+    rows = tf.cast(tf.range(canvas[0])[:, None] == to_y[:, None], tf.float32)  # [B, H, h]
+    columns = tf.cast(tf.range(canvas[1]) == to_x[:, :, None], tf.float32)  # [B, w, W]
     canvases = tf.einsum("byh,bhwc,bwx->byxc", rows, tf.cast(images, tf.float32), columns)
     return tf.cast(tf.round(canvases), tf.uint8)

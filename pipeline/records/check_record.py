@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from pipeline.config.records_config import RecordsConfig
+from pipeline.compositions.view import Rectangle, View
 from pipeline.errors import printable
 from pipeline.records import record as features
 from pipeline.records.image_codec import MAX_PIXELS, decode_image
@@ -16,9 +15,7 @@ from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record, decode_record
-from pipeline.views.letterbox import stored_shape
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View, view_of_window
+from pipeline.records.statistics import Statistics
 
 _SHOWN = 200  # characters of a name or a list of numbers
 
@@ -26,12 +23,12 @@ _SHOWN = 200  # characters of a name or a list of numbers
 def parse_record(serialized: bytes, manifest: Manifest, split: str) -> Record:
     """Parses a record of a split and checks it. Raises `ValueError` naming the first feature that is wrong."""
     record = decode_record(serialized)
-    for fault in record_faults(record, manifest, split):
+    for fault in find_faults(record, manifest, split):
         raise ValueError(fault)
     return record
 
 
-def record_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]:
+def find_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]:
     """What contradicts the manifest in a record, one sentence for each fault; each begins with the feature's name."""
     config = manifest.config
     copies = config.copies_of(split)
@@ -40,18 +37,24 @@ def record_faults(record: Record, manifest: Manifest, split: str) -> Iterator[st
         yield f"{features.KEY} must be {wanted}, got {_name(record.key)}"
     if record.format != config.image_format:
         yield f"{features.FORMAT} must be {config.image_format}, got {_name(record.format)}"
-    yield from _size_faults(record, manifest, split)
+    statistics = manifest.statistics[split]
+    for name, got, least, most in (
+        (features.HEIGHT, record.height, statistics.least_height, statistics.most_height),
+        (features.WIDTH, record.width, statistics.least_width, statistics.most_width),
+    ):
+        if not least <= got <= most:
+            yield f"{name} must be from {least} to {most}, as in the manifest, got {got}"
     yield from _source_faults(record, manifest)
-    yield from _image_faults(record, config)
+    yield from _image_faults(record)
     count = config.views_of(split)
     if len(record.views) != count:
         yield f"{features.VIEWS} must hold {count} views, got {len(record.views)}"
         return
     for number, view in enumerate(record.views):
         faults = (
-            *_layout_faults(record, view.view, config, first=number == 0),
-            *_count_faults(view, manifest.statistics[split]),
-            *box_faults(view, manifest.background),
+            *_place_faults(record, view.view, manifest),
+            *_count_faults(view, statistics),
+            *find_box_faults(view, manifest.background),
             *_target_faults(view, len(manifest.anchors)),
         )
         for fault in faults:
@@ -64,74 +67,43 @@ def _is_key(record: Record, split: str, copies: int) -> bool:
     return digits and int(copy) < copies and record.key == record_key(split, record.source_id, int(copy))
 
 
-def _size_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]:
-    """Whether the stored image's size is within the manifest's statistics, and fits the size of the source's."""
-    statistics, letterbox = manifest.statistics[split], manifest.config.letterbox
-    for name, side, got in ((features.HEIGHT, "height", record.height), (features.WIDTH, "width", record.width)):
-        least, most = statistics[f"least_{side}"], statistics[f"most_{side}"]
-        if not least <= got <= most:
-            yield f"{name} must be from {least} to {most}, as in the manifest, got {got}"
-    source = record.source_size
-    if letterbox is None:
-        if source is not None:
-            yield f"{features.SOURCE_SIZE} must not be there in a collage, got {list(source)}"
-        return
-    stored = (record.height, record.width)
-    if source is None:
-        yield f"{features.SOURCE_SIZE} must be the size of the source's image, got none"
-    elif (expected := stored_shape(letterbox, source)) != stored:
-        yield f"{features.SOURCE_SIZE} must be of an image that is stored as {stored}, got {source}, as {expected}"
-
-
 def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
-    """Whether a record says about the source's image what its composition requires."""
-    truth, classes = record.truth, manifest.background
-    if manifest.config.letterbox is None:
-        for name, value in ((features.TRUTH, truth), (features.IMAGE_ID, record.image_id)):
-            if value is not None:
-                yield f"{name} must not be there in a collage, got one"
-        return
-    if record.image_id is not None:
+    """Whether a record says about the source's images what its composition takes."""
+    own, classes = record.drawn[0], manifest.background
+    if own.image_id is not None:
         try:
-            image_id_of(record.image_id)
+            image_id_of(own.image_id)
         except BrokenImageId as error:
             yield f"{features.IMAGE_ID} {error}"
-    if truth is None:
-        yield f"{features.TRUTH} must be there in a letterbox, got none"
-    elif (truth.labels >= classes).any():
-        yield f"{features.TRUTH}: labels must be in [0, {classes}), got {shown_array(truth.labels)}"
+    boxes = manifest.config.composition.takes_boxes
+    if boxes != (own.truth is not None):
+        yield f"{features.TRUTH} must be there only for images with boxes, got {'none' if boxes else 'some'}"
+        return
+    labels = np.array([image.label for image in record.drawn]) if own.truth is None else own.truth.labels
+    if (labels >= classes).any():
+        name = features.TRUTH if boxes else features.SOURCE_LABEL
+        yield f"{name}: labels must be in [0, {classes}), got {show_array(labels)}"
 
 
-def _image_faults(record: Record, config: RecordsConfig) -> Iterator[str]:
+def _image_faults(record: Record) -> Iterator[str]:
     if record.height * record.width > MAX_PIXELS:
         yield f"{features.ENCODED} must have at most {MAX_PIXELS} pixels, got {record.height * record.width}"
         return
     try:
-        decode_image(record.encoded, config.image_format, record.height, record.width)
+        decode_image(record.encoded, record.format, record.height, record.width)
     except ValueError as error:
         yield f"{features.ENCODED}: {error}"
 
 
-def _layout_faults(record: Record, view: View, config: RecordsConfig, *, first: bool) -> Iterator[str]:
-    """Whether a view shows a part of the image inside the canvas, as its composition does."""
-    size, whole = config.canvas_size, Rectangle(0, 0, record.height, record.width)
+def _place_faults(record: Record, view: View, manifest: Manifest) -> Iterator[str]:
+    """Whether a view shows a part of the image inside the canvas."""
+    height, width = manifest.canvas
     if not _inside(view.shown, record.height, record.width):
         yield f"shown must lie inside {record.height} x {record.width} pixels, got {view.shown}"
-        return
-    if not _inside(view.place, size, size):
-        yield f"place must lie inside {size} x {size} pixels, got {view.place}"
-        return
-    if view.mirrored and first:
-        yield "mirrored must be 0 in the first view, got 1"
-    elif view.mirrored and not config.composition.flip:
-        yield "mirrored must be 0 without flip, got 1"
-    if config.collage is not None:
-        if view.shown != whole:
-            yield f"shown must be the whole image in a collage, {whole}, got {view.shown}"
-        elif (view.place.height, view.place.width) != (record.height, record.width):
-            yield f"place must have the image's size in a collage, got {view.place}"
-    elif first and view != view_of_window(whole, (record.height, record.width), size=size, mirrored=False):
-        yield f"shown and place must be those of the whole image in the first view, got {view}"
+    elif not _inside(view.place, height, width):
+        yield f"place must lie inside {height} x {width} pixels, got {view.place}"
+    elif not manifest.config.composition.scales and view.shown.shape != view.place.shape:
+        yield f"place must have the size of the shown part, got {view.place}"
 
 
 def _inside(rectangle: Rectangle, height: int, width: int) -> bool:
@@ -140,48 +112,50 @@ def _inside(rectangle: Rectangle, height: int, width: int) -> bool:
     return least and r.ymin + r.height <= height and r.xmin + r.width <= width
 
 
-def _count_faults(view: RecordView, statistics: dict[str, Any]) -> Iterator[str]:
+def _count_faults(view: RecordView, statistics: Statistics) -> Iterator[str]:
     """Whether a view holds no more than the manifest's statistics allow, because readers make room for that many."""
     for name, values, most in (
-        ("anchors", view.targets.anchors, statistics["most_positives"]),
-        ("ignored", view.targets.ignored, statistics["most_ignored"]),
-        ("boxes", view.boxes, statistics["most_boxes"]),
+        ("anchors", view.targets.anchors, statistics.most_positives),
+        ("ignored", view.targets.ignored, statistics.most_ignored),
+        ("boxes", view.boxes, statistics.most_boxes),
     ):
         if len(values) > most:
             yield f"{name} must number at most {most}, as in the manifest, got {len(values)}"
 
 
-def box_faults(view: RecordView, classes: int) -> Iterator[str]:
+def find_box_faults(view: RecordView, classes: int) -> Iterator[str]:
     """What is wrong with a view's boxes and labels. If nothing is, the boxes can be matched."""
     boxes, labels = view.boxes, view.labels
     if not (np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all()):
-        yield f"boxes must lie in [0, 1], got {shown_array(boxes)}"
+        yield f"boxes must lie in [0, 1], got {show_array(boxes)}"
     elif not (boxes[:, :2] < boxes[:, 2:]).all():
-        yield f"boxes must have an area, got {shown_array(boxes)}"
+        yield f"boxes must have an area, got {show_array(boxes)}"
     if not ((labels >= 0) & (labels < classes)).all():
-        yield f"labels must be in [0, {classes}), got {shown_array(labels)}"
+        yield f"labels must be in [0, {classes}), got {show_array(labels)}"
 
 
 def _target_faults(view: RecordView, anchor_count: int) -> Iterator[str]:
     targets = view.targets
     for name, anchors in (("anchors", targets.anchors), ("ignored", targets.ignored)):
         if not ((anchors >= 0) & (anchors < anchor_count)).all():
-            yield f"{name} must be in [0, {anchor_count}), got {shown_array(anchors)}"
+            yield f"{name} must be in [0, {anchor_count}), got {show_array(anchors)}"
         elif not (np.diff(anchors) > 0).all():
-            yield f"{name} must ascend, got {shown_array(anchors)}"
+            yield f"{name} must ascend, got {show_array(anchors)}"
     if len(both := np.intersect1d(targets.anchors, targets.ignored)):
-        yield f"ignored must not name matched anchors, got {shown_array(both)}"
-    if not np.isin(targets.classes, view.labels).all():
-        yield f"classes must be among the labels {shown_array(view.labels)}, got {shown_array(targets.classes)}"
+        yield f"ignored must not name matched anchors, got {show_array(both)}"
+    if not ((targets.objects >= 0) & (targets.objects < len(view.labels))).all():
+        yield f"objects must be in [0, {len(view.labels)}), got {show_array(targets.objects)}"
+    elif not np.array_equal(view.labels[targets.objects], targets.classes):
+        yield f"classes must be those of the matched boxes, got {show_array(targets.classes)}"
     if not np.isfinite(targets.offsets).all():
-        yield f"offsets must be finite, got {shown_array(targets.offsets)}"
+        yield f"offsets must be finite, got {show_array(targets.offsets)}"
 
 
 def _name(text: str) -> str:
     return printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def shown_array(values: np.ndarray) -> str:
+def show_array(values: np.ndarray) -> str:
     """The values of an array as messages show them, with the end of a long list cut off."""
     text = str(values.reshape(-1)[:_SHOWN].tolist())
     return text if values.size <= _SHOWN and len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -7,18 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 PNG_LEVEL = 1
-JPEG_QUALITY = 95
 MAX_PIXELS = 1 << 27  # of an image: a header that claims more is broken, or an attack
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of JPEG; these three start other things
 
 
-def encode_image(pixels: NDArray[np.uint8], image_format: str) -> bytes:
+def encode_image(pixels: NDArray[np.uint8], image_format: str, *, jpeg_quality: int = 95) -> bytes:
     """[h, w, 3] uint8 RGB -> bytes: rows of RGB pixels (`raw`), or a PNG or JPEG file."""
     if image_format == "raw":
         return pixels.tobytes()
-    png, jpeg = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    png, jpeg = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL], [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
     options = png if image_format == "png" else jpeg
     ok, encoded = cv2.imencode(f".{image_format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     if not ok:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.config.records_config import MAX_IMAGE
+from pipeline.compositions.composition import MAX_IMAGE
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 from pipeline.records.image_codec import MAX_PIXELS
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decided by the bytes, never by the file's name
 # Extensions of image files, in lower case. Files of the other formats are listed too, and then rejected.

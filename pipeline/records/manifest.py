@@ -3,101 +3,65 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
-from pipeline.config.field_types import Count, FileName, Fingerprint, Name, Sha256, Text
-from pipeline.config.plain import JSON_BYTES, check_checksum, checksum, from_dict, parse_json, to_dict
-from pipeline.config.records_config import SPLITS, MatchingConfig, RecordsConfig
-from pipeline.errors import UserError, require, require_utf8, shown
+from pipeline.compositions.view import Shape
+from pipeline.config.records_config import SPLITS, RecordsConfig
+from pipeline.errors import UserError, require_utf8, shown
 from pipeline.files import file_sha256, read_regular
-from pipeline.geometry.anchors import Anchors, StoredAnchors, make_anchors
-from pipeline.records.keys import shard_name
-from pipeline.records.statistics import Statistics, check_statistics
-from pipeline.records.tfrecord import FRAME_BYTES
+from pipeline.geometry.anchors import Anchors
+from pipeline.geometry.matching import MatchingConfig
+from pipeline.records.statistics import Statistics
+from pipeline.typed_json import (
+    JSON_BYTES,
+    Count,
+    FileName,
+    Fingerprint,
+    Name,
+    Sha256,
+    Text,
+    from_dict,
+    parse_json,
+    to_dict,
+    with_checksum,
+    without_checksum,
+)
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
 WAY_OUT = "run its `make records` command again"
 
 MAX_CLASSES = 10_000
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
-class Shard:
-    """A file of records, as the manifest describes it."""
+
+class Shard(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of records."""
 
     name: FileName
     examples: Count
     bytes: Count
     sha256: Sha256
 
-    def __post_init__(self) -> None:
-        most = self.bytes // FRAME_BYTES
-        require(
-            self.examples <= most, f"examples of {self.name}", f"at most {most} in {self.bytes} bytes", self.examples
-        )
+
+class BySplit(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """Something of each split."""
+
+    train: T
+    val: T
+    test: T
+
+    def __getitem__(self, split: str) -> T:
+        found: T = getattr(self, split)
+        return found
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """A whole record set: its folder, what it was made from, and its shards."""
-
-    folder: str
-    fingerprint: str  # of configuration, source and libraries
-    config: RecordsConfig
-    anchors: Anchors
-    class_names: tuple[str, ...]
-    category_ids: tuple[int, ...] | None  # the source's own numbers of the classes, if it has any
-    shards: dict[str, tuple[Shard, ...]]  # by split
-    statistics: dict[str, Any]  # by split, each as `Statistics` has it
-    rejected: dict[str, Any]  # as `Rejected` has it
-    versions: dict[str, str]  # of libraries
-
-    @property
-    def matching(self) -> MatchingConfig:
-        """The thresholds that the targets were matched with."""
-        return self.config.matching
-
-    @property
-    def canvas_size(self) -> int:
-        """Height and width of the canvases, pixels."""
-        return self.config.canvas_size
-
-    @property
-    def background(self) -> int:
-        """The class of anchors without an object: the index after the last class."""
-        return len(self.class_names)
-
-    def examples(self, split: str) -> int:
-        """The number of records in a split."""
-        return sum(shard.examples for shard in self.shards[split])
-
-    def to_json(self) -> str:
-        """The text of manifest.json. Its last field is the checksum of all others."""
-        values: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
-            "fingerprint": self.fingerprint,
-            "config": to_dict(self.config),
-            "anchors": self.anchors.to_dict(),
-            "matching": to_dict(self.matching),
-            "class_names": list(self.class_names),
-            "category_ids": None if self.category_ids is None else list(self.category_ids),
-            "shards": {split: [vars(s) for s in shards] for split, shards in self.shards.items()},
-            "statistics": self.statistics,
-            "rejected": self.rejected,
-            "versions": self.versions,
-        }
-        values["checksum"] = checksum(values)
-        return json.dumps(values, indent=1) + "\n"
-
-
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(Struct, frozen=True, forbid_unknown_fields=True):
     """How many images and boxes were rejected, and the file that lists them."""
 
     images: Count
@@ -108,77 +72,54 @@ class Rejected:
     sha256: Sha256
 
 
-@dataclass(frozen=True)
-class SplitShards:
-    """The shards of each split."""
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole record set: what it was made from, and its shards. All but `folder` is stored."""
 
-    train: tuple[Shard, ...]
-    val: tuple[Shard, ...]
-    test: tuple[Shard, ...]
-
-
-@dataclass(frozen=True)
-class SplitStatistics:
-    """The statistics of each split."""
-
-    train: Statistics
-    val: Statistics
-    test: Statistics
-
-
-@dataclass(frozen=True)
-class StoredManifest:
-    """The fields of manifest.json."""
-
-    format_version: int
-    fingerprint: Fingerprint
+    folder: str
+    fingerprint: Fingerprint  # of configuration, source and libraries
     config: RecordsConfig
-    anchors: StoredAnchors
-    matching: MatchingConfig
+    anchors: Anchors
     class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
-    category_ids: tuple[Count, ...] | None
-    shards: SplitShards
-    statistics: SplitStatistics
+    category_ids: tuple[Count, ...] | None  # the source's own numbers of the classes, if it has any
+    # The source's values that became 0 and 255; None: 8 bits as they are, of 16 bits the upper 8.
+    value_range: tuple[int, int] | None = None
+    passes: BySplit[tuple[tuple[Shard, ...], ...]]  # the shards of each pass over a split
+    statistics: BySplit[Statistics]
     rejected: Rejected
-    versions: dict[Text, Text]
-    checksum: Sha256
+    versions: dict[Text, Text]  # of libraries
 
-    def __post_init__(self) -> None:
-        """Values that are stored twice must agree, because a reader may use either."""
-        config, maps = self.config, self.anchors.feature_maps
-        own = make_anchors(config.anchors, config.canvas_size).feature_maps
-        require(maps == own, "anchors.feature_maps", "those of config.anchors", f"{len(maps)} others")
-        ids = self.category_ids
-        if ids is not None:
-            fit = len(set(ids)) == len(ids) == len(self.class_names)
-            require(fit, "category_ids", f"{len(self.class_names)} different numbers, one for each class", len(ids))
-        require(self.matching == config.matching, "matching", f"{config.matching}, as in config", self.matching)
-        for split in SPLITS:
-            shards, statistics = getattr(self.shards, split), getattr(self.statistics, split)
-            count = config.shards.of(split)
-            require(len(shards) == count, f"shards.{split}", f"{count} shards, as in config", len(shards))
-            for number, shard in enumerate(shards):
-                name = shard_name(split, self.fingerprint, number, count)
-                require(shard.name == name, f"shards.{split}[{number}].name", name, shard.name)
-            where, total = f"statistics.{split}", sum(shard.examples for shard in shards)
-            check_statistics(
-                statistics,
-                classes=len(self.class_names),
-                map_starts=self.anchors.anchors.map_starts,
-                views=config.views_of(split),
-                name=where,
-            )
-            _check_sizes(statistics, config, where)
-            require(statistics.examples == total, f"{where}.examples", f"{total}, as in shards", statistics.examples)
+    @property
+    def matching(self) -> MatchingConfig:
+        """The rules that the targets were matched with."""
+        return self.config.matching
 
+    @property
+    def canvas(self) -> Shape:
+        """Height and width of the canvases, pixels."""
+        return self.config.canvas
 
-def _check_sizes(statistics: Statistics, config: RecordsConfig, where: str) -> None:
-    """Checks that the stored images are no larger than the composition allows."""
-    most = config.collage.size if config.collage else (config.letterbox and config.letterbox.image_side)
-    if most:
-        for field in ("most_height", "most_width"):
-            size = getattr(statistics, field)
-            require(size <= most, f"{where}.{field}", f"at most {most}, as in config", size)
+    @property
+    def background(self) -> int:
+        """The class of anchors without an object: the index after the last class."""
+        return len(self.class_names)
+
+    def shards(self, split: str, number: int = 0) -> tuple[Shard, ...]:
+        """The shards of a pass over a split."""
+        return self.passes[split][number]
+
+    def all_shards(self) -> list[Shard]:
+        """Every shard of the set."""
+        return [shard for split in SPLITS for shards in self.passes[split] for shard in shards]
+
+    def examples(self, split: str) -> int:
+        """The number of records in each pass over a split."""
+        return sum(shard.examples for shard in self.shards(split))
+
+    def to_json(self) -> str:
+        """The text of manifest.json. Its last field is the checksum of all others."""
+        values = {"format_version": FORMAT_VERSION, **to_dict(self)}
+        del values["folder"]
+        return json.dumps(with_checksum(values), indent=1) + "\n"
 
 
 def parse_manifest(text: bytes, *, folder: str) -> Manifest:
@@ -187,29 +128,17 @@ def parse_manifest(text: bytes, *, folder: str) -> Manifest:
     try:
         values = parse_json(text, where=where)
         if not isinstance(values, dict) or "format_version" not in values:
-            raise UserError(f"{where} must be a prematch manifest, got something else")
+            raise UserError(f"{where} is not a manifest of prematch")
         version = values["format_version"]
+        if version in (1, 2):
+            raise UserError(f"{where} has format version {version}, of an earlier prematch; this one reads version 3")
         if version != FORMAT_VERSION:
-            why = "it was written by another prematch"
-            if version == 1:
-                why = "it was written by an earlier prematch, whose records hold one view and cannot be read any more"
-            raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {shown(version)}; {why}")
-        check_checksum(values, where=where)
-        stored = from_dict(StoredManifest, values, where=where)
+            raise UserError(f"{where} has format version {shown(version)}; this prematch reads version 3")
+        stored: dict[str, Any] = without_checksum(values, where=where)
+        del stored["format_version"]
+        return from_dict(Manifest, {**stored, "folder": folder}, where=where)
     except UserError as error:
         raise UserError(f"{error}; {WAY_OUT}") from None
-    return Manifest(
-        folder=folder,
-        fingerprint=stored.fingerprint,
-        config=stored.config,
-        anchors=stored.anchors.anchors,
-        class_names=stored.class_names,
-        category_ids=stored.category_ids,
-        shards={split: getattr(stored.shards, split) for split in SPLITS},
-        statistics=values["statistics"],
-        rejected=asdict(stored.rejected),
-        versions=stored.versions,
-    )
 
 
 def load_manifest(folder: str) -> Manifest:
@@ -227,7 +156,7 @@ def load_manifest(folder: str) -> Manifest:
             f"make one with `make records CONFIG=... RECORDS={folder}`"
         )
     manifest = parse_manifest(read_regular(path, limit=JSON_BYTES), folder=str(folder))
-    for shard in (s for shards in manifest.shards.values() for s in shards):
+    for shard in manifest.all_shards():
         file = Path(folder) / shard.name
         if not file.is_file():
             raise UserError(f"{file} is missing, although the manifest lists it; {WAY_OUT}")
@@ -238,7 +167,7 @@ def load_manifest(folder: str) -> Manifest:
 
 def check_shards(manifest: Manifest, split: str) -> None:
     """Compares the SHA-256 of every shard of a split. Raises `UserError` that names the first altered one."""
-    for shard in manifest.shards[split]:
+    for shard in (shard for shards in manifest.passes[split] for shard in shards):
         path = Path(manifest.folder) / shard.name
         if file_sha256(path) != shard.sha256:
-            raise UserError(f"{path} must have the SHA-256 {shard.sha256}, got another: it was altered; {WAY_OUT}")
+            raise UserError(f"{path} was altered: its SHA-256 is not {shard.sha256}; {WAY_OUT}")

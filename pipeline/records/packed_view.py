@@ -1,8 +1,6 @@
 """A view as a record stores it: one string of little-endian 32-bit words, so that a reader unpacks only what it shows.
 
-The words are: a header (`HEADER`), then for P positives, I ignored anchors and G boxes
-
-    anchors [P], classes [P], offsets [P, 4] (float32), ignored [I], labels [G], boxes [G, 4] (float32).
+The words are a header (`HEADER`), then the parts that `Parts` names, in its order. What training reads comes first.
 """
 
 from __future__ import annotations
@@ -10,13 +8,13 @@ from __future__ import annotations
 import itertools
 import struct
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compositions.view import Rectangle, View
 from pipeline.geometry.targets import Targets
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View
 
 # The header's words, by their index.
 SHOWN = 0  # ymin, xmin, height, width of the shown part, pixels of the image
@@ -26,9 +24,30 @@ POSITIVES = 9  # P
 IGNORED = 10  # I
 BOXES = 11  # G
 HEADER = 12  # words of it
-POSITIVE_WORDS = 6  # of each positive: anchor, class, offsets
-BOX_WORDS = 5  # of each box: label, corners
 WORD_BYTES = 4
+
+
+class Parts(NamedTuple):
+    """The index of each part's first word: of numbers, or of arrays and tensors with one number a view."""
+
+    anchors: Any  # [P] int32: matched anchors, ascending
+    classes: Any  # [P] int32
+    offsets: Any  # [P, 4] float32: cy, cx, h, w
+    ignored: Any  # [I] int32: anchors that are neither object nor background, ascending
+    objects: Any  # [P] int32: the box, among those below, that each anchor is matched with
+    labels: Any  # [G] int32
+    boxes: Any  # [G, 4] float32: corners in [0, 1] of the canvas
+    end: Any  # the number of words
+
+
+def find_parts(positives: Any, ignored: Any, boxes: Any) -> Parts:
+    """Where the parts of views with P positives, I ignored anchors and G boxes begin.
+
+    The one place that knows; NumPy and TensorFlow both use it. `find_parts(...).objects` words are all that training
+    needs.
+    """
+    lengths = (positives, positives, 4 * positives, ignored, positives, boxes, 4 * boxes)
+    return Parts(*itertools.accumulate(lengths, initial=HEADER))
 
 
 @dataclass(frozen=True)
@@ -55,7 +74,7 @@ def pack_view(view: RecordView) -> bytes:
         (
             _ints(ints),
             targets.offsets.astype("<f4", copy=False).tobytes(),
-            _ints([*targets.ignored.tolist(), *view.labels.tolist()]),
+            _ints([*targets.ignored.tolist(), *targets.objects.tolist(), *view.labels.tolist()]),
             view.boxes.astype("<f4", copy=False).tobytes(),
         )
     )
@@ -71,25 +90,27 @@ def unpack_view(packed: bytes) -> RecordView:
         least = HEADER * WORD_BYTES
         raise ValueError(f"view must have a multiple of {WORD_BYTES} bytes, at least {least}, got {len(packed)}")
     words = np.frombuffer(packed, "<i4")
-    positives, ignored, boxes = words[POSITIVES:HEADER].tolist()
-    if min(positives, ignored, boxes) < 0:
-        raise ValueError(f"view must have counts of at least 0, got {[positives, ignored, boxes]}")
-    expected = HEADER + POSITIVE_WORDS * positives + ignored + BOX_WORDS * boxes
-    if len(words) != expected:
-        raise ValueError(f"view must have {expected} words by its counts, got {len(words)}")
+    counts = words[POSITIVES:HEADER].tolist()
+    if min(counts) < 0:
+        raise ValueError(f"view must have counts of at least 0, got {counts}")
+    starts = find_parts(*counts)
+    if len(words) != starts.end:
+        raise ValueError(f"view must have {starts.end} words by its counts, got {len(words)}")
     if words[MIRRORED] not in (0, 1):
         raise ValueError(f"mirrored must be 0 or 1, got {words[MIRRORED]}")
-    ends = np.cumsum([HEADER, positives, positives, 4 * positives, ignored, boxes, 4 * boxes]).tolist()
-    parts = [words[a:b] for a, b in itertools.pairwise(ends)]
-    anchors, classes, ignored_anchors, labels = (parts[k].astype(np.int64) for k in (0, 1, 3, 4))
-    offsets, corners = (parts[k].view("<f4").astype(np.float32).reshape(-1, 4) for k in (2, 5))
+    bounds = [*starts, starts.end]
+    part = Parts._make(words[a:b] for a, b in itertools.pairwise(bounds))
+    anchors, classes, ignored, objects, labels = (
+        ints.astype(np.int64) for ints in (part.anchors, part.classes, part.ignored, part.objects, part.labels)
+    )
+    offsets, boxes = (floats.view("<f4").astype(np.float32).reshape(-1, 4) for floats in (part.offsets, part.boxes))
     return RecordView(
         view=View(
             shown=Rectangle(*words[SHOWN:PLACE].tolist()),
             place=Rectangle(*words[PLACE:MIRRORED].tolist()),
             mirrored=bool(words[MIRRORED]),
         ),
-        boxes=corners,
+        boxes=boxes,
         labels=labels,
-        targets=Targets(anchors, classes, offsets, ignored_anchors),
+        targets=Targets(anchors, classes, offsets, ignored, objects),
     )

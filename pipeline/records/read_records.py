@@ -18,7 +18,7 @@ def read_records(manifest: Manifest, split: str) -> Iterator[Record]:
 
     Raises `UserError` that names shard, record and feature at the first record that is wrong.
     """
-    for shard in manifest.shards[split]:
+    for shard in manifest.shards(split):
         path = Path(manifest.folder) / shard.name
         index = 0
         try:

@@ -5,23 +5,22 @@ Feature names follow the TF Object Detection API where it has one. A view is one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.config.records_config import MAX_IMAGE, MAX_VIEWS
-from pipeline.records.ground_truth import GroundTruth, pack_ground_truth, unpack_ground_truth
+from pipeline.compositions.composition import MAX_IMAGE, GroundTruth, SourceImage
+from pipeline.compositions.resize import RgbImage
+from pipeline.config.records_config import MAX_VIEWS
 from pipeline.records.image_codec import decode_image
 from pipeline.records.packed_view import RecordView, pack_view, unpack_view
 from pipeline.records.tf_example import Value, decode_example, encode_example
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 
 KEY = "image/key"
 SOURCE_ID = "image/source_id"
 SOURCE_SIZE = "image/source_size"
+SOURCE_LABEL = "image/source_label"
 HEIGHT = "image/height"
 WIDTH = "image/width"
 ENCODED = "image/encoded"
@@ -29,6 +28,14 @@ FORMAT = "image/format"
 VIEWS = "image/views"
 IMAGE_ID = "image/source_image_id"
 TRUTH = "image/ground_truth"
+
+# Ground truth is one string of little-endian float64, for each object: ymin, xmin, ymax, xmax in pixels of the
+# source's image, label, crowd, difficult, ignored, area in square pixels.
+TRUTH_ROW = 9
+
+
+class BrokenGroundTruth(ValueError):
+    """A byte string that is not valid ground truth."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,14 @@ class Record:
     encoded: bytes
     format: str
     views: tuple[RecordView, ...]
-    # What only an image with boxes of its own has:
-    source_size: Shape | None = None  # height and width of the source's image, pixels
-    truth: GroundTruth | None = None  # all objects, in pixels of the source's image
-    image_id: str | None = None  # the source's number of the image, if it has one
+    # The source images that its composition asked for, in order; the first is its own. With `truth`, the first has
+    # boxes; otherwise each has a label.
+    drawn: tuple[SourceImage, ...]
+
+    @property
+    def truth(self) -> GroundTruth | None:
+        """All objects of an image with boxes of its own, in pixels of the source's image."""
+        return self.drawn[0].truth
 
     def image(self) -> RgbImage:
         """The stored image, [height, width, 3] uint8 RGB. Raises `ValueError` if it cannot be decoded."""
@@ -54,21 +65,23 @@ class Record:
 
 def encode_record(record: Record) -> bytes:
     """Serializes a record. Equal records give equal bytes."""
+    own = record.drawn[0]
     features: dict[str, Value] = {
         KEY: [record.key.encode()],
         SOURCE_ID: [record.source_id.encode()],
+        SOURCE_SIZE: np.array([image.size for image in record.drawn], np.int64),
         HEIGHT: np.array([record.height], np.int64),
         WIDTH: np.array([record.width], np.int64),
         ENCODED: [record.encoded],
         FORMAT: [record.format.encode()],
         VIEWS: [pack_view(view) for view in record.views],
     }
-    if record.source_size is not None:
-        features[SOURCE_SIZE] = np.array(record.source_size, np.int64)
-    if record.truth is not None:
-        features[TRUTH] = [pack_ground_truth(record.truth)]
-    if record.image_id is not None:
-        features[IMAGE_ID] = [record.image_id.encode()]
+    if own.truth is None:
+        features[SOURCE_LABEL] = np.array([image.label for image in record.drawn], np.int64)
+    else:
+        features[TRUTH] = [pack_ground_truth(own.truth)]
+    if own.image_id is not None:
+        features[IMAGE_ID] = [own.image_id.encode()]
     return encode_example(features)
 
 
@@ -94,28 +107,72 @@ def decode_record(serialized: bytes) -> Record:
         except UnicodeDecodeError as error:
             raise ValueError(f"{name} must be UTF-8, got {error.reason} at byte {error.start}") from None
 
-    def pixels(name: str, count: int = 1) -> list[int]:
-        sizes: list[int] = _integers(features, name, count).tolist()
-        if not all(1 <= size <= MAX_IMAGE for size in sizes):
-            raise ValueError(f"{name} must be from 1 to {MAX_IMAGE}, got {sizes}")
-        return sizes
+    def integers(name: str, least: int, most: int) -> list[int]:
+        value: Any = features.get(name)
+        if isinstance(value, list) or value is None or value.dtype != np.int64 or not value.size:
+            raise ValueError(f"{name} must hold integers, got {_kind(value)}")
+        if value.min() < least or value.max() > most:
+            raise ValueError(f"{name} must be from {least} to {most}, got {value.tolist()[:10]}")
+        return list(value.tolist())
+
+    def pixels(name: str) -> int:
+        sizes = integers(name, 1, MAX_IMAGE)
+        if len(sizes) != 1:
+            raise ValueError(f"{name} must be one number, got {len(sizes)}")
+        return sizes[0]
+
+    def drawn() -> tuple[SourceImage, ...]:
+        sides = integers(SOURCE_SIZE, 1, MAX_IMAGE)
+        sizes = list(zip(sides[::2], sides[1::2], strict=False))
+        if TRUTH in features:
+            labels: list[int | None] = [None]
+        else:
+            labels = list(integers(SOURCE_LABEL, 0, 2**31))
+        if len(sides) != 2 * len(labels):
+            raise ValueError(f"{SOURCE_SIZE} must hold {2 * len(labels)} numbers, got {len(sides)}")
+        images = tuple(SourceImage(size, label) for size, label in zip(sizes, labels, strict=True))
+        own = replace(
+            images[0],
+            truth=unpack_ground_truth(string(TRUTH)) if TRUTH in features else None,
+            image_id=text(IMAGE_ID) if IMAGE_ID in features else None,
+        )
+        return own, *images[1:]
 
     packed = strings(VIEWS)
     if len(packed) > MAX_VIEWS:
         raise ValueError(f"{VIEWS} must hold at most {MAX_VIEWS} views, got {len(packed)}")
-    source_height, source_width = pixels(SOURCE_SIZE, 2) if SOURCE_SIZE in features else (0, 0)
     return Record(
         key=text(KEY),
         source_id=text(SOURCE_ID),
-        height=pixels(HEIGHT)[0],
-        width=pixels(WIDTH)[0],
+        height=pixels(HEIGHT),
+        width=pixels(WIDTH),
         encoded=string(ENCODED),
         format=text(FORMAT),
         views=tuple(_view(number, view) for number, view in enumerate(packed)),
-        source_size=(source_height, source_width) if SOURCE_SIZE in features else None,
-        truth=_truth(string(TRUTH)) if TRUTH in features else None,
-        image_id=text(IMAGE_ID) if IMAGE_ID in features else None,
+        drawn=drawn(),
     )
+
+
+def pack_ground_truth(truth: GroundTruth) -> bytes:
+    """Packs ground truth into the byte string that a record stores."""
+    columns = (truth.labels, truth.crowd, truth.difficult, truth.ignored, truth.area)
+    rows = [truth.corners, *(np.reshape(column, (-1, 1)) for column in columns)]
+    return np.concatenate(rows, axis=1).astype("<f8").tobytes()
+
+
+def unpack_ground_truth(packed: bytes) -> GroundTruth:
+    """The inverse of `pack_ground_truth`. Raises `BrokenGroundTruth` if it is cut off, or a value is impossible."""
+    if len(packed) % (8 * TRUTH_ROW):
+        raise BrokenGroundTruth(f"{TRUTH} must have a multiple of {8 * TRUTH_ROW} bytes, got {len(packed)}")
+    rows = np.frombuffer(packed, "<f8").astype(np.float64).reshape(-1, TRUTH_ROW)
+    labels, flags, area = rows[:, 4], rows[:, 5:8], rows[:, 8]
+    if not np.isfinite(rows).all() or (rows[:, :2] >= rows[:, 2:4]).any() or (area < 0).any():
+        raise BrokenGroundTruth(f"{TRUTH} must have finite boxes and areas of at least 0, got others")
+    whole = (labels >= 0) & (labels < 2**31) & (labels % 1 == 0)
+    if not whole.all() or not np.isin(flags, (0, 1)).all():
+        raise BrokenGroundTruth(f"{TRUTH} must have whole labels of at least 0, and flags of 0 or 1, got others")
+    crowd, difficult, ignored = (flags == 1).T
+    return GroundTruth(rows[:, :4], labels.astype(np.int64), crowd, difficult, ignored, area)
 
 
 def view_name(number: int) -> str:
@@ -128,20 +185,6 @@ def _view(number: int, packed: bytes) -> RecordView:
         return unpack_view(packed)
     except ValueError as error:
         raise ValueError(f"{view_name(number)}: {error}") from None
-
-
-def _truth(packed: bytes) -> GroundTruth:
-    try:
-        return unpack_ground_truth(packed)
-    except ValueError as error:
-        raise ValueError(f"{TRUTH}: {error}") from None
-
-
-def _integers(features: dict[str, Value], name: str, count: int) -> NDArray[np.int64]:
-    value: Any = features.get(name)
-    if isinstance(value, list) or value is None or value.dtype != np.int64 or value.size != count:
-        raise ValueError(f"{name} must hold {count} integers, got {_kind(value)}")
-    return value
 
 
 def _kind(value: Value | None) -> str:

@@ -1,7 +1,7 @@
 """Writes and reads `tf.train.Example` without TensorFlow.
 
-An Example maps names to lists of bytes, float32 or int64. The names are written in sorted order, so equal features
-give equal bytes.
+An Example maps names to lists of bytes, float32 or int64. Our own few lines write it, because the bytes are the
+contract: the names in sorted order, so equal features give equal bytes. protobuf reads it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 Value = list[bytes] | NDArray[np.float32] | NDArray[np.int64]
@@ -20,8 +22,6 @@ _FEATURES = _ENTRY = _ITEM = b"\x0a"
 _VALUE = b"\x12"
 _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 
-MAX_VALUES = 1 << 17  # strings or integers in a list: Python needs 40 bytes for one that takes two in a record
-
 
 def encode_example(features: dict[str, Value]) -> bytes:
     """Serializes features. Each is a list of bytes, or a float32 or int64 array, which is flattened in C order."""
@@ -31,17 +31,55 @@ def encode_example(features: dict[str, Value]) -> bytes:
 def decode_example(serialized: bytes) -> dict[str, Value]:
     """Parses a serialized Example, with packed or unpacked numbers. Raises `ValueError` if it is not one."""
     try:
-        features: dict[str, Value] = {}
-        for _, body in _fields(serialized, {1: 2}):
-            for _, entry in _fields(body, {1: 2}):
-                parts = dict(_fields(entry, {1: 2, 2: 2}))
-                name = bytes(parts.get(1, b"")).decode()
-                if name in features:
-                    raise ValueError(f"feature {name!r} must be there once, got it twice")
-                features[name] = _value(parts.get(2, b""))
-        return features
-    except (IndexError, UnicodeDecodeError) as error:
-        raise ValueError(f"record must be a tf.train.Example, got {error}") from None
+        features = _example_class().FromString(serialized).features.feature
+    except DecodeError:
+        raise ValueError("record must be a tf.train.Example, got other bytes") from None
+    return {name: _value(features[name]) for name in features}
+
+
+def _value(feature: Any) -> Value:
+    kind = feature.WhichOneof("kind")
+    if kind == "float_list":
+        return np.array(feature.float_list.value, np.float32)
+    if kind == "int64_list":
+        return np.array(feature.int64_list.value, np.int64)
+    return list(feature.bytes_list.value)
+
+
+@lru_cache(maxsize=1)
+def _example_class() -> Any:
+    """The message class, in a pool of its own: TensorFlow registers its Example in the default one."""
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="prematch", syntax="proto3")
+
+    def add_list(name: str, kind: int) -> None:
+        file.message_type.add(name=name).field.add(name="value", number=1, type=kind, label=field.LABEL_REPEATED)
+
+    add_list("BytesList", field.TYPE_BYTES)
+    add_list("FloatList", field.TYPE_FLOAT)
+    add_list("Int64List", field.TYPE_INT64)
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    for number, (name, kind) in enumerate((("bytes_list", "BytesList"), ("float_list", "FloatList")), start=1):
+        _add_message(feature, name, number, kind).oneof_index = 0
+    _add_message(feature, "int64_list", 3, "Int64List").oneof_index = 0
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    _add_message(entry, "value", 2, "Feature")
+    _add_message(features, "feature", 1, "Features.FeatureEntry").label = field.LABEL_REPEATED
+    _add_message(file.message_type.add(name="Example"), "features", 1, "Features")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prematch.Example"))
+
+
+def _add_message(message: Any, name: str, number: int, kind: str) -> Any:
+    field = descriptor_pb2.FieldDescriptorProto
+    return message.field.add(
+        name=name, number=number, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=f".prematch.{kind}"
+    )
 
 
 def _varint(value: int) -> bytes:
@@ -89,87 +127,3 @@ def _varints(numbers: list[int]) -> bytes:
         return b"".join(map(_SMALL.__getitem__, numbers))
     except KeyError:
         return b"".join([_varint(v & 0xFFFFFFFFFFFFFFFF) for v in numbers])
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if not byte & 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, at  # ten bytes can hold more than 64 bits; protobuf drops the rest
-        shift += 7
-        if shift > 63:
-            raise ValueError("record must be a tf.train.Example, got an endless varint")
-
-
-def _fields(data: bytes, wire_types: dict[int, int]) -> list[tuple[int, bytes]]:
-    """The length-delimited fields of a message. `wire_types` says which numbers it may have, and their wire types."""
-    out, at = [], 0
-    while at < len(data):
-        tag, at = _read_varint(data, at)
-        if wire_types.get(tag >> 3) != tag & 7:
-            raise ValueError(f"record must be a tf.train.Example, got field {tag >> 3} of wire type {tag & 7}")
-        length, at = _read_varint(data, at)
-        if at + length > len(data):
-            raise ValueError("record must be a tf.train.Example, got one that is cut off")
-        out.append((tag >> 3, data[at : at + length]))
-        _check_count(out)
-        at += length
-    return out
-
-
-def _check_count(values: list[Any]) -> None:
-    if len(values) > MAX_VALUES:
-        raise ValueError(f"record must have at most {MAX_VALUES} values of a kind, got more")
-
-
-def _value(feature: bytes) -> Value:
-    if not feature:
-        return []
-    parts = _fields(feature, {1: 2, 2: 2, 3: 2})
-    if len(parts) != 1:
-        raise ValueError(f"feature must hold one list, got {len(parts)}")
-    kind, body = parts[0]
-    if kind == 1:
-        return [v for _, v in _fields(body, {1: 2})]
-    return _floats(body) if kind == 2 else _ints(body)
-
-
-def _floats(body: bytes) -> NDArray[np.float32]:
-    raw, at = bytearray(), 0
-    while at < len(body):
-        tag, at = _read_varint(body, at)
-        length = 4
-        if tag == 1 << 3 | 2:
-            length, at = _read_varint(body, at)
-        elif tag != 1 << 3 | 5:
-            raise ValueError(f"float list must hold floats, got tag {tag}")
-        if at + length > len(body) or length % 4:
-            raise ValueError("float list must hold whole floats, got a broken one")
-        raw += body[at : at + length]
-        at += length
-    return np.frombuffer(bytes(raw), "<f4").astype(np.float32)
-
-
-def _ints(body: bytes) -> NDArray[np.int64]:
-    values: list[int] = []
-    at = 0
-    while at < len(body):
-        tag, at = _read_varint(body, at)
-        packed = tag == 1 << 3 | 2
-        if packed:
-            length, at = _read_varint(body, at)
-            end = at + length
-        elif tag == 1 << 3:
-            end = at + 1
-        else:
-            raise ValueError(f"int list must hold varints, got tag {tag}")
-        while at < end:
-            value, at = _read_varint(body, at)
-            values.append(value - (1 << 64) if value >= 1 << 63 else value)
-            _check_count(values)
-        if packed and at != end:
-            raise ValueError("int list must hold whole numbers, got a broken one")
-    return np.array(values, np.int64)

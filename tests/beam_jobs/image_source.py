@@ -10,8 +10,8 @@ import numpy as np
 
 from beam_jobs.sources.image_file import image_file_shape, read_image_file
 from beam_jobs.sources.source import Check, Item, SourceBox
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 
 CLASSES = ("circle", "square")
 

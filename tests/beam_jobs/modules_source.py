@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from beam_jobs.sources.source import Check, Item
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from beam_jobs.runners.run_job import run
 from beam_jobs.runners.runner import pipeline_on
 from beam_jobs.sources import make_source
 from beam_jobs.sources.source import Source
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.letterbox import Letterbox
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import SPLITS, Collage, Letterbox, RecordsConfig, ShardCounts
+from pipeline.config.records_config import SPLITS, RecordsConfig, ShardCounts
 from pipeline.errors import UserError
 from pipeline.records.manifest import Manifest, load_manifest
 from pipeline.records.record import Record, decode_record

@@ -12,8 +12,8 @@ import pytest
 from beam_jobs.job.coverage import propose
 from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import DataPaths
+from pipeline.compositions.collage import Collage
 from pipeline.config.presets import DETECTION_ANCHORS
-from pipeline.config.records_config import Collage
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import findings, make_records

@@ -7,14 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.notebook_generator import NotebookGenerator
+from pipeline.compositions.resize import paint_view, resize
+from pipeline.compositions.view import Rectangle, View
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import AnchorConfig, MatchingConfig
-from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.anchors import AnchorConfig, make_anchors
 from pipeline.geometry.boxes import Array
-from pipeline.views.collage import resize
-from pipeline.views.paint import paint_view
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View
+from pipeline.geometry.matching import MatchingConfig
 from tests.one_view import encode_targets
 
 CLASSES = 10

@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from beam_jobs.checks.check_shard import shard_checks
+from pipeline.compositions.view import Rectangle
 from pipeline.geometry.targets import Targets
 from pipeline.records.manifest import load_manifest
 from pipeline.records.packed_view import HEADER, RecordView
 from pipeline.records.record import Record
 from pipeline.records.tf_example import Value, decode_example, encode_example
-from pipeline.views.placement import Rectangle
 from tests.beam_jobs.forged_set import forge, forge_bytes, in_view, second
 from tests.beam_jobs.record_job import findings
 from tests.commands import output, run_python

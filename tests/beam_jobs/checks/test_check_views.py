@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from beam_jobs.sources.source import SourceBox
-from pipeline.config.records_config import Letterbox
-from pipeline.records.ground_truth import GroundTruth
+from pipeline.compositions.composition import GroundTruth
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.view import Rectangle
 from pipeline.records.manifest import Manifest, load_manifest
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record
-from pipeline.views.placement import Rectangle
 from tests.beam_jobs.forged_set import forge, in_view, matched_anew
 from tests.beam_jobs.image_source import ImageSource, write_images
 from tests.beam_jobs.record_job import IMAGES, VIEWS, findings, make_set, read_shards

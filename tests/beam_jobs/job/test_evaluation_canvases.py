@@ -14,9 +14,13 @@ from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.sources.digits import Digits
 from beam_jobs.sources.source import Source
 from configs import load_config
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.crop import Crop
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.resize import paint_view
 from pipeline.config import presets
-from pipeline.config.records_config import Collage, Crop, Letterbox, MatchingConfig, RecordsConfig, ShardCounts
-from pipeline.views.paint import paint_view
+from pipeline.config.records_config import RecordsConfig, ShardCounts
+from pipeline.geometry.matching import MatchingConfig
 from tests.beam_jobs.image_source import write_images
 from tests.beam_jobs.one_entry import build_one
 

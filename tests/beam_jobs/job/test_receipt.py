@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from beam_jobs.job.shard_statistics import ShardStatistics
 
 from beam_jobs.job.receipt import Receipt, Rejection, parse_receipt
-from beam_jobs.job.shard_statistics import ShardStatistics
-from pipeline.config.plain import canonical_json, checksum
 from pipeline.geometry.anchors import Anchors, FeatureMap
 from pipeline.records.manifest import Shard
+from pipeline.typed_json import canonical_json, checksum
 
 RECEIPT = Receipt(
     fingerprint="0123",

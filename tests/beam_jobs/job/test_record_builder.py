@@ -11,19 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from beam_jobs.job.shard_statistics import ShardStatistics
 from PIL import Image
 
 from beam_jobs.job.entries import Entry, entries_of
 from beam_jobs.job.finish import count_rejected
 from beam_jobs.job.receipt import Rejection
 from beam_jobs.job.record_builder import BuiltRecord, RecordBuilder
-from beam_jobs.job.shard_statistics import ShardStatistics
 from beam_jobs.sources.class_folders import ClassFolders
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import BadImage, SourceBox
-from pipeline.config.records_config import SPLITS, Collage
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.resize import RgbImage
+from pipeline.config.records_config import SPLITS
 from pipeline.records.record import encode_record
-from pipeline.views.collage import RgbImage
 from tests.beam_jobs.image_source import ImageSource, write_images
 from tests.beam_jobs.one_entry import build_one
 from tests.beam_jobs.record_job import DIGITS, IMAGES

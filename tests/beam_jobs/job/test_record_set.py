@@ -13,14 +13,13 @@ import pytest
 from beam_jobs.job.finish import library_versions
 from beam_jobs.sources.cifar10 import Cifar10
 from beam_jobs.sources.digits import Digits
+from pipeline.compositions.resize import paint_view, resize
 from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.geometry.matching import IOU_DECIMALS
 from pipeline.records.keys import hash63
 from pipeline.records.manifest import load_manifest
 from pipeline.records.record import Record
 from pipeline.records.statistics import IOU_BINS
-from pipeline.views.collage import resize
-from pipeline.views.paint import paint_view
 from tests import cifar10_files, reference
 from tests.beam_jobs.image_source import write_images
 from tests.beam_jobs.record_job import CIFAR10, DIGITS, IMAGES, VIEWS, make_set, read_shards

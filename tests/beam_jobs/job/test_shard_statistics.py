@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from beam_jobs.job.shard_statistics import ShardStatistics, add_up
+
+from pipeline.compositions.view import Rectangle, Shape, View
 from pipeline.geometry.anchors import Anchors, FeatureMap
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record
 from pipeline.records.statistics import IOU_BINS, NO_SIZE
-from pipeline.views.placement import Rectangle, Shape
-from pipeline.views.view import View
 
 ANCHORS = Anchors((FeatureMap((2, 2), ((0.5, 0.5),)), FeatureMap((1, 1), ((1.0, 1.0),))))
 

@@ -11,11 +11,11 @@ import pytest
 
 from beam_jobs.job.coverage import measure_coverage
 from beam_jobs.sources.source import Item, SourceBox
-from pipeline.config.records_config import Letterbox
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.resize import paint_view
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from pipeline.records.record import encode_record
-from pipeline.views.paint import paint_view
 from tests.beam_jobs.image_source import CLASSES, ImageSource, write_images
 from tests.beam_jobs.record_job import DIGITS, IMAGES, make_set, read_shards
 

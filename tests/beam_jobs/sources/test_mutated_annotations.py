@@ -14,8 +14,8 @@ from beam_jobs.sources import make_source
 from beam_jobs.sources.image_reference import is_fault
 from beam_jobs.sources.source import BadImage, Source
 from beam_jobs.sources.usable_boxes import usable_boxes
+from pipeline.compositions.random_bits import RandomBits
 from pipeline.errors import UserError
-from pipeline.views.random_bits import RandomBits
 from tests.beam_jobs.sources.detection_sets import WRITERS, made_set
 
 pytestmark = pytest.mark.long

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from beam_jobs.sources.source import Check, Item, SourceBox
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.resize import RgbImage
+from pipeline.compositions.view import Shape
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_DECODE, IMPROVED_LOSS, IMPROVED_MATCHING
-from pipeline.config.records_config import Letterbox, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, TrainingConfig
-from pipeline.views.collage import RgbImage
-from pipeline.views.placement import Shape
 from tests.beam_jobs.record_job import make_set
 
 VIEWS = 3

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from model.detection.source_frame import SourceFrame
 
 from model.detection.coco import CocoResults, DetectedImage
 from model.detection.coco_metrics import METRICS
-from model.detection.source_frame import SourceFrame
+from pipeline.compositions.composition import GroundTruth
+from pipeline.compositions.view import Rectangle, View
 from pipeline.errors import UserError
-from pipeline.records.ground_truth import GroundTruth
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View
 
 BOX = np.array([[0.25, 0.5, 0.5, 0.75]], np.float32)  # rows 50 to 100, columns 100 to 150 of 200 pixels
 

@@ -17,8 +17,8 @@ from model.detection.coco_metrics import METRICS
 from model.detection.decoding import Detections
 from model.detection.evaluator import Evaluator, source_frame
 from model.network.ssd import NetworkShape
+from pipeline.compositions.letterbox import Letterbox
 from pipeline.config.presets import IMPROVED_DECODE
-from pipeline.config.records_config import Letterbox
 from pipeline.reader.dataset import evaluation_batches
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import IMAGES, make_set

@@ -13,10 +13,9 @@ from model.detection.own_pixels import (
     detect_in_images,
     letterboxed,
 )
-from pipeline.config.records_config import Letterbox
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.view import Rectangle, boxes_in_image, boxes_in_view, view_of_window
 from pipeline.geometry.boxes import Array
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import boxes_in_image, boxes_in_view, view_of_window
 
 SHAPES = [(30, 90), (90, 30), (64, 64), (1, 700), (333, 250)]
 

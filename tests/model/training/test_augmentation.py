@@ -17,17 +17,16 @@ from model.training.augmentation import (
     draws,
     step_key,
 )
+from pipeline.compositions.view import Rectangle, View, boxes_in_view
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import MatchingConfig
 from pipeline.config.run_config import AugmentConfig
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
+from pipeline.geometry.matching import MatchingConfig
 from pipeline.geometry.targets import Targets
 from pipeline.reader.dataset import Reader
 from pipeline.reader.feed import Feed
 from pipeline.reader.unpack import dense_targets, unpack
 from pipeline.records.packed_view import BOX_WORDS, RecordView, pack_view
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View, boxes_in_view
 from tests.one_view import encode_targets
 
 BACKGROUND = 3

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from pipeline.views.collage import compose
 from sklearn.datasets import load_digits
 
 from model.detection.evaluator import Evaluator
@@ -16,15 +17,16 @@ from model.network.ssd import NetworkShape, build_network
 from model.training.detector import Detector
 from model.training.optimizers import make_optimizer
 from model.training.schedule import LearningRate
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.resize import RgbImage
 from pipeline.config.presets import IMPROVED_DECODE, IMPROVED_LOSS
-from pipeline.config.records_config import Collage, RecordsConfig
+from pipeline.config.records_config import RecordsConfig
 from pipeline.config.run_config import ScheduleConfig
 from pipeline.reader.dataset import training_batches
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record
-from pipeline.views.collage import RgbImage, compose
-from pipeline.views.random_bits import RandomBits
 from tests.model import tiny
 from tests.record_sets import TINY, collage_of, record_of, write_record_set
 

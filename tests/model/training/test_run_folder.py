@@ -13,8 +13,8 @@ import pytest
 
 from configs import load_config
 from model.training.run_folder import RunFolder, describe_run, other_parts
+from pipeline.compositions.collage import Collage
 from pipeline.config.presets import BASELINE_ANCHORS
-from pipeline.config.records_config import Collage
 from pipeline.config.run_config import AugmentConfig
 from pipeline.errors import UserError
 from tests.record_sets import TINY, write_record_set

@@ -9,21 +9,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.plain import LATER, canonical_json, checksum, from_dict, to_dict
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.composition import MAX_IMAGE
+from pipeline.compositions.crop import Crop
+from pipeline.compositions.letterbox import Letterbox
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import (
-    MAX_IMAGE,
-    MAX_VIEWS,
-    AnchorConfig,
-    Collage,
-    Crop,
-    Letterbox,
-    MatchingConfig,
-    RecordsConfig,
-    ShardCounts,
-)
+from pipeline.config.records_config import MAX_VIEWS, RecordsConfig, ShardCounts
 from pipeline.config.run_config import AugmentConfig, LossConfig
 from pipeline.errors import UserError
+from pipeline.geometry.anchors import AnchorConfig
+from pipeline.geometry.matching import MatchingConfig
+from pipeline.typed_json import LATER, canonical_json, checksum, from_dict, to_dict
 
 COLLAGE = Collage(size=224, object_size=(64, 64))
 BASELINE = RecordsConfig(

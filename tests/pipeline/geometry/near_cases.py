@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.config.records_config import MatchingConfig
 from pipeline.geometry.anchors import Anchors, FeatureMap
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import IOU_DECIMALS, Matches, match
+from pipeline.geometry.matching import IOU_DECIMALS, Matches, MatchingConfig, match
 
 THRESHOLDS = (0.05, 0.1, 0.3, 0.4, 0.5, 0.7, 0.95, 1.0)
 SIDES = (0.05, 0.125, 0.25, 0.3, 0.5, 0.75, 1.0, 1.3)  # of anchors; some are exact in binary, so that ties are exact

@@ -10,11 +10,10 @@ import pickle
 import numpy as np
 import pytest
 
-from pipeline.config.plain import from_dict
 from pipeline.config.presets import BASELINE_ANCHORS, IMPROVED_ANCHORS
-from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import UserError
-from pipeline.geometry.anchors import Anchors, FeatureMap, StoredAnchors, make_anchors
+from pipeline.geometry.anchors import AnchorConfig, Anchors, FeatureMap, StoredAnchors, make_anchors
+from pipeline.typed_json import from_dict
 from tests import reference
 
 PRESETS = pytest.mark.parametrize("config", [BASELINE_ANCHORS, IMPROVED_ANCHORS], ids=["baseline", "improved"])

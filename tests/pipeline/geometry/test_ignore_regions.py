@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import AnchorConfig, MatchingConfig
-from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.anchors import AnchorConfig, make_anchors
 from pipeline.geometry.ignore_regions import IgnoreRegions, anchors_over, no_boxes
+from pipeline.geometry.matching import MatchingConfig
 from pipeline.geometry.targets import Targets, encode_views
 from tests import reference
 

@@ -7,10 +7,9 @@ import pytest
 from numpy.typing import ArrayLike
 
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import AnchorConfig, MatchingConfig
-from pipeline.geometry.anchors import make_anchors
+from pipeline.geometry.anchors import AnchorConfig, make_anchors
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import Matches, match, match_bipartite
+from pipeline.geometry.matching import Matches, MatchingConfig, match, match_bipartite
 from tests import reference
 
 HALF = MatchingConfig(positive_iou=0.5, ignore_iou=0.4)

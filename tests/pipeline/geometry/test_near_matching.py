@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import AnchorConfig, MatchingConfig
-from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
+from pipeline.geometry.anchors import AnchorConfig, Anchors, FeatureMap, make_anchors
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import Matches
+from pipeline.geometry.matching import Matches, MatchingConfig
 from pipeline.geometry.near_matching import match_near
 from tests import reference
 from tests.pipeline.geometry.near_cases import (

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import AnchorConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchor_fit import AnchorFit, coverable_by_size, fit_of
-from pipeline.geometry.anchors import MAX_ANCHORS, make_anchors
+from pipeline.geometry.anchors import MAX_ANCHORS, AnchorConfig, make_anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import match
 from pipeline.geometry.proposal import make_proposal

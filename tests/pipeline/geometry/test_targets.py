@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import AnchorConfig, MatchingConfig
-from pipeline.geometry.anchors import Anchors, make_anchors
+from pipeline.geometry.anchors import AnchorConfig, Anchors, make_anchors
 from pipeline.geometry.boxes import iou
-from pipeline.geometry.matching import match
+from pipeline.geometry.matching import MatchingConfig, match
 from pipeline.geometry.targets import (
     Targets,
     centroids_to_offsets,

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pipeline.compositions.resize import paint_view
 from pipeline.reader.dataset import training_batches
 from pipeline.reader.unpack import IGNORED
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record
-from pipeline.views.paint import paint_view
 from tests.record_sets import TINY
 
 

@@ -9,19 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config.records_config import Letterbox
+from pipeline.compositions.composition import GroundTruth, Layout, SourceImage
+from pipeline.compositions.letterbox import Letterbox, letterbox_views
+from pipeline.compositions.random_bits import bits_of_views
+from pipeline.compositions.resize import resize
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.boxes import areas
 from pipeline.geometry.targets import Targets
 from pipeline.reader.dataset import evaluation_batches, keys_of_step, training_batches
 from pipeline.reader.feed import feed_of
 from pipeline.reader.unpack import IGNORED, unpack
-from pipeline.records.ground_truth import GroundTruth
-from pipeline.records.layout import Layout
-from pipeline.records.make_record import SourceImage
-from pipeline.views.collage import resize
-from pipeline.views.letterbox import letterbox_views
-from pipeline.views.random_bits import bits_of_views
 from tests.one_record import make_record
 from tests.pipeline.reader.batches import batches, canvas, dense, dense_batches, same
 from tests.record_sets import TINY, collage_of, make_records, with_format, write_record_set

@@ -6,12 +6,11 @@ import dataclasses
 
 import numpy as np
 
+from pipeline.compositions.composition import GroundTruth
+from pipeline.compositions.view import Rectangle, View
 from pipeline.geometry.targets import Targets
-from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View
 
 FIRST = RecordView(
     view=View(Rectangle(0, 0, 2, 3), Rectangle(3, 5, 2, 3), mirrored=False),

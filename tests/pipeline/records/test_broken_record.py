@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from pipeline.config.records_config import MAX_IMAGE
+from pipeline.compositions.composition import MAX_IMAGE
 from pipeline.records.packed_view import pack_view
 from pipeline.records.record import (
     ENCODED,

@@ -7,21 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.config.records_config import Letterbox
+from pipeline.compositions.composition import GroundTruth, Layout, SourceImage
+from pipeline.compositions.letterbox import Letterbox, letterbox_views
+from pipeline.compositions.random_bits import bits_of_views
+from pipeline.compositions.view import Rectangle, Shape, View
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.check_record import parse_record, record_faults
-from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.image_codec import MAX_PIXELS
 from pipeline.records.keys import record_key
-from pipeline.records.layout import Layout
-from pipeline.records.make_record import SourceImage
 from pipeline.records.manifest import Manifest
 from pipeline.records.read_records import read_records
 from pipeline.records.record import Record, encode_record
-from pipeline.views.letterbox import letterbox_views
-from pipeline.views.placement import Rectangle, Shape
-from pipeline.views.random_bits import bits_of_views
-from pipeline.views.view import View
 from tests.one_record import make_record
 from tests.pipeline.records.altered_record import Change, layout_with, moved, shown, view_with
 from tests.record_sets import TINY, write_record_set

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.records.check_record import box_faults, parse_record, record_faults
-from pipeline.records.ground_truth import unpack_ground_truth
 from pipeline.records.manifest import Manifest
 from pipeline.records.read_records import read_records
-from pipeline.records.record import encode_record
+from pipeline.records.record import encode_record, unpack_ground_truth
 from tests.pipeline.records.altered_record import (
     Change,
     box_side,

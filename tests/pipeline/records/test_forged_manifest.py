@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.plain import canonical_json, checksum
 from pipeline.records import manifest as manifests
 from pipeline.records.manifest import MANIFEST, parse_manifest
+from pipeline.typed_json import canonical_json, checksum
 from tests.pipeline.records.altered_manifest import Values, refusal, remover, setter
 from tests.record_sets import rewrite_manifest
 

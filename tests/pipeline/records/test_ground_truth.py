@@ -7,8 +7,10 @@ import struct
 
 import numpy as np
 import pytest
+from pipeline.records.ground_truth import ROW
 
-from pipeline.records.ground_truth import ROW, GroundTruth, pack_ground_truth, unpack_ground_truth
+from pipeline.compositions.composition import GroundTruth
+from pipeline.records.record import pack_ground_truth, unpack_ground_truth
 
 SMALL = GroundTruth(
     corners=np.array([[1.25, 2, 30.5, 40], [-0.5, 0, 3, 1e-3]]),

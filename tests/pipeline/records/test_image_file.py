@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipeline.compositions.random_bits import RandomBits
 from pipeline.records import image_file
 from pipeline.records.image_file import decode_image_file, image_shape
-from pipeline.views.random_bits import RandomBits
 
 SMOOTH = np.stack(np.broadcast_arrays(np.arange(40)[:, None] * 5, np.arange(60) * 4, np.full((40, 60), 90)), 2)
 PIXELS = SMOOTH.astype(np.uint8)  # [40, 60, 3]

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from pipeline.config.records_config import Letterbox
-from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.letterbox_layout import letterbox_layout
-from pipeline.views.letterbox import letterbox_views
-from pipeline.views.random_bits import bits_of_views
+
+from pipeline.compositions.composition import GroundTruth
+from pipeline.compositions.letterbox import Letterbox, letterbox_views
+from pipeline.compositions.random_bits import bits_of_views
 
 CONFIG = Letterbox(size=64, image_side=40)
 SOURCE = (40, 80)  # stored as 20 x 40

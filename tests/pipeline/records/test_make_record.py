@@ -7,18 +7,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.config.records_config import IMAGE_FORMATS, Letterbox
+from pipeline.compositions.composition import GroundTruth, Layout, SourceImage
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.view import Rectangle, View, boxes_in_view
+from pipeline.config.records_config import IMAGE_FORMATS
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.ignore_regions import anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
-from pipeline.records.ground_truth import GroundTruth
 from pipeline.records.image_codec import encode_image
-from pipeline.records.layout import Layout
-from pipeline.records.make_record import LaidOutImage, SourceImage, make_records
+from pipeline.records.make_record import LaidOutImage, make_records
 from pipeline.records.record import Record, decode_record, encode_record
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View, boxes_in_view
 from tests.one_record import make_record
 from tests.one_view import encode_targets
 from tests.record_sets import TINY

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.plain import JSON_BYTES
-from pipeline.config.records_config import Letterbox
+from pipeline.compositions.letterbox import Letterbox
 from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, load_manifest
 from pipeline.records.statistics import NO_SIZE
+from pipeline.typed_json import JSON_BYTES
 from tests.pipeline.records.altered_manifest import Values, refusal, setter
 from tests.record_sets import CLASS_NAMES, TINY, make_records, rewrite_manifest, write_record_set
 

@@ -9,6 +9,7 @@ import struct
 import numpy as np
 import pytest
 
+from pipeline.compositions.view import Rectangle, View
 from pipeline.geometry.targets import Targets
 from pipeline.records.packed_view import (
     BOX_WORDS,
@@ -23,8 +24,6 @@ from pipeline.records.packed_view import (
     pack_view,
     unpack_view,
 )
-from pipeline.views.placement import Rectangle
-from pipeline.views.view import View
 
 SMALL = RecordView(
     view=View(shown=Rectangle(1, 2, 30, 40), place=Rectangle(5, 6, 15, 20), mirrored=True),

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline.views.collage import collage_views, compose
 
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.composition import GroundTruth, Layout
+from pipeline.compositions.random_bits import RandomBits, bits_of_views
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import Collage, RecordsConfig, ShardCounts
+from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.targets import Targets
-from pipeline.records.ground_truth import GroundTruth, pack_ground_truth, unpack_ground_truth
-from pipeline.records.layout import Layout
 from pipeline.records.packed_view import pack_view
 from pipeline.records.record import (
     ENCODED,
@@ -29,12 +31,12 @@ from pipeline.records.record import (
     Record,
     decode_record,
     encode_record,
+    pack_ground_truth,
+    unpack_ground_truth,
 )
 from pipeline.records.record import TRUTH as TRUTH_NAME
 from pipeline.records.tf_example import decode_example
 from pipeline.records.tfrecord import frame
-from pipeline.views.collage import collage_views, compose
-from pipeline.views.random_bits import RandomBits, bits_of_views
 from tests.one_record import make_record
 from tests.pipeline.records.small_record import FIRST, NOTHING, SECOND, SMALL, TRUTH
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.records_config import MAX_IMAGE
+from pipeline.compositions.composition import MAX_IMAGE
 from pipeline.errors import UserError
 from pipeline.records.statistics import IOU_BINS, NO_SIZE, Statistics, check_statistics
 from tests.record_sets import CLASS_NAMES, TINY, make_records, statistics_of

@@ -9,13 +9,12 @@ from collections import Counter
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pipeline.views.collage import Composed, compose, corners_in, window_of
 
-from pipeline.config.records_config import Collage
-from pipeline.views.collage import Composed, RgbImage, compose, corners_in, resize, window_of
-from pipeline.views.paint import paint_view
-from pipeline.views.placement import Rectangle, overlap_share
-from pipeline.views.random_bits import RandomBits
-from pipeline.views.view import View, boxes_in_view
+from pipeline.compositions.collage import Collage, overlap_share
+from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.resize import RgbImage, paint_view, resize
+from pipeline.compositions.view import Rectangle, View, boxes_in_view
 
 ONE = Collage(size=224, object_size=(64, 64))
 MANY = Collage(size=112, object_size=(12, 40), objects=(1, 6), max_overlap=0.2, flip=True)

@@ -6,12 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from pipeline.config.records_config import Collage
 from pipeline.views.collage import collage_views, corners_in, window_of
-from pipeline.views.placement import Rectangle
-from pipeline.views.random_bits import bits_of_views
-from pipeline.views.view import View, boxes_in_view
+
+from pipeline.compositions.collage import Collage
+from pipeline.compositions.random_bits import bits_of_views
+from pipeline.compositions.view import Rectangle, View, boxes_in_view
 
 PLAIN = Collage(size=224, object_size=(64, 64))
 FLIPPED = dataclasses.replace(PLAIN, flip=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.config.records_config import Crop
+from pipeline.compositions.crop import Crop, draw_window
+from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.view import Rectangle, boxes_in_view, view_of_window
 from pipeline.geometry.boxes import iou
-from pipeline.views.crop import draw_window
-from pipeline.views.placement import Rectangle
-from pipeline.views.random_bits import RandomBits
-from pipeline.views.view import boxes_in_view, view_of_window
 
 SHAPE = (200, 300)
 BOXES = np.array([[20.0, 30, 120, 130], [150, 200, 180, 290], [0, 0, 8, 8]])

@@ -7,12 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.config.records_config import Crop, Letterbox
-from pipeline.views.crop import draw_window
-from pipeline.views.letterbox import letterbox_views, stored_shape
-from pipeline.views.placement import Rectangle, Shape
-from pipeline.views.random_bits import bits_of_views
-from pipeline.views.view import View, boxes_in_view, view_of_window
+from pipeline.compositions.crop import Crop, draw_window
+from pipeline.compositions.letterbox import Letterbox, letterbox_views, stored_shape
+from pipeline.compositions.random_bits import bits_of_views
+from pipeline.compositions.view import Rectangle, Shape, View, boxes_in_view, view_of_window
 
 SHAPE = (120, 200)
 BOXES = np.array([[20.0, 30, 100, 130], [50, 100, 80, 190], [0, 0, 8, 8]])

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.views.collage import resize, shrink
-from pipeline.views.paint import paint_view
-from pipeline.views.placement import Rectangle
-from pipeline.views.random_bits import RandomBits
-from pipeline.views.view import View, boxes_in_view, view_of_window
+from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.resize import paint_view, resize, shrink
+from pipeline.compositions.view import Rectangle, View, boxes_in_view, view_of_window
 
 NOISE = np.random.default_rng(0).integers(1, 256, (20, 30, 3), dtype=np.uint8)  # without black
 

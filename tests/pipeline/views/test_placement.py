@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pipeline.views.placement import draw_place, place_objects, place_rectangle
 
-from pipeline.config.records_config import Collage
-from pipeline.views.placement import (
-    Rectangle,
-    Shape,
-    draw_place,
-    overlap_share,
-    place_objects,
-    place_rectangle,
-    scaled_shape,
-)
-from pipeline.views.random_bits import RandomBits
+from pipeline.compositions.collage import Collage, overlap_share
+from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.view import Rectangle, Shape, scaled_shape
 
 
 def test_no_overlap_allows_touching() -> None:

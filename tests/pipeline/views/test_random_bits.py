@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from pipeline.views.random_bits import RandomBits
+from pipeline.compositions.random_bits import RandomBits
 
 WORD = 1 << 64
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.views.placement import Rectangle, scaled_shape
-from pipeline.views.random_bits import RandomBits
-from pipeline.views.view import View, boxes_in_view, boxes_in_views, view_of_window
+from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.view import Rectangle, View, boxes_in_view, boxes_in_views, scaled_shape, view_of_window
 
 
 def test_the_whole_image_fills_the_longer_side() -> None:

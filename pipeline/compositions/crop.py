@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.records_config import Crop
+from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.view import Rectangle, Shape
+from pipeline.errors import require
+from pipeline.geometry.anchors import MAX_RATIO
 from pipeline.geometry.boxes import Array, iou
-from pipeline.views.placement import Rectangle, Shape
-from pipeline.views.random_bits import RandomBits
 
 TRIES = 50  # crops that are drawn for one choice before another choice is made
 CHOICES = 10  # choices that are tried before the frame is shown whole
 _STEPS = 1 << 16  # steps between the ends of a range that a factor is drawn from
+
+MAX_ZOOM = 100.0
+MAX_CHOICES = 100
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How a training image is zoomed out and cropped (SSD, arXiv 1512.02325, section 2.2). Ranges: (least, most)."""
+
+    zoom_out: tuple[float, float] = (1.0, 4.0)  # frame side / image side; framed with probability one half
+    min_ious: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)  # the least IoU of some box with the crop
+    sides: tuple[float, float] = (0.3, 1.0)  # sides of a crop, as shares of the frame's sides
+    aspect_ratios: tuple[float, float] = (0.5, 2.0)  # of a crop, width over height
+
+    def __post_init__(self) -> None:
+        least, most = self.zoom_out
+        require(1 <= least <= most <= MAX_ZOOM, "crop.zoom_out", f"1 <= least <= most <= {MAX_ZOOM}", self.zoom_out)
+        require(len(self.min_ious) <= MAX_CHOICES, "crop.min_ious", f"at most {MAX_CHOICES}", len(self.min_ious))
+        require(all(0 < iou < 1 for iou in self.min_ious), "crop.min_ious", "in (0, 1)", self.min_ious)
+        require(0 < self.sides[0] <= self.sides[1] <= 1, "crop.sides", "0 < least <= most <= 1", self.sides)
+        least, most = self.aspect_ratios
+        require(
+            1 / MAX_RATIO <= least <= most <= MAX_RATIO,
+            "crop.aspect_ratios",
+            f"{1 / MAX_RATIO} <= least <= most <= {MAX_RATIO}",
+            self.aspect_ratios,
+        )
 
 
 def draw_window(config: Crop, shape: Shape, corners: Array, bits: RandomBits) -> Rectangle:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,9 +65,17 @@ class RandomBits:
         return draws
 
 
-BitsOf = Callable[[int], RandomBits]  # the random bits of each view of a record, by its number
+@dataclass(frozen=True)
+class EntryBits:
+    """The random bits of one entry: of the whole, and of each of its views."""
 
+    seed: int
+    key: str  # of the entry's record
 
-def bits_of_views(seed: int, key: str) -> BitsOf:
-    """The random bits of each view of the record of that key."""
-    return lambda view: RandomBits(seed, f"{key}/{view}")
+    def of_record(self) -> RandomBits:
+        """A new stream, always the same."""
+        return RandomBits(self.seed, self.key)
+
+    def of_view(self, number: int) -> RandomBits:
+        """A new stream for a view, always the same."""
+        return RandomBits(self.seed, f"{self.key}/{number}")

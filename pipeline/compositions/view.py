@@ -10,7 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry.boxes import Array
-from pipeline.views.placement import Rectangle, Shape
+
+Shape = tuple[int, int]  # height, width, pixels
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Whole pixels: rows `ymin` to `ymin + height - 1`, columns `xmin` to `xmin + width - 1`."""
+
+    ymin: int
+    xmin: int
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> Shape:
+        """Height and width."""
+        return self.height, self.width
 
 
 @dataclass(frozen=True)
@@ -22,14 +38,22 @@ class View:
     mirrored: bool  # left to right, within its place
 
 
-def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool) -> View:
+def scale_to_side(shape: Shape, side: int) -> Shape:
+    """The shape of an image once its longer side is `side` pixels: rounded, halves up, at least 1 x 1."""
+    longer = max(shape)
+    height, width = (max(1, (2 * side * n + longer) // (2 * longer)) for n in shape)
+    return height, width
+
+
+def view_of_window(window: Rectangle, shape: Shape, *, canvas: Shape, mirrored: bool, stretch: bool = False) -> View:
     """Shows a window of an image as large as the canvas allows, at the canvas's upper left.
 
     Args:
         window: pixels of the image. It may reach outside of it: there the canvas keeps its fill colour.
         shape: height and width of the image, pixels.
-        size: of the square canvas, pixels. The longer side of the window becomes this long.
+        canvas: its height and width, pixels.
         mirrored: left to right, the part that lies outside included.
+        stretch: whether the window fills the canvas; otherwise it keeps its aspect ratio.
 
     Returns:
         The view. Its place is rounded to whole pixels, halves up, and is at least one pixel wide and high.
@@ -44,9 +68,11 @@ def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool
     # When mirrored, the margin right of the image moves to its left.
     left = window.xmin + window.width - xmax if mirrored else xmin - window.xmin
     top = ymin - window.ymin
-    longer = max(window.height, window.width)
-    place_top, place_bottom = _scaled_edges(top, top + ymax - ymin, size, longer)
-    place_left, place_right = _scaled_edges(left, left + xmax - xmin, size, longer)
+    (height, width), tall = canvas, window.height * canvas[1] >= window.width * canvas[0]
+    scale = (height, window.height) if tall else (width, window.width)  # the side that fills the canvas decides
+    y_scale, x_scale = ((height, window.height), (width, window.width)) if stretch else (scale, scale)
+    place_top, place_bottom = _scale_edges(top, top + ymax - ymin, y_scale, height)
+    place_left, place_right = _scale_edges(left, left + xmax - xmin, x_scale, width)
     return View(
         shown=Rectangle(ymin, xmin, ymax - ymin, xmax - xmin),
         place=Rectangle(place_top, place_left, place_bottom - place_top, place_right - place_left),
@@ -55,14 +81,14 @@ def view_of_window(window: Rectangle, shape: Shape, *, size: int, mirrored: bool
 
 
 def boxes_in_view(
-    view: View, corners: Array, *, size: int, by_center: bool = True
+    view: View, corners: Array, *, canvas: Shape, by_center: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The boxes of an image as they lie on the canvas in one view; see `boxes_in_views`."""
-    return boxes_in_views((view,), (corners,), size=size, by_center=by_center)[0]
+    return boxes_in_views((view,), (corners,), canvas=canvas, by_center=by_center)[0]
 
 
 def boxes_in_views(
-    views: Sequence[View], corners: Sequence[Array], *, size: int, by_center: bool = True
+    views: Sequence[View], corners: Sequence[Array], *, canvas: Shape, by_center: bool = True
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """The boxes of images as they lie on the canvas in each view.
 
@@ -72,7 +98,7 @@ def boxes_in_views(
     Args:
         views: of one or several images.
         corners: for each view, all boxes of its image in the image's pixels, [G, 4].
-        size: of the square canvas, pixels.
+        canvas: its height and width, pixels.
         by_center: whether a box must have its centre in the shown part. Otherwise any overlap is enough.
 
     Returns:
@@ -94,7 +120,7 @@ def boxes_in_views(
     if len(mirrored):
         placed[mirrored, :, 1] = place_sides[mirrored, :, 1] - placed[mirrored, ::-1, 1]
     placed += origin
-    placed /= size
+    placed /= np.array(canvas, np.float64)
     boxes = placed.astype(np.float32)
     good = boxes[:, 1] > boxes[:, 0]  # [B, y or x]
     if by_center:
@@ -116,20 +142,20 @@ def _geometry(view: View) -> tuple[int, ...]:
     )
 
 
-def boxes_in_image(view: View, corners: NDArray[np.floating], *, size: int) -> tuple[Array, NDArray[np.int64]]:
+def boxes_in_image(view: View, corners: NDArray[np.floating], *, canvas: Shape) -> tuple[Array, NDArray[np.int64]]:
     """The boxes of a canvas as they lie in the image: the inverse of `boxes_in_view`.
 
     Args:
         view: how the image lies on the canvas.
         corners: [D, 4] in [0, 1] of the canvas.
-        size: of the canvas, pixels.
+        canvas: its height and width, pixels.
 
     Returns:
         Corners in pixels of the image, clipped to the shown part, [K, 4]; the indices of these boxes, which have an
         area left, [K] ascending.
     """
     shown, place = view.shown, view.place
-    on_canvas = np.asarray(corners, np.float64).reshape(-1, 2, 2) * size - (place.ymin, place.xmin)
+    on_canvas = np.asarray(corners, np.float64).reshape(-1, 2, 2) * canvas - (place.ymin, place.xmin)
     if view.mirrored:
         on_canvas[..., 1] = place.width - on_canvas[:, ::-1, 1]
     on_canvas = np.clip(on_canvas, 0.0, (place.height, place.width))
@@ -139,10 +165,11 @@ def boxes_in_image(view: View, corners: NDArray[np.floating], *, size: int) -> t
     return boxes[kept], kept
 
 
-def _scaled_edges(low: int, high: int, size: int, longer: int) -> tuple[int, int]:
-    """Both edges of an interval times size / longer, rounded halves up, at least one apart and below `size`."""
-    first, last = ((2 * edge * size + longer) // (2 * longer) for edge in (low, high))
+def _scale_edges(low: int, high: int, scale: tuple[int, int], limit: int) -> tuple[int, int]:
+    """Both edges of an interval times a ratio, rounded halves up, at least one apart and at most `limit`."""
+    to, of = scale
+    first, last = ((2 * edge * to + of) // (2 * of) for edge in (low, high))
     if last > first:
         return first, last
-    first = min(first, size - 1)
+    first = min(first, limit - 1)
     return first, first + 1
