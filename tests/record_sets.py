@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pipeline.views.collage import Composed, collage_views, compose
 
 from pipeline.compositions.collage import Collage
-from pipeline.compositions.composition import Layout
-from pipeline.compositions.random_bits import RandomBits, bits_of_views
+from pipeline.compositions.composition import SourceImage
+from pipeline.compositions.random_bits import EntryBits, RandomBits
 from pipeline.compositions.resize import RgbImage
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.records_config import RecordsConfig, ShardCounts
@@ -22,9 +21,9 @@ from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.keys import record_key, shard_name
-from pipeline.records.manifest import MANIFEST, REJECTED, Manifest, Shard, load_manifest
+from pipeline.records.manifest import MANIFEST, REJECTED, BySplit, Manifest, Rejected, Shard, load_manifest
 from pipeline.records.record import Record, encode_record
-from pipeline.records.statistics import IOU_BINS, NO_SIZE
+from pipeline.records.statistics import IOU_BINS, NO_SIZE, Statistics
 from pipeline.records.tfrecord import frame
 from pipeline.typed_json import checksum
 from tests.one_record import make_record as record_parts
@@ -36,7 +35,7 @@ TINY = RecordsConfig(
     source="squares",
     anchors=IMPROVED_ANCHORS,
     matching=IMPROVED_MATCHING,
-    collage=Collage(size=64, object_size=(16, 28), objects=(1, 2)),
+    composition=Collage(canvas=(64, 64), object_size=(16, 28), objects=(1, 2)),
     shards=ShardCounts(train=3, val=1, test=2),
 )
 
@@ -57,32 +56,34 @@ def make_matched_record(
     config: RecordsConfig, anchors: Anchors, split: str, number: int
 ) -> tuple[Record, tuple[Matches, ...]]:
     """The record of that number, and how its views were matched."""
-    key, label = record_key(split, f"{split}-{number}", 0), number % len(CLASS_NAMES)
-    composed = compose(
-        collage_of(config),
-        square(label, number),
-        label,
-        RandomBits(config.seed, key),
-        lambda bits: (square(bits.below(3), number), 0),
-    )
-    return record_of(composed, config, anchors, split, number)
+    label = number % len(CLASS_NAMES)
+    return compose_record(square(label, number), label, config, anchors, split, number)
 
 
-def record_of(
-    composed: Composed, config: RecordsConfig, anchors: Anchors, split: str, number: int
+def compose_record(
+    image: RgbImage, label: int, config: RecordsConfig, anchors: Anchors, split: str, number: int
 ) -> tuple[Record, tuple[Matches, ...]]:
-    """The record of a composed image, with the key of its number, and how its views were matched."""
+    """The record of an image with the key of that number, and how its views were matched; companions are red."""
     key = record_key(split, f"{split}-{number}", 0)
-    views = collage_views(
-        collage_of(config), composed.window, count=config.views_of(split), bits_of=bits_of_views(config.seed, key)
+
+    def draw_companion(bits: RandomBits) -> SourceImage:
+        return SourceImage((16, 16), label=0, reference=str(bits.below(3)))
+
+    composition = config.composition
+    layout = composition.layout(
+        SourceImage((image.shape[0], image.shape[1]), label=label),
+        views=config.views_of(split),
+        bits=EntryBits(config.seed, key),
+        companions=draw_companion,
+        evaluation=split != "train",
     )
-    layout = Layout(composed.corners, composed.labels, views)
-    return record_parts(composed.pixels, layout, key=key, source_id=f"{split}-{number}", config=config, anchors=anchors)
+    images = [square(int(p.image.reference), number) if p.image.reference else image for p in layout.placed]
+    return record_parts(composition.paint(layout, images), layout, key=key, config=config, anchors=anchors)
 
 
 def without_objects(record: Record) -> Record:
     """A record whose views show nothing."""
-    nothing = Targets(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    nothing = Targets(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 4), np.float32), *(np.zeros(0, np.int64),) * 2)
     views = tuple(
         replace(view, boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, np.int64), targets=nothing)
         for view in record.views
@@ -92,13 +93,13 @@ def without_objects(record: Record) -> Record:
 
 def collage_of(config: RecordsConfig) -> Collage:
     """The collage of a configuration that has one."""
-    assert config.collage is not None
-    return config.collage
+    assert isinstance(config.composition, Collage)
+    return config.composition
 
 
 def make_records(config: RecordsConfig, split: str, count: int) -> list[Record]:
     """The first `count` records of a split."""
-    anchors = make_anchors(config.anchors, config.canvas_size)
+    anchors = make_anchors(config.anchors, config.canvas[0])
     return [make_record(config, anchors, split, number) for number in range(count)]
 
 
@@ -125,51 +126,50 @@ def write_record_set(
     for split, some in records.items():
         count = config.shards.of(split)
         written = (serialized or {}).get(split) or [encode_record(record) for record in some]
-        shards[split] = tuple(_write_shard(folder, split, k, count, written[k::count]) for k in range(count))
+        shards[split] = (tuple(_write_shard(folder, split, k, count, written[k::count]) for k in range(count)),)
     manifest = Manifest(
         folder=str(folder),
         fingerprint="0123456789abcdef",
         config=config,
-        anchors=make_anchors(config.anchors, config.canvas_size),
+        anchors=make_anchors(config.anchors, config.canvas[0]),
         class_names=CLASS_NAMES,
         category_ids=None,
-        shards=shards,
-        statistics={split: statistics_of(some, config) for split, some in records.items()},
-        rejected={name: 0 for name in ("images", "boxes", "images_seen", "boxes_seen")}
-        | {"file": REJECTED, "sha256": hashlib.sha256(b"").hexdigest()},
+        passes=BySplit(**shards),
+        statistics=BySplit(**{split: statistics_of(some, config) for split, some in records.items()}),
+        rejected=Rejected(0, 0, 0, 0, REJECTED, hashlib.sha256(b"").hexdigest()),
         versions={},
     )
     (folder / MANIFEST).write_text(manifest.to_json())
     return load_manifest(str(folder))
 
 
-def statistics_of(records: Sequence[Record], config: RecordsConfig) -> dict[str, Any]:
+def statistics_of(records: Sequence[Record], config: RecordsConfig) -> Statistics:
     """The statistics of a split of these records, counted one by one."""
     views = [view for record in records for view in record.views]
-    anchors = make_anchors(config.anchors, config.canvas_size)
+    anchors = make_anchors(config.anchors, config.canvas[0])
     labels = [label for view in views for label in view.labels.tolist()]
     matched = [anchor for view in views for anchor in view.targets.anchors.tolist()]
     heights, widths = [r.height for r in records], [r.width for r in records]
-    return {
-        "examples": len(records),
-        "views": len(views),
-        "objects": sum(len(record.views[0].labels) for record in records),
-        "boxes": len(labels),
-        "boxes_per_class": [labels.count(k) for k in range(len(CLASS_NAMES))],
-        "best_iou_histogram": [0] * (IOU_BINS - 1) + [len(labels)],
-        "boxes_of_positive_iou": len(labels),
-        "boxes_without_anchor": 0,
-        "positives": len(matched),
-        "positives_per_map": np.histogram(matched, bins=np.asarray(anchors.map_starts))[0].tolist(),
-        "ignored": sum(len(view.targets.ignored) for view in views),
-        "least_height": min(heights, default=NO_SIZE),
-        "least_width": min(widths, default=NO_SIZE),
-        "most_height": max(heights, default=0),
-        "most_width": max(widths, default=0),
-        "most_boxes": max((len(view.labels) for view in views), default=0),
-        "most_positives": max((len(view.targets.anchors) for view in views), default=0),
-        "most_ignored": max((len(view.targets.ignored) for view in views), default=0),
-    }
+    return Statistics(
+        examples=len(records),
+        views=len(views),
+        objects=sum(len(record.views[0].labels) for record in records),
+        boxes=len(labels),
+        boxes_per_class=tuple(labels.count(k) for k in range(len(CLASS_NAMES))),
+        best_iou_histogram=(*(0,) * (IOU_BINS - 1), len(labels)),
+        boxes_of_positive_iou=len(labels),
+        boxes_without_anchor=0,
+        positives=len(matched),
+        positives_per_map=tuple(np.histogram(matched, bins=np.asarray(anchors.map_starts))[0].tolist()),
+        ignored=sum(len(view.targets.ignored) for view in views),
+        least_height=min(heights, default=NO_SIZE),
+        least_width=min(widths, default=NO_SIZE),
+        most_height=max(heights, default=0),
+        most_width=max(widths, default=0),
+        most_boxes=max((len(view.labels) for view in views), default=0),
+        most_positives=max((len(view.targets.anchors) for view in views), default=0),
+        most_ignored=max((len(view.targets.ignored) for view in views), default=0),
+    )
 
 
 def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

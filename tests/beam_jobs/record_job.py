@@ -12,7 +12,7 @@ from apache_beam.pipeline import Pipeline
 
 from beam_jobs.checks.check_folder import check_files, check_receipts
 from beam_jobs.checks.check_shard import check_shard, shard_checks
-from beam_jobs.checks.repeated_ids import repeated_ids
+from beam_jobs.checks.repeated_ids import find_repeated_ids
 from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
 from beam_jobs.job.job import build_job
 from beam_jobs.job.metrics import JobMetrics
@@ -35,14 +35,21 @@ DIGITS = RecordsConfig(
     source="digits",
     anchors=IMPROVED_ANCHORS,
     matching=IMPROVED_MATCHING,
-    collage=Collage(size=64, object_size=(16, 28), objects=(1, 2)),
+    composition=Collage(canvas=(64, 64), object_size=(16, 28), objects=(1, 2)),
     shards=ShardCounts(train=3, val=2, test=2),
     copies=2,
     limit=40,
 )
-CIFAR10 = replace(DIGITS, source="cifar10", collage=Collage(size=96, object_size=(32, 32), flip=True), limit=None)
-VIEWS = replace(DIGITS, collage=Collage(size=64, object_size=(16, 28), objects=(1, 2), flip=True), copies=1, views=4)
-IMAGES = replace(DIGITS, source="images", collage=None, letterbox=Letterbox(size=64), copies=1, views=4, limit=None)
+CIFAR10 = replace(
+    DIGITS, source="cifar10", composition=Collage(canvas=(96, 96), object_size=(32, 32), flip=True), limit=None
+)
+VIEWS = replace(
+    DIGITS,
+    composition=Collage(canvas=(64, 64), object_size=(16, 28), objects=(1, 2), flip=True),
+    copies=1,
+    views=4,
+)
+IMAGES = replace(DIGITS, source="images", composition=Letterbox(canvas=(64, 64)), copies=1, views=4, limit=None)
 
 
 def make_set(
@@ -104,7 +111,7 @@ def read_shards(records: Path) -> Iterator[tuple[str, int, Record]]:
     """Every record of a set, with its split and the number of its shard."""
     manifest: Manifest = load_manifest(str(records))
     for split in SPLITS:
-        for number, shard in enumerate(manifest.shards[split]):
+        for number, shard in enumerate(manifest.shards(split)):
             with (records / shard.name).open("rb") as file:
                 for data in read_frames(file, shard.bytes):
                     yield split, number, decode_record(data)
@@ -118,4 +125,4 @@ def findings(records: Path, sample: int | None = None) -> list[str]:
         return [str(error)]
     found += check_receipts(manifest)
     shards = [check_shard(check) for check in shard_checks(manifest, sample)]
-    return [*found, *(finding for shard in shards for finding in shard.findings), *repeated_ids(shards)]
+    return [*found, *(finding for shard in shards for finding in shard.findings), *find_repeated_ids(shards)]

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from pipeline.compositions.composition import GroundTruth
+from pipeline.compositions.composition import GroundTruth, SourceImage
 from pipeline.compositions.view import Rectangle, View
 from pipeline.geometry.targets import Targets
 from pipeline.records.packed_view import RecordView
@@ -21,6 +21,7 @@ FIRST = RecordView(
         classes=np.array([3, 3, 200]),
         offsets=(np.arange(12) / 8).astype(np.float32).reshape(3, 4),
         ignored=np.array([1, 2]),
+        objects=np.array([0, 0, 1]),
     ),
 )
 NONE = np.zeros(0, np.int64)
@@ -28,13 +29,14 @@ SECOND = RecordView(
     view=View(Rectangle(1, 0, 1, 2), Rectangle(0, 0, 24, 48), mirrored=True),
     boxes=np.zeros((0, 4), np.float32),
     labels=NONE,
-    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE),
+    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE, NONE),
 )
 TRUTH = GroundTruth(
     corners=np.array([[2.5, 5, 10, 15], [10.0, 10, 17.5, 30], [-0.5, 0, 20, 30]]),
     labels=np.array([3, 200, 3]),
     crowd=np.array([False, False, True]),
     difficult=np.array([False, True, False]),
+    ignored=np.array([False, False, False]),
     area=np.array([75.0, 150.0, 0.25]),
 )
 SMALL = Record(
@@ -45,8 +47,6 @@ SMALL = Record(
     encoded=bytes(range(2 * 3 * 3)),
     format="raw",
     views=(FIRST, SECOND),
-    source_size=(20, 30),
-    truth=TRUTH,
-    image_id="397133",
+    drawn=(SourceImage((20, 30), truth=TRUTH, image_id="397133"),),
 )
-NOTHING = dataclasses.replace(SMALL, views=(SECOND,), source_size=None, truth=None, image_id=None)
+NOTHING = dataclasses.replace(SMALL, views=(SECOND,), drawn=(SourceImage((20, 30), label=3),))
