@@ -94,7 +94,7 @@ class CocoResults:
         for box, label, area, crowd in rows:
             annotation = {"id": first + len(annotations), "image_id": own, "category_id": self.category_ids[label]}
             annotations.append({**annotation, "bbox": box, "area": area, "iscrowd": int(crowd)})
-        corners = np.asarray(shown.detected_boxes, np.float64).reshape(-1, 2, 2) * self.canvas
+        corners = self._on_canvas(shown.detected_boxes)
         kept = np.arange(len(corners))
         if frame is not None:
             corners, kept = boxes_in_image(frame.view, shown.detected_boxes, canvas=self.canvas)
@@ -110,9 +110,13 @@ class CocoResults:
 
     def _canvas_truth(self, shown: DetectedImage) -> GroundTruth:
         """The ground truth in pixels of the canvas."""
-        corners = (np.asarray(shown.boxes, np.float64).reshape(-1, 2, 2) * self.canvas).reshape(-1, 4).round(3)
+        corners = self._on_canvas(shown.boxes).round(3)
         no = np.zeros(len(corners), bool)
         return GroundTruth(corners, shown.labels, crowd=no, difficult=no, ignored=no, area=areas(corners))
+
+    def _on_canvas(self, corners: NDArray[np.float32]) -> Array:
+        """Corners in [0, 1], [N, 4], as pixels of the canvas."""
+        return (np.asarray(corners, np.float64).reshape(-1, 2, 2) * self.canvas).reshape(-1, 4)
 
     def metrics(self) -> dict[str, float]:
         """The twelve metrics. As in COCO, -1 means that there is no ground truth of that size."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from model.detection.source_frame import SourceFrame
 
-from model.detection.coco import CocoResults, DetectedImage
+from model.detection.coco import CocoResults, DetectedImage, SourceFrame
 from model.detection.coco_metrics import METRICS
 from pipeline.compositions.composition import GroundTruth
 from pipeline.compositions.view import Rectangle, View
@@ -33,12 +32,14 @@ def frame(image_id: int | str | None) -> SourceFrame:
     """An image of the canvas's size, with one object."""
     whole = View(Rectangle(0, 0, 200, 200), Rectangle(0, 0, 200, 200), mirrored=False)
     no = np.zeros(1, bool)
-    truth = GroundTruth(BOX.astype(np.float64) * 200, np.zeros(1, np.int64), crowd=no, difficult=no, area=np.ones(1))
+    truth = GroundTruth(
+        BOX.astype(np.float64) * 200, np.zeros(1, np.int64), crowd=no, difficult=no, ignored=no, area=np.ones(1)
+    )
     return SourceFrame(whole, truth, image_id)
 
 
 def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> None:
-    results = CocoResults(("cat", "dog"), 200, keep=1)
+    results = CocoResults(("cat", "dog"), (200, 200), keep=1)
     results.add(shown("test/a/0", BOX, [1], BOX, [0], [0.5]))
     results.add(shown("test/b/0", np.zeros((0, 4)), [], np.zeros((0, 4)), [], []))
     truth = results.ground_truth
@@ -54,7 +55,7 @@ def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> 
 
 def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
     """An image with the id 0 got its number in place of it, which was another image's id."""
-    results = CocoResults(("cat",), 200)
+    results = CocoResults(("cat",), (200, 200))
     for image_id in (2, 0, 1, None, "a", "7", "000001"):
         results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
     ids = [2, 0, 1, 4, "a", "7", "000001"]
@@ -65,7 +66,7 @@ def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
 
 def test_a_image_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
     """A JSON lines list may give ids to some images only; two images of one id counted as one."""
-    results = CocoResults(("cat",), 200)
+    results = CocoResults(("cat",), (200, 200))
     for image_id in (None, 3, None, 1, 2, None):
         results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
     ids = [5, 3, 4, 1, 2, 7]
@@ -76,7 +77,7 @@ def test_a_image_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
 
 def test_two_images_of_one_id_are_refused_and_copies_of_a_image_count_each() -> None:
     """COCO's metrics took them for one image, and AP changed without a word."""
-    results = CocoResults(("cat",), 200)
+    results = CocoResults(("cat",), (200, 200))
     for key in ("train/a/0", "train/a/1", "train/a/2"):
         results.add(shown(key, BOX, [0], BOX, [0], [0.9]), frame(7))
     assert [image["id"] for image in results.ground_truth["images"]] == [7, 2, 3]
@@ -85,20 +86,20 @@ def test_two_images_of_one_id_are_refused_and_copies_of_a_image_count_each() -> 
     results.add(shown("train/b/0", BOX, [0], BOX, [0], [0.9]), frame("7"))
 
 
-def test_crowds_and_difficult_objects_are_passed_on_to_be_ignored() -> None:
-    results = CocoResults(("cat",), 200)
+def test_crowds_difficult_and_ignored_objects_are_passed_on_to_be_ignored() -> None:
+    results = CocoResults(("cat",), (200, 200))
     whole = View(Rectangle(0, 0, 200, 200), Rectangle(0, 0, 200, 200), mirrored=False)
-    corners = np.array([[0.0, 0, 40, 40], [50, 50, 90, 90], [100, 100, 150, 150]])
-    crowd, difficult = np.array([False, True, False]), np.array([False, False, True])
-    truth = GroundTruth(corners, np.zeros(3, np.int64), crowd=crowd, difficult=difficult, area=np.full(3, 1600.0))
+    corners = np.array([[0.0, 0, 40, 40], [50, 50, 90, 90], [100, 100, 150, 150], [150, 150, 190, 190]])
+    crowd, difficult, ignored = np.eye(4, dtype=bool)[1:]
+    truth = GroundTruth(corners, np.zeros(4, np.int64), crowd, difficult, ignored, area=np.full(4, 1600.0))
     found = corners.astype(np.float32) / 200
-    results.add(shown("test/a/0", found[:1], [0], found, [0, 0, 0], [0.5, 0.9, 0.9]), SourceFrame(whole, truth))
-    assert [annotation["iscrowd"] for annotation in results.ground_truth["annotations"]] == [0, 1, 1]
-    assert results.metrics()["AP"] == pytest.approx(1.0)  # the other two are no false positives
+    results.add(shown("test/a/0", found[:1], [0], found, [0] * 4, [0.5, 0.9, 0.9, 0.9]), SourceFrame(whole, truth))
+    assert [annotation["iscrowd"] for annotation in results.ground_truth["annotations"]] == [0, 1, 1, 1]
+    assert results.metrics()["AP"] == pytest.approx(1.0)  # the others are no false positives
 
 
 def test_perfect_detections_score_one() -> None:
-    results = CocoResults(("cat", "dog"), 200)
+    results = CocoResults(("cat", "dog"), (200, 200))
     for k in range(3):
         results.add(shown(str(k), BOX, [k % 2], BOX, [k % 2], [0.9]))
     metrics = results.metrics()
@@ -108,7 +109,7 @@ def test_perfect_detections_score_one() -> None:
 
 
 def test_every_image_counts_with_and_without_detections() -> None:
-    results = CocoResults(("cat",), 200)
+    results = CocoResults(("cat",), (200, 200))
     results.add(shown("found", BOX, [0], BOX, [0], [0.9]))
     results.add(shown("missed", BOX, [0], np.zeros((0, 4)), [], []))
     assert results.metrics()["AR100"] == pytest.approx(0.5)
@@ -117,7 +118,7 @@ def test_every_image_counts_with_and_without_detections() -> None:
 
 
 def test_no_detections_at_all_are_zeros() -> None:
-    results = CocoResults(("cat",), 200)
+    results = CocoResults(("cat",), (200, 200))
     results.add(shown("missed", BOX, [0], np.zeros((0, 4)), [], []))
     expected = dict.fromkeys(METRICS, 0.0)
     expected.update({name: -1.0 for name in METRICS if name.endswith(("_small", "_large"))})

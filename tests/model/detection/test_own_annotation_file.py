@@ -37,7 +37,7 @@ def test_pycocotools_takes_the_users_own_annotation_file(tmp_path: Path) -> None
     make_set(tmp_path / "records", IMAGES, source=make_source("coco", paths))
     manifest = load_manifest(str(tmp_path / "records"))
     shape = NetworkShape(
-        manifest.canvas_size, manifest.config.anchors.strides, manifest.anchors, len(manifest.class_names)
+        manifest.canvas[0], manifest.config.anchors.strides, manifest.anchors, len(manifest.class_names)
     )
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
     shown = evaluator.evaluate(manifest, "test", batch=4, keep=12).images
@@ -78,10 +78,10 @@ def test_what_the_records_of_coco_say_as_detections_is_perfect(tmp_path: Path) -
         test_annotations=str(COCO_TINY / "annotations/instances_val2017.json"),
         test_images=str(COCO_TINY / "val2017"),
     )
-    config = replace(IMAGES, source="coco", letterbox=Letterbox(size=320), image_format="jpeg", views=1)
+    config = replace(IMAGES, source="coco", composition=Letterbox(canvas=(320, 320)), image_format="jpeg", views=1)
     make_set(tmp_path, config, source=make_source("coco", paths), max_rejected=0.01)
     manifest = load_manifest(str(tmp_path))
-    results = CocoResults(manifest.class_names, 320, category_ids=manifest.category_ids)
+    results = CocoResults(manifest.class_names, (320, 320), category_ids=manifest.category_ids)
     for images, truth in evaluation_batches(manifest, "test", batch=16):
         for k in range(len(images)):
             boxes, labels = truth["boxes"][k].numpy(), truth["labels"][k].numpy()

@@ -11,7 +11,7 @@ from model.detection.own_pixels import (
     FoundObjects,
     coco_results,
     detect_in_images,
-    letterboxed,
+    lay_on_canvas,
 )
 from pipeline.compositions.letterbox import Letterbox
 from pipeline.compositions.view import Rectangle, boxes_in_image, boxes_in_view, view_of_window
@@ -29,7 +29,7 @@ def random_boxes(shape: tuple[int, int], count: int = 20) -> Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_letterboxed_image_fills_the_upper_left(shape: tuple[int, int]) -> None:
-    canvas, view = letterboxed(np.full((*shape, 3), 200, np.uint8), Letterbox(size=64, image_side=128))
+    canvas, view = lay_on_canvas(np.full((*shape, 3), 200, np.uint8), Letterbox(canvas=(64, 64), image_side=128))
     place = view.place
     assert canvas.shape == (64, 64, 3) and (place.ymin, place.xmin) == (0, 0)
     assert max(place.height, place.width) == 64
@@ -43,14 +43,14 @@ def test_boxes_come_back_to_where_they_were(shape: tuple[int, int], mirrored: bo
     height, width = shape
     boxes = random_boxes(shape)
     for window in (Rectangle(0, 0, height, width), Rectangle(-5, -9, height + 20, width + 12)):
-        view = view_of_window(window, shape, size=320, mirrored=mirrored)
-        on_canvas, kept = boxes_in_view(view, boxes, size=320)
-        again, still = boxes_in_image(view, on_canvas, size=320)
+        view = view_of_window(window, shape, canvas=(320, 320), mirrored=mirrored)
+        on_canvas, kept = boxes_in_view(view, boxes, canvas=(320, 320))
+        again, still = boxes_in_image(view, on_canvas, canvas=(320, 320))
         np.testing.assert_allclose(again, boxes[kept][still], atol=max(shape) * 1e-5)
 
 
 def test_what_lies_beside_the_image_is_cut_off() -> None:
-    view = view_of_window(Rectangle(0, 0, 50, 100), (50, 100), size=200, mirrored=False)
+    view = view_of_window(Rectangle(0, 0, 50, 100), (50, 100), canvas=(200, 200), mirrored=False)
     corners = np.array(
         [
             (0.25, 0.5, 0.75, 1.0),  # its lower half is on the black part
@@ -59,7 +59,7 @@ def test_what_lies_beside_the_image_is_cut_off() -> None:
             (np.nan, 0.1, 0.2, 0.3),
         ]
     )
-    boxes, kept = boxes_in_image(view, corners, size=200)
+    boxes, kept = boxes_in_image(view, corners, canvas=(200, 200))
     np.testing.assert_allclose(boxes, [(25, 50, 50, 100), (0, 0, 10, 10)])
     assert kept.tolist() == [0, 2]
 
@@ -78,7 +78,7 @@ def test_detections_of_a_batch_in_the_pixels_of_each_image() -> None:
         )
 
     images = [np.zeros((50, 100, 3), np.uint8), np.zeros((64, 32, 3), np.uint8)]
-    wide, tall = detect_in_images(detect, images, letterbox=Letterbox(size=64), min_score=0.5)
+    wide, tall = detect_in_images(detect, images, letterbox=Letterbox(canvas=(64, 64)), min_score=0.5)
     np.testing.assert_allclose(wide.boxes, [(25, 50, 50, 100)] * 2)
     assert wide.classes.tolist() == [2, 0]
     np.testing.assert_allclose(wide.scores, [0.9, 0.5], rtol=1e-6)

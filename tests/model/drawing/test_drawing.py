@@ -55,7 +55,7 @@ def test_any_name_and_key_can_be_drawn() -> None:
     records = make_records(TINY, "train", 3)
     for record in records:
         object.__setattr__(record, "key", NAMES[0])
-    drawn(drawn_views([(record, 0) for record in records], tiny.ANCHORS, NAMES, canvas_size=64))
+    drawn(drawn_views([(record, 0) for record in records], tiny.ANCHORS, NAMES, canvas=(64, 64)))
     drawn(ap_curves({name: (4, [replace(ROW, raw_AP=0.05)]) for name in NAMES}))
     drawn(loss_curves([ROW]))
 
