@@ -18,7 +18,7 @@ from tqdm import tqdm
 from model.detection.evaluator import Evaluator
 from model.detection.image_files import ImageFile, check_overwrites_nothing, find_images, output_names
 from model.detection.own_pixels import coco_results, detect_in_images
-from model.drawing.annotated_image import annotated_image, encode_image_file
+from model.drawing.annotate_image import annotate_image, encode_image_file
 from model.network.out_of_memory import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
@@ -72,7 +72,7 @@ def main() -> None:
                 results += coco_results(
                     objects, image_id=number + 1, file_name=files[number].name, category_ids=category_ids
                 )
-                drawn = annotated_image(image, objects, run.class_names)
+                drawn = annotate_image(image, objects, run.class_names)
                 outputs[number].parent.mkdir(parents=True, exist_ok=True)
                 write_whole(outputs[number], encode_image_file(drawn, outputs[number].suffix))
                 bar.update()

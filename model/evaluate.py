@@ -12,9 +12,9 @@ import tensorflow as tf
 from absl import flags, logging
 from tqdm import tqdm
 
-from model.detection.coco_metrics import METRICS
+from model.detection.coco import METRICS
 from model.detection.evaluator import Evaluator
-from model.drawing.drawn_detections import drawn_detections
+from model.drawing.image_grid import draw_detections
 from model.network.out_of_memory import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
@@ -93,7 +93,7 @@ def main() -> None:
 
     files = "metrics.json, ground_truth.json, detections.json"
     try:
-        write_whole(place / "detections.png", drawn_detections(results.images, run.class_names))
+        write_whole(place / "detections.png", draw_detections(results.images, run.class_names))
         files += ", detections.png"
     except UserError as error:
         print(printable(f"{error}; everything else is done"))

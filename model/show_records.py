@@ -9,7 +9,7 @@ from itertools import islice
 
 from absl import flags
 
-from model.drawing.drawn_records import drawn_views
+from model.drawing.image_grid import draw_views
 from model.drawing.png import png_path
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, counted, printable, run_command
@@ -53,7 +53,7 @@ def main() -> None:
     else:
         views = [(record, 0) for record in chosen]
         what = f"{counted(len(views), 'record')}, the first view of each"
-    drawn = drawn_views(views, manifest.anchors, manifest.class_names, canvas=manifest.canvas)
+    drawn = draw_views(views, manifest.anchors, manifest.class_names, canvas=manifest.canvas)
     write_whole(path, drawn)
     print(printable(f"images: {path}, {what}; ground truth green, matched anchors orange"))
 

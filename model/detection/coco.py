@@ -1,4 +1,4 @@
-"""Ground truth and detections as COCO JSON."""
+"""Ground truth and detections as COCO JSON, and COCO's twelve figures of them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 
-from model.detection.coco_metrics import coco_metrics
-from model.detection.image_ids import ImageIds, ImageRows
 from pipeline.compositions.composition import GroundTruth
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape, View, boxes_in_image
+from pipeline.errors import UserError, shown
 from pipeline.geometry.boxes import Array, areas, corners_to_xywh
 from pipeline.records.keys import is_first_copy, source_id_of
+
+METRICS = (
+    *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
+    *("AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,24 +74,24 @@ class CocoResults:
             "categories": [{"id": i, "name": name} for i, name in zip(self.category_ids, class_names, strict=True)],
         }
 
-    def add(self, shown: DetectedImage, frame: SourceFrame | None = None) -> None:
+    def add(self, image: DetectedImage, frame: SourceFrame | None = None) -> None:
         """Adds an image. Its file name is the source's name for it, or else the key of its record.
 
         Args:
-            shown: the canvas, with what was detected there.
+            image: the canvas, with what was detected there.
             frame: the source's image, if it is shown whole on the canvas.
 
         Raises `UserError` if another image has the source's id of this one.
         """
         if len(self.images) < self.keep:
-            self.images.append(shown)
+            self.images.append(image)
         own: int | str | None = None
-        name, (height, width) = shown.key, self.canvas
+        name, (height, width) = image.key, self.canvas
         if frame is not None:
-            name, height, width = source_id_of(shown.key), frame.view.shown.height, frame.view.shown.width
-            own = frame.image_id if is_first_copy(shown.key) else None
+            name, height, width = source_id_of(image.key), frame.view.shown.height, frame.view.shown.width
+            own = frame.image_id if is_first_copy(image.key) else None
         row = {"id": own, "file_name": name, "height": height, "width": width}
-        truth = self._canvas_truth(shown) if frame is None else frame.truth
+        truth = self._canvas_truth(image) if frame is None else frame.truth
         annotations: list[dict[str, Any]] = []
         first = len(self.ground_truth["annotations"]) + 1
         ignored = (~truth.is_target).tolist()
@@ -94,11 +99,11 @@ class CocoResults:
         for box, label, area, crowd in rows:
             annotation = {"id": first + len(annotations), "image_id": own, "category_id": self.category_ids[label]}
             annotations.append({**annotation, "bbox": box, "area": area, "iscrowd": int(crowd)})
-        corners = self._on_canvas(shown.detected_boxes)
+        corners = self._on_canvas(image.detected_boxes)
         kept = np.arange(len(corners))
         if frame is not None:
-            corners, kept = boxes_in_image(frame.view, shown.detected_boxes, canvas=self.canvas)
-        classes, scores = shown.detected_classes[kept], shown.scores[kept]
+            corners, kept = boxes_in_image(frame.view, image.detected_boxes, canvas=self.canvas)
+        classes, scores = image.detected_classes[kept], image.scores[kept]
         detections: list[dict[str, Any]] = [
             {"image_id": own, "category_id": self.category_ids[label], "bbox": box, "score": score}
             for box, label, score in zip(coco_boxes(corners.round(3)), classes.tolist(), scores.tolist(), strict=True)
@@ -108,11 +113,11 @@ class CocoResults:
         self.ground_truth["annotations"] += annotations
         self.detections += detections
 
-    def _canvas_truth(self, shown: DetectedImage) -> GroundTruth:
+    def _canvas_truth(self, image: DetectedImage) -> GroundTruth:
         """The ground truth in pixels of the canvas."""
-        corners = self._on_canvas(shown.boxes).round(3)
+        corners = self._on_canvas(image.boxes).round(3)
         no = np.zeros(len(corners), bool)
-        return GroundTruth(corners, shown.labels, crowd=no, difficult=no, ignored=no, area=areas(corners))
+        return GroundTruth(corners, image.labels, crowd=no, difficult=no, ignored=no, area=areas(corners))
 
     def _on_canvas(self, corners: NDArray[np.float32]) -> Array:
         """Corners in [0, 1], [N, 4], as pixels of the canvas."""
@@ -120,10 +125,88 @@ class CocoResults:
 
     def metrics(self) -> dict[str, float]:
         """The twelve metrics. As in COCO, -1 means that there is no ground truth of that size."""
-        return coco_metrics(self.ground_truth, self.detections)
+        return compute_metrics(self.ground_truth, self.detections)
 
 
 def coco_boxes(corners: Array) -> list[list[float]]:
     """Corners [G, 4] as a list of [x, y, width, height] in the same unit, rounded to 9 decimals."""
     boxes: list[list[float]] = corners_to_xywh(corners).round(9).tolist()
     return boxes
+
+
+def compute_metrics(ground_truth: dict[str, Any], detections: list[dict[str, Any]]) -> dict[str, float]:
+    """The figures of pycocotools, from faster-coco-eval, which computes them in C++. Leaves its arguments unchanged.
+
+    Args:
+        ground_truth: COCO's JSON: images, annotations and categories. Ids of images may also be text.
+        detections: COCO's results, x, y, width, height in pixels. There may be none.
+
+    Returns:
+        The value of each of `METRICS`. -1 means that there is no ground truth of that size.
+    """
+    # The library takes whole numbers only. Ids keep their order, which decides between detections of equal score.
+    ids = sorted((image["id"] for image in ground_truth["images"]), key=lambda i: (isinstance(i, str), i))
+    numbers = {image: number for number, image in enumerate(ids, start=1)}
+
+    def number_images(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "image_id": numbers[row["image_id"]]} for row in rows]
+
+    truth = COCO()
+    truth.dataset = {
+        "images": [{**image, "id": numbers[image["id"]]} for image in ground_truth["images"]],
+        "annotations": number_images(ground_truth["annotations"]),
+        "categories": ground_truth["categories"],
+    }
+    truth.createIndex()
+    evaluation = COCOeval_faster(truth, truth.loadRes(number_images(detections)), "bbox")
+    evaluation.run()
+    return dict(zip(METRICS, (float(value) for value in evaluation.stats), strict=True))
+
+
+@dataclass(frozen=True)
+class ImageRows:
+    """What COCO JSON says of an image."""
+
+    image: dict[str, Any]  # with `id` and `file_name`
+    others: list[dict[str, Any]]  # its annotations and detections, each with `image_id`
+
+
+class ImageIds:
+    """Gives every image the source's own id of it, or else a number that is no other image's id.
+
+    A JSON lines list may name the ids of only some images, so a number may turn out to be the id of a later one.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[int | str, str] = {}  # of the images with ids of their own
+        self._numbered: dict[int | str, ImageRows] = {}
+        self._number = 0
+
+    def give(self, rows: ImageRows, own: int | str | None) -> None:
+        """Writes an image's id into its rows. Raises `UserError` if another image has the same id of its own."""
+        self._number += 1  # of this image, counted from 1
+        if own is None:
+            self._give_number(rows)
+            return
+        name = rows.image["file_name"]
+        if own in self._names:  # COCO's metrics would take both for one image
+            raise UserError(
+                f"image ids must differ within a split, got {shown(own)} for {self._names[own]} and for {name}; "
+                "run `make verify`, or give every image an id of its own and make the records again"
+            )
+        self._names[own] = name
+        _write_id(rows, own)
+        if own in self._numbered:
+            self._give_number(self._numbered.pop(own))
+
+    def _give_number(self, rows: ImageRows) -> None:
+        while self._number in self._names or self._number in self._numbered:
+            self._number += 1
+        self._numbered[self._number] = rows
+        _write_id(rows, self._number)
+
+
+def _write_id(rows: ImageRows, image_id: int | str) -> None:
+    rows.image["id"] = image_id
+    for row in rows.others:
+        row["image_id"] = image_id

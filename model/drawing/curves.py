@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from model.drawing.png import add_legend, as_png, named_drawing_errors, new_figure
+from model.drawing.png import add_legend, as_png, name_drawing_errors, new_figure
 
 
 class Epoch(Protocol):
@@ -31,7 +31,7 @@ class Epoch(Protocol):
     def raw_AP(self) -> float | None: ...
 
 
-@named_drawing_errors()
+@name_drawing_errors()
 def loss_curves(history: Sequence[Epoch]) -> bytes:
     """The parts of the loss, and AP on val, by epoch. -> PNG. Raises `UserError` if that fails."""
     figure = new_figure(width=10, height=4)
@@ -49,7 +49,7 @@ def loss_curves(history: Sequence[Epoch]) -> bytes:
     return as_png(figure)
 
 
-@named_drawing_errors()
+@name_drawing_errors()
 def ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
     """AP on val by images seen: solid lines for averaged weights, dashed lines for raw ones. -> PNG.
 

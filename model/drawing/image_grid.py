@@ -1,18 +1,64 @@
-"""Images side by side, each with a title and outlined boxes."""
+"""Images side by side, each with a title and outlined boxes: detections over ground truth, and records."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.drawing.png import as_png, drawable, new_figure
-from pipeline.compositions.resize import RgbImage
+from model.detection.coco import DetectedImage
+from model.drawing.png import as_png, drawable, name_drawing_errors, new_figure
+from pipeline.compositions.resize import RgbImage, paint_view
+from pipeline.compositions.view import Shape
+from pipeline.geometry.anchors import Anchors
+from pipeline.records.record import Record
+
+GROUND_TRUTH, DETECTION, ANCHOR = "lime", "red", "orange"
+MIN_SCORE = 0.3  # of detections that are drawn
 
 COLUMNS = 4
 TITLE = 48  # characters that fit above an image
+
+
+@name_drawing_errors()
+def draw_detections(images: Sequence[DetectedImage], class_names: Sequence[str]) -> bytes:
+    """Every image's detections of at least `MIN_SCORE` over its ground truth. -> PNG.
+
+    Raises `UserError` if that fails.
+    """
+    grid = ImageGrid(len(images))
+    for shown in images:
+        grid.add(shown.image, shown.key)
+        for corners, label in zip(shown.boxes, shown.labels, strict=True):
+            grid.outline(corners, GROUND_TRUTH, text=class_names[label], below=True)
+        for corners, label, score in zip(shown.detected_boxes, shown.detected_classes, shown.scores, strict=True):
+            if score >= MIN_SCORE:
+                grid.outline(corners, DETECTION, text=f"{class_names[label]} {score:.2f}")
+    return grid.png()
+
+
+@name_drawing_errors()
+def draw_views(
+    views: Sequence[tuple[Record, int]], anchors: Anchors, class_names: Sequence[str], *, canvas: Shape
+) -> bytes:
+    """Views of records, given by record and number: matched anchors over ground truth. -> PNG.
+
+    Raises `UserError` if that fails.
+    """
+    grid = ImageGrid(len(views))
+    for record, number in views:
+        view = record.views[number]
+        title = record.key if len(record.views) == 1 else f"{record.key}, view {number}"
+        painted = paint_view(record.image(), view.view, canvas=canvas)
+        grid.add(painted, f"{title}: {len(view.targets.anchors)} anchors")
+        for corners in anchors.corners[view.targets.anchors]:
+            grid.outline(corners, ANCHOR, width=0.6)
+        for corners, label in zip(view.boxes, view.labels, strict=True):
+            grid.outline(corners, GROUND_TRUTH, text=class_names[label])
+    return grid.png()
 
 
 class ImageGrid:
@@ -38,7 +84,7 @@ class ImageGrid:
         self._next += 1
         self._size = image.shape[:2]
         self._axis.imshow(image)
-        self._axis.set_title(_shortened(drawable(title)), fontsize=7, parse_math=False)
+        self._axis.set_title(_shorten(drawable(title)), fontsize=7, parse_math=False)
 
     def outline(
         self, corners: NDArray[np.floating], color: str, *, width: float = 1.2, text: str = "", below: bool = False
@@ -78,6 +124,6 @@ class ImageGrid:
         return as_png(self._figure)
 
 
-def _shortened(title: str) -> str:
+def _shorten(title: str) -> str:
     half = (TITLE - 1) // 2
     return title if len(title) <= TITLE else f"{title[:half]}…{title[-half:]}"

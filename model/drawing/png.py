@@ -19,7 +19,7 @@ _LONGEST = 100  # characters of a name in an image
 
 
 @contextlib.contextmanager
-def named_drawing_errors() -> Iterator[None]:
+def name_drawing_errors() -> Iterator[None]:
     """Turns any error while drawing into a `UserError`. Also works as a decorator.
 
     Names, scores and images can hold anything, and matplotlib may raise any kind of error about them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from model.drawing.curves import loss_curves
-from model.drawing.drawn_detections import drawn_detections
+from model.drawing.image_grid import draw_detections
 from model.training.evaluate_on_val import EvaluateOnVal
 from model.training.history import WriteHistory
 from model.training.run_folder import RunFolder
@@ -33,7 +33,7 @@ class DrawImages(tf.keras.callbacks.Callback):
         try:
             curves = loss_curves(self.history.rows)
             if self.evaluation.images:
-                self.detections = drawn_detections(self.evaluation.images, self.manifest.class_names)
+                self.detections = draw_detections(self.evaluation.images, self.manifest.class_names)
         except UserError as error:
             if not self.failed:
                 print(printable(f"{error}; training continues"), flush=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from model.detection.coco_metrics import METRICS
+from model.detection.coco import METRICS
 from model.training.epoch_row import EpochRow
 from model.training.history import read_history
 from pipeline.config.presets import BASELINE_ANCHORS

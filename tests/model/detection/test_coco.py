@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.detection.coco import CocoResults, DetectedImage, SourceFrame
-from model.detection.coco_metrics import METRICS
+from model.detection.coco import METRICS, CocoResults, DetectedImage, SourceFrame
 from pipeline.compositions.composition import GroundTruth
 from pipeline.compositions.view import Rectangle, View
 from pipeline.errors import UserError

@@ -11,7 +11,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from model.detection.coco_metrics import METRICS, coco_metrics
+from model.detection.coco import METRICS, compute_metrics
 
 COCO_TINY = Path(__file__).resolve().parents[4] / "shared" / "data" / "coco_tiny"
 Json = dict[str, Any]
@@ -71,7 +71,7 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
 def test_random_sets_give_the_figures_of_pycocotools(seed: int) -> None:
     truth, detections = random_set(seed)
     before = json.dumps([truth, detections])
-    metrics = coco_metrics(truth, detections)
+    metrics = compute_metrics(truth, detections)
     assert json.dumps([truth, detections]) == before
     assert tuple(metrics) == METRICS and 0 < metrics["AP"] < 1
     assert metrics == pytest.approx(by_pycocotools(truth, detections), abs=1e-9)
@@ -79,13 +79,13 @@ def test_random_sets_give_the_figures_of_pycocotools(seed: int) -> None:
 
 def test_ids_of_images_may_be_text_and_numbers() -> None:
     truth, detections = random_set(0)
-    expected = coco_metrics(truth, detections)
+    expected = compute_metrics(truth, detections)
     # The order of the numbers, so that detections of equal score stay in their order.
     texts = {image["id"]: f"{image['id']:04d}" for image in truth["images"]}
     for rows, field in ((truth["images"], "id"), (truth["annotations"], "image_id"), (detections, "image_id")):
         for row in rows:
             row[field] = texts[row[field]] if row[field] > 500 else row[field]
-    assert coco_metrics(truth, detections) == expected
+    assert compute_metrics(truth, detections) == expected
 
 
 @pytest.mark.skipif(not COCO_TINY.is_dir(), reason="the images of COCO are not there")
@@ -95,6 +95,6 @@ def test_cocos_ground_truth_as_its_own_detections_is_perfect(part: str) -> None:
     fields = ("image_id", "category_id", "bbox")
     rows = [row for row in truth["annotations"] if not row["iscrowd"]]
     detections = [{**{field: row[field] for field in fields}, "score": 1.0} for row in rows]
-    metrics = coco_metrics(truth, detections)
+    metrics = compute_metrics(truth, detections)
     assert metrics == pytest.approx(by_pycocotools(truth, detections), abs=1e-9)
     assert all(metrics[name] == pytest.approx(1.0) for name in METRICS if name.startswith("AP"))

@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import DataPaths
-from model.detection.coco import CocoResults, DetectedImage
-from model.detection.coco_metrics import METRICS
+from model.detection.coco import METRICS, CocoResults, DetectedImage
 from model.detection.decoding import Detections
 from model.detection.evaluator import Evaluator, source_frame
 from model.network.ssd import NetworkShape

@@ -15,9 +15,7 @@ from PIL import Image
 from model.detection.coco import DetectedImage
 from model.drawing import curves
 from model.drawing.curves import ap_curves, loss_curves
-from model.drawing.drawn_detections import drawn_detections
-from model.drawing.drawn_records import drawn_views
-from model.drawing.image_grid import ImageGrid
+from model.drawing.image_grid import ImageGrid, draw_detections, draw_views
 from model.training import draw_images
 from model.training.draw_images import DrawImages
 from model.training.epoch_row import EpochRow
@@ -51,11 +49,11 @@ def drawn(data: bytes) -> np.ndarray:
 
 @pytest.mark.filterwarnings("error")
 def test_any_name_and_key_can_be_drawn() -> None:
-    drawn(drawn_detections([image(name, k) for k, name in enumerate(NAMES)], NAMES))
+    drawn(draw_detections([image(name, k) for k, name in enumerate(NAMES)], NAMES))
     records = make_records(TINY, "train", 3)
     for record in records:
         object.__setattr__(record, "key", NAMES[0])
-    drawn(drawn_views([(record, 0) for record in records], tiny.ANCHORS, NAMES, canvas=(64, 64)))
+    drawn(draw_views([(record, 0) for record in records], tiny.ANCHORS, NAMES, canvas=(64, 64)))
     drawn(ap_curves({name: (4, [replace(ROW, raw_AP=0.05)]) for name in NAMES}))
     drawn(loss_curves([ROW]))
 
@@ -72,8 +70,8 @@ def test_a_long_title_loses_its_middle_and_stays_above_its_image() -> None:
 
 def test_a_long_name_is_cut_short() -> None:
     long = "x" * 10_000_000  # matplotlib would work on it for an hour
-    one = drawn(drawn_detections([image(long, 0)], [long]))
-    np.testing.assert_array_equal(one, drawn(drawn_detections([image(long + "y", 0)], [long + "y"])))
+    one = drawn(draw_detections([image(long, 0)], [long]))
+    np.testing.assert_array_equal(one, drawn(draw_detections([image(long + "y", 0)], [long + "y"])))
     drawn(ap_curves({long: (4, [ROW])}))
 
 

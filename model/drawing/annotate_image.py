@@ -19,7 +19,7 @@ _MARGIN = 2  # pixels around a text
 _GOLDEN = 0.618033988749895
 
 
-def annotated_image(image: RgbImage, objects: FoundObjects, class_names: Sequence[str]) -> RgbImage:
+def annotate_image(image: RgbImage, objects: FoundObjects, class_names: Sequence[str]) -> RgbImage:
     """Outlines every detection in the colour of its class, with name and score, the best ones on top.
 
     Args:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from model.detection.own_pixels import FoundObjects
-from model.drawing.annotated_image import annotated_image, class_colour, encode_image_file
+from model.drawing.annotate_image import annotate_image, class_colour, encode_image_file
 
 pytestmark = pytest.mark.any_stack
 
@@ -20,7 +20,7 @@ def objects(*boxes: tuple[float, float, float, float]) -> FoundObjects:
 
 def test_boxes_are_outlined_in_the_colour_of_their_class() -> None:
     image = np.full((200, 300, 3), 90, np.uint8)
-    drawn = annotated_image(image, objects((50, 100, 150, 200), (160, 10, 190, 60)), ["a", "b"])
+    drawn = annotate_image(image, objects((50, 100, 150, 200), (160, 10, 190, 60)), ["a", "b"])
     assert drawn.shape == image.shape and (image == 90).all()
     for row, column in ((100, 100), (149, 150), (100, 199)):
         assert tuple(drawn[row, column]) == class_colour(0)
@@ -30,7 +30,7 @@ def test_boxes_are_outlined_in_the_colour_of_their_class() -> None:
 
 def test_without_detections_the_copy_is_the_image() -> None:
     image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    np.testing.assert_array_equal(annotated_image(image, objects(), []), image)
+    np.testing.assert_array_equal(annotate_image(image, objects(), []), image)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 400), (20, 20)])
@@ -39,7 +39,7 @@ def test_any_name_and_any_box_can_be_drawn(shape: tuple[int, int], name: str) ->
     height, width = shape
     image = np.zeros((height, width, 3), np.uint8)
     boxes = objects((0, 0, height, width), (0, 0, 1e-3, 1e-3), (height - 1e-3, width - 1e-3, height, width))
-    assert annotated_image(image, boxes, [name] * 3).shape == (height, width, 3)
+    assert annotate_image(image, boxes, [name] * 3).shape == (height, width, 3)
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [(".JPG", "JPEG"), (".jpeg", "JPEG"), (".png", "PNG"), (".PNG", "PNG")])
