@@ -20,7 +20,7 @@ from pipeline.files import file_sha256, open_regular, read_regular
 from pipeline.records.check_record import find_box_faults, find_faults
 from pipeline.records.keys import chosen, hash63, is_first_copy
 from pipeline.records.manifest import Manifest, Shard
-from pipeline.records.record import SOURCE_SIZE, Record, decode_record, encode_record
+from pipeline.records.record import DRAWN, Record, decode_record, encode_record
 from pipeline.records.statistics import StatisticsCounter
 from pipeline.records.tfrecord import FRAME_BYTES, BrokenFrame, read_frames
 
@@ -170,7 +170,7 @@ class _Records:
             return
         layout = lay_out_again(record, manifest) if whole else None
         if whole and layout is None:
-            yield f"{SOURCE_SIZE} must be of as many images as its random bits ask for, got {len(record.drawn)}"
+            yield f"{DRAWN} must name as many images as its random bits ask for, got {len(record.drawn)}"
         fresh = match_again(record, manifest, layout)
         self._counted.add(record, [matches for _, matches in fresh])
         yield from compare_targets(record, [targets for targets, _ in fresh])

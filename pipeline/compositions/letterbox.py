@@ -54,7 +54,7 @@ class Letterbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 
     def on_canvas(self, canvas: Shape) -> Letterbox:
         """The same on another canvas; stored images are limited in proportion."""
-        side = self.image_side and self.image_side * max(canvas) // max(self.canvas)
+        side = self.image_side and max(1, self.image_side * max(canvas) // max(self.canvas))
         return replace(self, canvas=canvas, image_side=side)
 
     def for_detection(self) -> Letterbox:

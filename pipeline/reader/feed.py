@@ -11,7 +11,7 @@ from pipeline.records.packed_view import find_parts
 
 # A sparse batch is a dict of tensors; B images, each as one of its views shows it.
 IMAGES = "images"  # uint8 [B, h, w, 3]: each fills its upper left, at the size of its place; the rest is black
-WORDS = "words"  # int32 [B, W]: the view, as packed_view.py has it, without ground truth, padded with zeros
+WORDS = "words"  # int32 [B, W]: the view, as packed_view.py has it, without boxes, padded with zeros
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Feed:
 
     @property
     def words(self) -> int:
-        """W, the most words of a view without its ground truth."""
-        return int(find_parts(self.positives, self.ignored, self.boxes).objects)
+        """W, the most words of a view without its boxes."""
+        return int(find_parts(self.positives, self.ignored, self.boxes).boxes)
 
     @property
     def all_words(self) -> int:
-        """The most words of a view with its ground truth."""
+        """The most words of a view with its boxes."""
         return int(find_parts(self.positives, self.ignored, self.boxes).end)
 
 

@@ -83,7 +83,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     category_ids: tuple[Count, ...] | None  # the source's own numbers of the classes, if it has any
     # The source's values that became 0 and 255; None: 8 bits as they are, of 16 bits the upper 8.
     value_range: tuple[int, int] | None = None
-    passes: BySplit[tuple[tuple[Shard, ...], ...]]  # the shards of each pass over a split
+    passes: BySplit[Annotated[tuple[tuple[Shard, ...], ...], Meta(min_length=1)]]  # shards of each pass over a split
     statistics: BySplit[Statistics]
     rejected: Rejected
     versions: dict[Text, Text]  # of libraries

@@ -31,10 +31,9 @@ class Parts(NamedTuple):
     """The index of each part's first word: of numbers, or of arrays and tensors with one number a view."""
 
     anchors: Any  # [P] int32: matched anchors, ascending
-    classes: Any  # [P] int32
+    objects: Any  # [P] int32: the box that each is matched with; its class is that box's label
     offsets: Any  # [P, 4] float32: cy, cx, h, w
     ignored: Any  # [I] int32: anchors that are neither object nor background, ascending
-    objects: Any  # [P] int32: the box, among those below, that each anchor is matched with
     labels: Any  # [G] int32
     boxes: Any  # [G, 4] float32: corners in [0, 1] of the canvas
     end: Any  # the number of words
@@ -43,10 +42,9 @@ class Parts(NamedTuple):
 def find_parts(positives: Any, ignored: Any, boxes: Any) -> Parts:
     """Where the parts of views with P positives, I ignored anchors and G boxes begin.
 
-    The one place that knows; NumPy and TensorFlow both use it. `find_parts(...).objects` words are all that training
-    needs.
+    The one place that knows; NumPy and TensorFlow both use it. Training needs the words before the boxes.
     """
-    lengths = (positives, positives, 4 * positives, ignored, positives, boxes, 4 * boxes)
+    lengths = (positives, positives, 4 * positives, ignored, boxes, 4 * boxes)
     return Parts(*itertools.accumulate(lengths, initial=HEADER))
 
 
@@ -61,7 +59,7 @@ class RecordView:
 
 
 def pack_view(view: RecordView) -> bytes:
-    """The words of a view. Raises `struct.error` if a number does not fit into 32 bits."""
+    """The words of a view. Classes follow from the boxes. Raises `struct.error` if a number does not fit into 32 bits."""
     targets, how = view.targets, view.view
     shown, place = how.shown, how.place
     header = (
@@ -69,12 +67,12 @@ def pack_view(view: RecordView) -> bytes:
         *(place.ymin, place.xmin, place.height, place.width),
         *(how.mirrored, len(targets.anchors), len(targets.ignored), len(view.labels)),
     )
-    ints = [*header, *targets.anchors.tolist(), *targets.classes.tolist()]
+    ints = [*header, *targets.anchors.tolist(), *targets.objects.tolist()]
     return b"".join(
         (
             _ints(ints),
             targets.offsets.astype("<f4", copy=False).tobytes(),
-            _ints([*targets.ignored.tolist(), *targets.objects.tolist(), *view.labels.tolist()]),
+            _ints([*targets.ignored.tolist(), *view.labels.tolist()]),
             view.boxes.astype("<f4", copy=False).tobytes(),
         )
     )
@@ -100,10 +98,12 @@ def unpack_view(packed: bytes) -> RecordView:
         raise ValueError(f"mirrored must be 0 or 1, got {words[MIRRORED]}")
     bounds = [*starts, starts.end]
     part = Parts._make(words[a:b] for a, b in itertools.pairwise(bounds))
-    anchors, classes, ignored, objects, labels = (
-        ints.astype(np.int64) for ints in (part.anchors, part.classes, part.ignored, part.objects, part.labels)
+    anchors, objects, ignored, labels = (
+        ints.astype(np.int64) for ints in (part.anchors, part.objects, part.ignored, part.labels)
     )
     offsets, boxes = (floats.view("<f4").astype(np.float32).reshape(-1, 4) for floats in (part.offsets, part.boxes))
+    if len(objects) and not (objects.min() >= 0 and objects.max() < len(labels)):
+        raise ValueError(f"objects must be in [0, {len(labels)}), got {objects.tolist()[:10]}")
     return RecordView(
         view=View(
             shown=Rectangle(*words[SHOWN:PLACE].tolist()),
@@ -112,5 +112,5 @@ def unpack_view(packed: bytes) -> RecordView:
         ),
         boxes=boxes,
         labels=labels,
-        targets=Targets(anchors, classes, offsets, ignored, objects),
+        targets=Targets(anchors, labels[objects], offsets, ignored, objects),
     )

@@ -19,8 +19,8 @@ from pipeline.records.tf_example import Value, decode_example, encode_example
 
 KEY = "image/key"
 SOURCE_ID = "image/source_id"
-SOURCE_SIZE = "image/source_size"
-SOURCE_LABEL = "image/source_label"
+SOURCE_SIZE = "image/source_size"  # of an image with boxes of its own
+DRAWN = "image/drawn"  # height, width and label of each image that is itself an object
 HEIGHT = "image/height"
 WIDTH = "image/width"
 ENCODED = "image/encoded"
@@ -69,7 +69,6 @@ def encode_record(record: Record) -> bytes:
     features: dict[str, Value] = {
         KEY: [record.key.encode()],
         SOURCE_ID: [record.source_id.encode()],
-        SOURCE_SIZE: np.array([image.size for image in record.drawn], np.int64),
         HEIGHT: np.array([record.height], np.int64),
         WIDTH: np.array([record.width], np.int64),
         ENCODED: [record.encoded],
@@ -77,8 +76,9 @@ def encode_record(record: Record) -> bytes:
         VIEWS: [pack_view(view) for view in record.views],
     }
     if own.truth is None:
-        features[SOURCE_LABEL] = np.array([image.label for image in record.drawn], np.int64)
+        features[DRAWN] = np.array([(*image.size, image.label) for image in record.drawn], np.int64)
     else:
+        features[SOURCE_SIZE] = np.array(own.size, np.int64)
         features[TRUTH] = [pack_ground_truth(own.truth)]
     if own.image_id is not None:
         features[IMAGE_ID] = [own.image_id.encode()]
@@ -107,36 +107,24 @@ def decode_record(serialized: bytes) -> Record:
         except UnicodeDecodeError as error:
             raise ValueError(f"{name} must be UTF-8, got {error.reason} at byte {error.start}") from None
 
-    def integers(name: str, least: int, most: int) -> list[int]:
+    def integers(name: str, least: int, most: int, *, count: int | None = None) -> list[int]:
         value: Any = features.get(name)
-        if isinstance(value, list) or value is None or value.dtype != np.int64 or not value.size:
-            raise ValueError(f"{name} must hold integers, got {_kind(value)}")
+        if isinstance(value, list) or value is None or value.dtype != np.int64 or value.size != (count or max(value.size, 1)):
+            raise ValueError(f"{name} must hold {count or 'some'} integers, got {_kind(value)}")
         if value.min() < least or value.max() > most:
             raise ValueError(f"{name} must be from {least} to {most}, got {value.tolist()[:10]}")
         return list(value.tolist())
 
-    def pixels(name: str) -> int:
-        sizes = integers(name, 1, MAX_IMAGE)
-        if len(sizes) != 1:
-            raise ValueError(f"{name} must be one number, got {len(sizes)}")
-        return sizes[0]
-
     def drawn() -> tuple[SourceImage, ...]:
-        sides = integers(SOURCE_SIZE, 1, MAX_IMAGE)
-        sizes = list(zip(sides[::2], sides[1::2], strict=False))
+        own = text(IMAGE_ID) if IMAGE_ID in features else None
         if TRUTH in features:
-            labels: list[int | None] = [None]
-        else:
-            labels = list(integers(SOURCE_LABEL, 0, 2**31))
-        if len(sides) != 2 * len(labels):
-            raise ValueError(f"{SOURCE_SIZE} must hold {2 * len(labels)} numbers, got {len(sides)}")
-        images = tuple(SourceImage(size, label) for size, label in zip(sizes, labels, strict=True))
-        own = replace(
-            images[0],
-            truth=unpack_ground_truth(string(TRUTH)) if TRUTH in features else None,
-            image_id=text(IMAGE_ID) if IMAGE_ID in features else None,
-        )
-        return own, *images[1:]
+            height, width = integers(SOURCE_SIZE, 1, MAX_IMAGE, count=2)
+            return (SourceImage((height, width), truth=unpack_ground_truth(string(TRUTH)), image_id=own),)
+        numbers = integers(DRAWN, 0, 2**31 - 1)
+        images = [SourceImage((h, w), label=label) for h, w, label in zip(*(iter(numbers),) * 3, strict=False)]
+        if 3 * len(images) != len(numbers) or not all(1 <= side <= MAX_IMAGE for i in images for side in i.size):
+            raise ValueError(f"{DRAWN} must hold height, width and label of each image, got {numbers[:10]}")
+        return (replace(images[0], image_id=own), *images[1:])
 
     packed = strings(VIEWS)
     if len(packed) > MAX_VIEWS:
@@ -144,8 +132,8 @@ def decode_record(serialized: bytes) -> Record:
     return Record(
         key=text(KEY),
         source_id=text(SOURCE_ID),
-        height=pixels(HEIGHT),
-        width=pixels(WIDTH),
+        height=integers(HEIGHT, 1, MAX_IMAGE, count=1)[0],
+        width=integers(WIDTH, 1, MAX_IMAGE, count=1)[0],
         encoded=string(ENCODED),
         format=text(FORMAT),
         views=tuple(_view(number, view) for number, view in enumerate(packed)),

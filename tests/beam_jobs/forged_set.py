@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from beam_jobs.job.receipt import parse_receipt
+from msgspec import structs
+
+from beam_jobs.job.receipt import Receipt, parse_receipt
 from pipeline.records.manifest import Manifest, Shard, load_manifest
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record, decode_record, encode_record
@@ -23,19 +26,27 @@ def forge(records: Path, alter: Callable[[list[Record]], list[Record]]) -> str:
 def forge_bytes(records: Path, alter: Callable[[list[bytes]], list[bytes]]) -> str:
     """Alters the serialized records of the first shard, whose stated number stays. Returns its name."""
     manifest = load_manifest(str(records))
-    old = manifest.shards["train"][0]
+    old = manifest.shards("train")[0]
     with (records / old.name).open("rb") as file:
         after = alter(list(read_frames(file, old.bytes)))
-    data = b"".join(frame(record) for record in after)
+    frames = [frame(record) for record in after]
+    data = b"".join(frames)
     (records / old.name).write_bytes(data)
     new = Shard(old.name, old.examples, len(data), hashlib.sha256(data).hexdigest())
-    shards = {**manifest.shards, "train": (new, *manifest.shards["train"][1:])}
-    (records / "manifest.json").write_text(replace(manifest, shards=shards).to_json())
-    path = records / "receipts" / old.name.replace(".tfrecord", ".json")
+    passes = structs.replace(manifest.passes, train=((new, *manifest.shards("train")[1:]),))
+    (records / "manifest.json").write_text(structs.replace(manifest, passes=passes).to_json())
+    *begins, _ = itertools.accumulate(map(len, frames), initial=0)
+    forge_receipt(records, lambda receipt: structs.replace(receipt, shards=(new,), begins=(tuple(begins),)))
+    return old.name
+
+
+def forge_receipt(records: Path, alter: Callable[[Receipt], Receipt]) -> Receipt:
+    """Alters the receipt of the first shard. Returns it as it was."""
+    path = records / "receipts" / load_manifest(str(records)).shards("train")[0].name.replace(".tfrecord", ".json")
     receipt = parse_receipt(path.read_bytes())
     assert receipt is not None
-    path.write_bytes(replace(receipt, shard=new).to_json())
-    return old.name
+    path.write_bytes(alter(receipt).to_json())
+    return receipt
 
 
 def second(change: Callable[[Record], Record]) -> Callable[[list[Record]], list[Record]]:

@@ -66,8 +66,8 @@ def test_images_in_class_folders_are_placed_on_canvases(tmp_path: Path) -> None:
     records = tmp_path / "records"
     flags = (f"--records={records}", "--running_mode=in_memory", "--source=folder", f"--data_dir={tmp_path / 'data'}")
     printed = output(make_records(*flags, *SMALL, config="detection"))
-    assert "images of single objects: 16 to 32 pixels on canvases of 64 pixels" in printed
+    assert "images of single objects: 16 to 32 pixels on canvases of 64 x 64 pixels" in printed
     manifest = load_manifest(str(records))
-    assert manifest.config.collage == Collage(size=64, object_size=(16, 32), flip=True)
-    assert (manifest.config.letterbox, manifest.config.views) == (None, 2)
+    assert manifest.config.composition == Collage(canvas=(64, 64), object_size=(16, 32), flip=True)
+    assert manifest.config.views == 2
     assert findings(records) == []

@@ -89,5 +89,5 @@ def test_its_canvases_are_ours_to_within_a_grey_level() -> None:
     for i in range(8):
         window = Rectangle(int(generator.xmin[i]), int(generator.ymin[i]), 64, 64)
         view = View(Rectangle(0, 0, 64, 64), window, mirrored=False)
-        ours = paint_view(resize(generator.images[i], 64, 64), view, size=224)
+        ours = paint_view(resize(generator.images[i], (64, 64)), view, canvas=(224, 224))
         assert np.abs(canvases[i] - ours).max() <= 1

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from beam_jobs.checks.check_shard import shard_checks
+from pipeline.compositions.composition import no_objects
 from pipeline.compositions.view import Rectangle
 from pipeline.geometry.targets import Targets
 from pipeline.records.manifest import load_manifest
@@ -42,7 +43,10 @@ def with_targets(**changes: Callable[[Targets], NDArray[Any]]) -> Callable[[Reco
 
 other_offsets = with_targets(offsets=lambda t: t.offsets + np.float32(1e-4))
 one_anchor_less = with_targets(
-    anchors=lambda t: t.anchors[1:], classes=lambda t: t.classes[1:], offsets=lambda t: t.offsets[1:]
+    anchors=lambda t: t.anchors[1:],
+    classes=lambda t: t.classes[1:],
+    offsets=lambda t: t.offsets[1:],
+    objects=lambda t: t.objects[1:],
 )
 nothing_ignored = with_targets(ignored=lambda t: t.ignored[:0])
 
@@ -63,16 +67,15 @@ def test_targets_that_a_new_matching_does_not_give(change: Callable[[RecordView]
         (lambda v: replace(v, boxes=v.boxes[:, [2, 1, 0, 3]]), "boxes must have an area"),
         (lambda v: replace(v, labels=v.labels + 10), "labels must be in [0, 10)"),
         (lambda v: replace(v, labels=v.labels - 10), "labels must be in [0, 10)"),
-        (lambda v: replace(v, view=replace(v.view, mirrored=True)), "mirrored must be 0 in the first view"),
         (lambda v: replace(v, view=replace(v.view, place=replace(v.view.place, ymin=63))), "place must lie inside"),
         (lambda v: replace(v, view=replace(v.view, shown=replace(v.view.shown, ymin=1))), "shown must lie inside"),
-        (lambda v: replace(v, view=replace(v.view, shown=Rectangle(0, 0, 4, 4))), "shown must be the whole image"),
-        (lambda v: replace(v, view=replace(v.view, place=Rectangle(0, 0, 4, 4))), "place must have the image's size"),
+        (lambda v: replace(v, view=replace(v.view, place=Rectangle(0, 0, 4, 4))), "place must have the size of the"),
         (with_targets(anchors=lambda t: t.anchors[::-1]), "anchors must ascend"),
         (with_targets(anchors=lambda t: t.anchors + 9999), "anchors must be in [0, "),
         (with_targets(ignored=lambda t: t.anchors), "must not name matched"),
         (with_targets(ignored=lambda t: np.arange(400)), "ignored must number at most"),
-        (with_targets(classes=lambda t: t.classes + 1), "classes must be among the labels"),
+        (with_targets(classes=lambda t: t.classes + 1), "classes must be those of the matched boxes"),
+        (with_targets(objects=lambda t: t.objects + 2), "objects must be in [0, "),
         (with_targets(offsets=lambda t: np.full_like(t.offsets, np.inf)), "offsets must be finite"),
     ],
 )
@@ -92,7 +95,8 @@ def test_views_that_cannot_be(change: Callable[[RecordView], RecordView], words:
         (lambda r: replace(r, source_id="other"), "image/key must be train/other/<copy below "),
         (lambda r: replace(r, key="test/" + r.key), "image/key must be train/"),
         (lambda r: replace(r, views=r.views * 2), "image/views must hold 1 views, got 2"),
-        (lambda r: replace(r, source_size=(r.height, r.width)), "image/source_size must not be there in a collage"),
+        (lambda r: replace(r, drawn=(replace(r.drawn[0], truth=no_objects()),)), "image/ground_truth must be there only"),
+        (lambda r: replace(r, drawn=(replace(r.drawn[0], label=10),)), "image/source_label: labels must be in [0, 10)"),
     ],
 )
 def test_fields_that_cannot_be(change: Callable[[Record], Record], words: str, records: Path) -> None:
@@ -127,7 +131,10 @@ def ints(*values: int) -> NDArray[np.int64]:
         ("image/key", [b"train/\xff/0"]),
         ("image/source_id", [b"\xc0"]),
         ("image/source_id", ints(1)),
-        ("image/source_size", ints(8, 8)),
+        ("image/source_size", ints(8, 8, 8, 8, 8, 8)),
+        ("image/source_size", ints(9, 9)),
+        ("image/source_label", ints(0, 0, 0)),
+        ("image/source_label", ints(-1)),
         ("image/source_size", ints(0, 8)),
         ("image/source_size", ints(8)),
         ("image/views", []),
@@ -213,7 +220,7 @@ def test_records_out_of_order_twice_or_in_the_wrong_shard(records: Path) -> None
 
 def test_a_record_too_few(records: Path) -> None:
     name = forge(records, lambda r: r[:-1])
-    examples = load_manifest(str(records)).shards["train"][0].examples
+    examples = load_manifest(str(records)).shards("train")[0].examples
     assert f"{name}: must hold {examples} records, got {examples - 1}" in findings(records)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from beam_jobs.checks.check_shard import MAX_FINDINGS, ShardFindings
-from beam_jobs.checks.repeated_ids import repeated_ids
+from beam_jobs.checks.repeated_ids import find_repeated_ids
 from pipeline.records.record import Record
 from tests.beam_jobs.forged_set import forge
 from tests.beam_jobs.image_source import write_images
@@ -32,7 +32,7 @@ def test_an_id_of_several_images(tmp_path: Path) -> None:
 
     def all_the_same(stored: list[Record]) -> list[Record]:
         images.update(record.source_id for record in stored if record.key.endswith("/0"))
-        return [replace(record, image_id="7") for record in stored]
+        return [replace(record, drawn=(replace(record.drawn[0], image_id="7"),)) for record in stored]
 
     name = forge(records, all_the_same)
     done = run_module("beam_jobs.verify", f"--records={records}", "--sample=0", "--workers=2")
@@ -46,12 +46,12 @@ def test_the_other_record_is_named_in_whatever_shard_it_is() -> None:
     train = [shard("train-0"), shard("train-1", 5, -1, 6), shard("train-2", -1, 7, -1, 5), shard("train-3", 5)]
     test = [shard("test-0", 5, 6, 7)]
     words = "image/source_image_id must differ within a split, got the id of"
-    assert repeated_ids([*reversed(train), *test]) == [
+    assert find_repeated_ids([*reversed(train), *test]) == [
         f"train-2: record 3: {words} record 0 of train-1",
         f"train-3: record 0: {words} record 3 of train-2",
     ]
-    assert repeated_ids([]) == repeated_ids([shard("val-0")]) == []
+    assert find_repeated_ids([]) == find_repeated_ids([shard("val-0")]) == []
 
 
 def test_nobody_needs_more_findings_than_a_thousand_a_split() -> None:
-    assert len(repeated_ids([shard("val-0", *[1] * 5_000)])) == MAX_FINDINGS
+    assert len(find_repeated_ids([shard("val-0", *[1] * 5_000)])) == MAX_FINDINGS

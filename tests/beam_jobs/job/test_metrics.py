@@ -26,7 +26,7 @@ def test_counts(mode: str, tmp_path: Path) -> None:
     (tmp_path / "images" / "00007.png").write_bytes(b"no image")
     config = replace(IMAGES, copies=3, limit=15, val_fraction=0.0)
     metrics = make_set(tmp_path / "records", config, source=source, mode=mode, workers=2, max_rejected=0.5)
-    size = sum(shard.bytes for shards in load_manifest(str(tmp_path / "records")).shards.values() for shard in shards)
+    size = sum(shard.bytes for shard in load_manifest(str(tmp_path / "records")).all_shards())
     assert metrics.counts == {
         "items": 15,
         "entries": 45,

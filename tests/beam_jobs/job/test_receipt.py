@@ -7,17 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from beam_jobs.job.shard_statistics import ShardStatistics
 
 from beam_jobs.job.receipt import Receipt, Rejection, parse_receipt
 from pipeline.geometry.anchors import Anchors, FeatureMap
 from pipeline.records.manifest import Shard
+from pipeline.records.statistics import StatisticsCounter
 from pipeline.typed_json import canonical_json, checksum
 
 RECEIPT = Receipt(
     fingerprint="0123",
-    shard=Shard("train-0123-00000-of-00001.tfrecord", 0, 0, "0" * 64),
-    statistics=ShardStatistics(2, Anchors((FeatureMap((1, 1), ((0.5, 0.5),)),)), 0.5).summary(),
+    shards=(Shard("train-0123-00000-of-00001.tfrecord", 0, 0, "0" * 64),),
+    begins=((),),
+    statistics=StatisticsCounter(2, Anchors((FeatureMap((1, 1), ((0.5, 0.5),)),)), 0.5).total(),
     rejected=(Rejection("train/a\n/0", "image", "it is no image"),),
 )
 
@@ -44,9 +45,10 @@ def test_something_else_is_refused(text: bytes) -> None:
         lambda v: v.update(statistics={}),
         lambda v: v["statistics"].update(boxes="0"),
         lambda v: v["statistics"].update(boxes=10**300),
-        lambda v: v["shard"].update(name="../elsewhere"),
-        lambda v: v["shard"].update(bytes=1e300),
-        lambda v: v["shard"].update(examples=1),
+        lambda v: v["shards"].clear(),
+        lambda v: v["shards"][0].update(name="../elsewhere"),
+        lambda v: v["shards"][0].update(bytes=1e300),
+        lambda v: v["begins"][0].append(-1),
         lambda v: v["rejected"][0].update(what="anything"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import re
 import weakref
 from collections.abc import Iterator
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from beam_jobs.job.shard_statistics import ShardStatistics
 from PIL import Image
 
+from beam_jobs.job.composer import Composer
 from beam_jobs.job.entries import Entry, entries_of
 from beam_jobs.job.finish import count_rejected
 from beam_jobs.job.receipt import Rejection
@@ -23,34 +24,40 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import BadImage, SourceBox
 from pipeline.compositions.collage import Collage
 from pipeline.compositions.resize import RgbImage
-from pipeline.config.records_config import SPLITS
+from pipeline.records.keys import source_id_of
+from pipeline.records.manifest import BySplit
 from pipeline.records.record import encode_record
+from pipeline.records.statistics import StatisticsCounter
 from tests.beam_jobs.image_source import ImageSource, write_images
 from tests.beam_jobs.one_entry import build_one
-from tests.beam_jobs.record_job import DIGITS, IMAGES
+from tests.beam_jobs.record_job import DIGITS, IMAGES, checksums, findings, make_set, read_shards
 
 
-def test_a_broken_companion_rejects_no_good_image(tmp_path: Path) -> None:
-    for number in range(12):
-        folder = tmp_path / "ab"[number % 2]
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(np.full((20, 20, 3), 10 * number, np.uint8)).save(folder / f"{number}.png")
-    broken = {"b/3.png", "a/4.png"}
-    for name in broken:
-        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:60])
-    source = ClassFolders.prepare(DataPaths(data_dir=str(tmp_path), test_fraction=0.0))
-    collage = Collage(size=64, object_size=(16, 20), objects=(2, 2))
-    config = replace(DIGITS, source="folder", collage=collage, copies=8, val_fraction=0.0, limit=None)
-    builder, rejected = RecordBuilder(config, source), set()
-    for item in source.items():
-        for _, entry in entries_of(config, source, item):
-            try:
-                built = build_one(builder, entry)
-            except BadImage:
-                rejected.add(entry.source_id)
-            else:
-                assert len(built.record.views[0].boxes) == 2
-    assert rejected == broken
+def test_a_companion_that_cannot_be_decoded_is_replaced_and_only_its_own_entry_is_rejected(tmp_path: Path) -> None:
+    sizes = {number: (20, 21 + number) for number in range(12)}
+    for number, (height, width) in sizes.items():
+        folder = tmp_path / "images" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((height, width, 3), 10 * number, np.uint8)).save(folder / f"{number}.png")
+    for name, length in (("b/3.png", 60), ("a/4.png", 20)):  # the first still tells its size
+        path = tmp_path / "images" / name
+        path.write_bytes(path.read_bytes()[:length])
+    source = ClassFolders.prepare(DataPaths(data_dir=str(tmp_path / "images"), test_fraction=0.0))
+    collage = Collage(canvas=(64, 64), object_size=(16, 20), objects=(2, 2))
+    config = replace(DIGITS, source="folder", composition=collage, copies=16, val_fraction=0.0, limit=None)
+    entries = {entry.key: entry for item in source.items() for _, entry in entries_of(config, source, item)}
+    for name, mode, workers in (("records", "in_memory", 1), ("again", "multi_threading", 2)):
+        make_set(tmp_path / name, config, source=source, mode=mode, workers=workers, max_rejected=0.2)
+    assert checksums(tmp_path / "again") == checksums(tmp_path / "records")
+    assert findings(tmp_path / "records") == []
+    records = [record for _, _, record in read_shards(tmp_path / "records")]
+    assert len(records) == 10 * 16 and all(len(record.views[0].boxes) == 2 for record in records)
+    assert {image.size for record in records for image in record.drawn} == {*sizes.values()} - {sizes[3], sizes[4]}
+    composer = Composer(config, source)  # counts those whose pixels are broken
+    estimates = [composer.find_boxes(entries[r.key]).tobytes() == r.views[0].boxes.tobytes() for r in records]
+    assert 0.8 < np.mean(estimates) < 1.0
+    rejected = [json.loads(line)["key"] for line in (tmp_path / "records/rejected.jsonl").read_text().splitlines()]
+    assert {source_id_of(key) for key in rejected} == {"b/3.png", "a/4.png"} and len(rejected) == 2 * 16
 
 
 def test_every_box_counts_as_seen(tmp_path: Path) -> None:
@@ -61,12 +68,11 @@ def test_every_box_counts_as_seen(tmp_path: Path) -> None:
     builder = RecordBuilder(IMAGES, source)
     built = build_one(builder, entry)
     assert len(built.rejected) == 1
-    statistics = ShardStatistics(2, builder.anchors, 0.5)
+    statistics = StatisticsCounter(2, builder.anchors, 0.5)
+    empty = statistics.total()
     statistics.add(built.record, built.matches)
-    empty = ShardStatistics(2, builder.anchors, 0.5).summary()
-    summaries = {split: statistics.summary() if split == "train" else empty for split in SPLITS}
-    counts = count_rejected(['{"what": "box"}'], summaries)
-    assert (counts["boxes"], counts["boxes_seen"]) == (1, 10)
+    counts = count_rejected(['{"what": "box"}'], BySplit(train=statistics.total(), val=empty, test=empty))
+    assert (counts.boxes, counts.boxes_seen) == (1, 10)
 
 
 def test_entries_built_together_give_the_records_that_they_give_alone(tmp_path: Path) -> None:
@@ -124,7 +130,7 @@ def test_few_images_wait_to_be_matched(tmp_path: Path, monkeypatch: pytest.Monke
     if what == "broken":
         (tmp_path / source.listed[0].reference).write_bytes(b"broken")
     if what == "bytes":
-        monkeypatch.setattr("beam_jobs.job.composer.encode_image", lambda *_: bytes(512 << 10))
+        monkeypatch.setattr("beam_jobs.job.composer.encode_image", lambda *_, **__: bytes(512 << 10))
     box = SourceBox(1.0, 1, 1 if what == "faults" else 9, 9, "circle", crowd=what == "crowds")
     boxes = (box,) * {"no boxes": 0, "5 boxes": 5, "crowds": 5, "faults": 5}.get(what, 1)
     taken = 0
@@ -156,7 +162,7 @@ def test_a_broken_image_that_waits_is_not_in_memory(tmp_path: Path) -> None:
     try:
         without_boxes = Entry("train/00000/0", source.listed[0].reference, None, None)
         (built,) = RecordBuilder(IMAGES, source).build([without_boxes])
-        assert isinstance(built, Rejection) and "must have boxes, got none" in built.reason
+        assert isinstance(built, Rejection) and "has no list of boxes" in built.reason
         assert [image() for image in images] == [None]
     finally:
         gc.enable()

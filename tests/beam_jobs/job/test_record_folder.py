@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from beam_jobs.job import record_folder
 from beam_jobs.job.receipt import Rejection
@@ -18,10 +18,10 @@ from tests.beam_jobs.job.test_receipt import RECEIPT
 def test_a_receipt_too_large_to_be_one_is_none(tmp_path: Path) -> None:
     with own_folder(str(tmp_path), "0" * 16) as folder:
         folder.write_receipt(RECEIPT)
-        assert folder.receipt(RECEIPT.shard.name) == RECEIPT
+        assert folder.receipt(RECEIPT.shards[0].name) == RECEIPT
         (path,) = (tmp_path / RECEIPTS).iterdir()
         os.truncate(path, 1 << 40)  # more than fits in memory
-        assert folder.receipt(RECEIPT.shard.name) is None
+        assert folder.receipt(RECEIPT.shards[0].name) is None
 
 
 def test_no_receipt_is_written_that_would_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_a_job_that_ends_just_before_takes_no_folder_away(tmp_path: Path, monkey
     monkeypatch.setattr(record_folder, "lock_file", ended_before)
     with own_folder(str(tmp_path), "0" * 16) as folder:
         folder.write_receipt(RECEIPT)
-        assert folder.receipt(RECEIPT.shard.name) == RECEIPT
+        assert folder.receipt(RECEIPT.shards[0].name) == RECEIPT
 
 
 def test_a_file_in_place_of_the_receipts_is_told_and_the_lock_let_go(tmp_path: Path) -> None:

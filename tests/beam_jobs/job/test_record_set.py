@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.job.finish import library_versions
+from beam_jobs.job.library_versions import library_versions
+from beam_jobs.job.receipt import parse_receipt, receipt_name
 from beam_jobs.sources.cifar10 import Cifar10
 from beam_jobs.sources.digits import Digits
 from pipeline.compositions.resize import paint_view, resize
@@ -18,8 +19,9 @@ from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.geometry.matching import IOU_DECIMALS
 from pipeline.records.keys import hash63
 from pipeline.records.manifest import load_manifest
-from pipeline.records.record import Record
+from pipeline.records.record import Record, decode_record
 from pipeline.records.statistics import IOU_BINS
+from pipeline.records.tfrecord import read_frames
 from tests import cifar10_files, reference
 from tests.beam_jobs.image_source import write_images
 from tests.beam_jobs.record_job import CIFAR10, DIGITS, IMAGES, VIEWS, make_set, read_shards
@@ -97,11 +99,29 @@ def test_val_is_a_tenth_of_train_and_shares_no_image_with_it(tmp_path: Path) -> 
 def test_an_empty_shard_has_its_file_and_its_receipt(tmp_path: Path) -> None:
     make_set(tmp_path, replace(DIGITS, limit=1))
     manifest = load_manifest(str(tmp_path))
-    empty = [s for shards in manifest.shards.values() for s in shards if s.examples == 0]
+    empty = [shard for shard in manifest.all_shards() if shard.examples == 0]
     assert empty and sum(manifest.examples(split) for split in SPLITS) <= 3
     for shard in empty:
         assert (tmp_path / shard.name).read_bytes() == b""
         assert (tmp_path / "receipts" / shard.name).with_suffix(".json").is_file()
+
+
+@pytest.mark.parametrize("name", ["digits", "images"])
+def test_the_receipt_says_where_each_record_begins(name: str, request: pytest.FixtureRequest) -> None:
+    """So that a reader can go to any of them."""
+    records = request.getfixturevalue(name)
+    located = iter(read_shards(records))
+    for shard in load_manifest(str(records)).all_shards():
+        receipt = parse_receipt((records / "receipts" / receipt_name(shard.name)).read_bytes())
+        assert receipt is not None and receipt.shards == (shard,)
+        (begins,) = receipt.begins
+        assert len(begins) == shard.examples
+        with (records / shard.name).open("rb") as file:
+            for begin in begins:
+                file.seek(begin)
+                data = next(read_frames(file, shard.bytes - begin))
+                assert decode_record(data).key == next(located)[2].key
+    assert next(located, None) is None
 
 
 @pytest.mark.parametrize(
@@ -111,7 +131,7 @@ def test_targets_are_those_of_the_slow_reference(
     name: str, config: RecordsConfig, request: pytest.FixtureRequest
 ) -> None:
     records = [record for _, _, record in read_shards(request.getfixturevalue(name))]
-    anchors = reference.anchors(config.anchors, config.canvas_size)
+    anchors = reference.anchors(config.anchors, config.canvas[0])
     corners = [reference.corners(anchor) for anchor in anchors]
     for view in [view for record in records[::6] for view in record.views]:
         boxes = view.boxes.astype(np.float64).tolist()
@@ -119,6 +139,7 @@ def test_targets_are_those_of_the_slow_reference(
         expected = reference.assign(overlaps, config.matching.positive_iou, config.matching.ignore_iou)
         targets = view.targets
         assert targets.anchors.tolist() == sorted(expected.ground_truth_of)
+        assert targets.objects.tolist() == [expected.ground_truth_of[anchor] for anchor in targets.anchors.tolist()]
         assert targets.ignored.tolist() == sorted(expected.ignored)
         for anchor, label, offsets in zip(targets.anchors.tolist(), targets.classes, targets.offsets, strict=True):
             ground_truth = expected.ground_truth_of[anchor]
@@ -135,7 +156,7 @@ def test_the_image_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
         labels, pixels = cifar10_files.rows(names.index(name), 12)
         original = pixels[int(row)]
         (view,) = record.views
-        canvas = paint_view(record.image(), view.view, size=96)
+        canvas = paint_view(record.image(), view.view, canvas=(96, 96))
         box = np.rint(view.boxes[0] * 96).astype(int)
         shown = canvas[box[0] : box[2], box[1] : box[3]]
         mirrored.append(bool((shown == original[:, ::-1]).all()))
@@ -154,8 +175,8 @@ def test_a_digit_is_drawn_in_its_own_size_and_its_companions_come_from_its_split
         counts[len(view.labels)] += 1
         image, label = images[record.source_id]
         box = np.rint(view.boxes[0] * 64).astype(int)
-        shown = paint_view(record.image(), view.view, size=64)[box[0] : box[2], box[1] : box[3]]
-        np.testing.assert_array_equal(shown, resize(image, box[2] - box[0], box[3] - box[1]))
+        shown = paint_view(record.image(), view.view, canvas=(64, 64))[box[0] : box[2], box[1] : box[3]]
+        np.testing.assert_array_equal(shown, resize(image, (box[2] - box[0], box[3] - box[1])))
         assert view.labels[0] == label
         assert all(16 <= side <= 28 for side in (view.boxes[:, 2:] - view.boxes[:, :2]).ravel() * 64)
     assert set(counts) == {1, 2}
@@ -173,28 +194,28 @@ def test_the_manifest_counts_what_is_there(name: str, request: pytest.FixtureReq
         views = [view for record in records for view in record.views]
         labels = Counter(int(label) for view in views for label in view.labels)
         classes = len(manifest.class_names)
-        assert said["examples"] == manifest.examples(split) == len(records)
-        assert said["views"] == len(views) == len(records) * manifest.config.views_of(split)
-        assert said["objects"] == sum(len(record.views[0].labels) for record in records)
-        assert said["boxes"] == sum(said["boxes_per_class"]) == sum(said["best_iou_histogram"]) == labels.total()
-        assert said["boxes_per_class"] == [labels[c] for c in range(classes)]
-        assert said["positives"] == sum(said["positives_per_map"]) == sum(len(v.targets.anchors) for v in views)
-        assert said["ignored"] == sum(len(v.targets.ignored) for v in views)
-        for k, count in enumerate(said["positives_per_map"]):
+        assert said.examples == manifest.examples(split) == len(records)
+        assert said.views == len(views) == len(records) * manifest.config.views_of(split)
+        assert said.objects == sum(len(record.views[0].labels) for record in records)
+        assert said.boxes == sum(said.boxes_per_class) == sum(said.best_iou_histogram) == labels.total()
+        assert said.boxes_per_class == tuple(labels[c] for c in range(classes))
+        assert said.positives == sum(said.positives_per_map) == sum(len(v.targets.anchors) for v in views)
+        assert said.ignored == sum(len(v.targets.ignored) for v in views)
+        for k, count in enumerate(said.positives_per_map):
             low, high = manifest.anchors.map_starts[k : k + 2]
             assert count == sum(int(((v.targets.anchors >= low) & (v.targets.anchors < high)).sum()) for v in views)
-        assert sum(said["best_iou_histogram"][10:]) == said["boxes_of_positive_iou"]  # bins from an IoU of 0.5
-        assert said["boxes_without_anchor"] == 0
-        assert said["most_boxes"] == max(len(v.labels) for v in views)
-        assert said["most_positives"] == max(len(v.targets.anchors) for v in views)
-        assert said["most_ignored"] == max(len(v.targets.ignored) for v in views)
+        assert sum(said.best_iou_histogram[10:]) == said.boxes_of_positive_iou  # bins from an IoU of 0.5
+        assert said.boxes_without_anchor == 0
+        assert said.most_boxes == max(len(v.labels) for v in views)
+        assert said.most_positives == max(len(v.targets.anchors) for v in views)
+        assert said.most_ignored == max(len(v.targets.ignored) for v in views)
         for side in ("height", "width"):
             sides = [getattr(record, side) for record in records]
-            assert (said[f"least_{side}"], said[f"most_{side}"]) == (min(sides), max(sides))
+            assert (getattr(said, f"least_{side}"), getattr(said, f"most_{side}")) == (min(sides), max(sides))
     everything = [r for records in of_split.values() for r in records]
-    assert manifest.rejected["images"] == manifest.rejected["boxes"] == 0
-    assert manifest.rejected["images_seen"] == len(everything)
-    assert manifest.rejected["boxes_seen"] == sum(len(r.views[0].labels) for r in everything)
+    assert manifest.rejected.images == manifest.rejected.boxes == 0
+    assert manifest.rejected.images_seen == len(everything)
+    assert manifest.rejected.boxes_seen == sum(len(r.views[0].labels) for r in everything)
     assert library_versions().items() <= manifest.versions.items()
 
 
@@ -204,24 +225,25 @@ def test_the_manifest_counts_the_best_iou_of_every_view(
 ) -> None:
     records = request.getfixturevalue(name)
     said = load_manifest(str(records)).statistics
-    corners = [reference.corners(anchor) for anchor in reference.anchors(config.anchors, config.canvas_size)]
+    corners = [reference.corners(anchor) for anchor in reference.anchors(config.anchors, config.canvas[0])]
     bins: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
     for split, _, record in read_shards(records):
         for box in (box for view in record.views for box in view.boxes.astype(np.float64).tolist()):
             best = max(reference.iou(box, corner) for corner in corners)
             bins[split][min(int(round(best, IOU_DECIMALS) * IOU_BINS), IOU_BINS - 1)] += 1
     for split in SPLITS:
-        assert said[split]["best_iou_histogram"] == [bins[split][k] for k in range(IOU_BINS)]
+        assert said[split].best_iou_histogram == tuple(bins[split][k] for k in range(IOU_BINS))
 
 
 def test_the_manifest_says_by_itself_how_to_read_the_set(cifar10: Path) -> None:
     values = json.loads((cifar10 / "manifest.json").read_text())
     assert values["class_names"] == list(cifar10_files.NAMES)
-    assert values["matching"] == {"positive_iou": 0.5, "ignore_iou": 0.4}
+    assert values["config"]["matching"] == {"positive_iou": 0.5, "ignore_iou": 0.4}
     assert [m["size"] for m in values["anchors"]["feature_maps"]] == [[n, n] for n in (12, 6, 3, 2, 1, 1)]
     assert [len(m["boxes"]) for m in values["anchors"]["feature_maps"]] == [4, 6, 6, 6, 4, 4]
-    assert values["format_version"] == 2
-    assert values["config"]["collage"]["size"] == 96 and values["config"]["letterbox"] is None
+    assert values["format_version"] == 3
+    composition = values["config"]["composition"]
+    assert (composition["kind"], composition["canvas"]) == ("collage", [96, 96])
     assert (values["config"]["copies"], values["config"]["views"]) == (2, 1)
-    names = {shard["name"] for shards in values["shards"].values() for shard in shards}
+    names = {shard["name"] for passes in values["passes"].values() for shards in passes for shard in shards}
     assert names == {path.name for path in cifar10.glob("*.tfrecord")}

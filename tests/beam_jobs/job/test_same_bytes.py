@@ -24,23 +24,23 @@ from tests.processes import answers, free_port
 
 # Over all shards of a split, in order. They change only with the format of records, on purpose.
 GOLDEN_DIGITS = {
-    "train": "2d176da41f4762dd5a61d487e58b6a4632ba8e192d93735e1a49aa343d8a2fef",
-    "val": "f3be06dcce7bbcd85b9b26b64f971b24ed16bc1e5b303fcc457d083ff1c5ad59",
-    "test": "9be11d50997cfd0143979171483894d523ba6727c395ac074b30ce31ccf7aee4",
+    "train": "9f581ea443f1a8ae8ff41fb834bf26256ae51eec9b3b2592eb6fc886b6dee216",
+    "val": "292d3cf3aa0116f8d56021876a753381522aa2af393e5bef37d48a113b50261f",
+    "test": "1eaf63a377a95fea15f87711fb19eef699f81535c744dc8146c75acef9acf0b3",
 }
 GOLDEN_CIFAR10 = {
-    "train": "d59c5174948bacf0f1be63830f04eaf7edfbfb29e675cc80dcc5f981c214e234",
-    "val": "eab9ec3cbd3b36569dc76479790e42493af0330a75ca0b38b93efbad41d877f4",
-    "test": "ca5f543d6c6137a86b69f9bd39eb9f4595ba840a23b12a4d44890ca07862ae2d",
+    "train": "ae8a0402782ca9625ec46ad7410f3e9769fd63adec5706046f08604886c8f8db",
+    "val": "81a721f8edd1baf491f718b9c10f25a87f4ffdbb41d5cbfb619a91a2ed837bf5",
+    "test": "8f318e7cf9f45390bcb2027e9505e16f34dd6e703b48967d067a4b8eb31a261f",
 }
 # Views do not change what is evaluated.
 GOLDEN_VIEWS = GOLDEN_DIGITS | {
-    "train": "1090bf693bd529f435e3d24e9c28a0976e134b88a08cca88b804e0f11b3731b6",
+    "train": "b72f412eeb40cb7257a9d0a766ede6dc9ac764d3a7d8c24c196791992ae27d15",
 }
 GOLDEN_IMAGES = {
-    "train": "8a95afa95ca6f3ca55f88b05a983ecc7a76fc36fa4e18a849c1b9f1bb478671c",
-    "val": "4912bd5fbe919d09d916d6731ecac1567f4dd9d0322a1d28eb1777891e0ce510",
-    "test": "e9f9b063111a33f8d3a660bf6cdfa7d9fd67fb1890a91189742593d7d1c25e6f",
+    "train": "b797fde207e56c96fb42cf5be2c5be0511c3988651d7170ea9452f92859a6bb5",
+    "val": "e16212d21e874fa8366eaa2a397d771fb7309f6a9f7d3d167528106b4988210c",
+    "test": "7008dea324f7eb2d2cf7f678594932c137879a90ea43d7e1714da28aba908e92",
 }
 
 
@@ -48,7 +48,7 @@ def digests(records: Path) -> dict[str, str]:
     """One SHA-256 over the shards of each split, without their names, which depend on the versions of libraries."""
     manifest = load_manifest(str(records))
     return {
-        split: hashlib.sha256(b"".join((records / s.name).read_bytes() for s in manifest.shards[split])).hexdigest()
+        split: hashlib.sha256(b"".join((records / s.name).read_bytes() for s in manifest.shards(split))).hexdigest()
         for split in SPLITS
     }
 

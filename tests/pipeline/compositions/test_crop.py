@@ -37,8 +37,8 @@ def test_pinned() -> None:
 
 def test_every_window_shows_a_centre() -> None:
     for window in windows(Crop(), BOXES):
-        view = view_of_window(window, SHAPE, size=96, mirrored=False)
-        assert len(boxes_in_view(view, BOXES, size=96)[1])
+        view = view_of_window(window, SHAPE, canvas=(96, 96), mirrored=False)
+        assert len(boxes_in_view(view, BOXES, canvas=(96, 96))[1])
 
 
 def test_half_of_the_images_are_zoomed_out() -> None:
@@ -80,7 +80,7 @@ def test_a_crop_overlaps_some_box_as_much_as_asked(least: float, sides: tuple[fl
     assert abs(asked - (0.5 + 0.5 * anything)) < 0.06  # half of the crops are asked for the overlap
 
 
-def test_a_image_without_boxes_is_cropped_too() -> None:
+def test_an_image_without_boxes_is_cropped_too() -> None:
     some = windows(NO_ZOOM, np.zeros((0, 4)))
     assert 0.08 < sum(w == Rectangle(0, 0, *SHAPE) for w in some) / len(some) < 0.25  # one choice of seven
 
@@ -94,4 +94,4 @@ def test_where_no_crop_fits_the_frame_is_shown() -> None:
 def test_tiny_images(shape: tuple[int, int]) -> None:
     for k in range(200):
         window = draw_window(Crop(), shape, np.array([[0.0, 0, *shape]]), RandomBits(0, str(k)))
-        assert view_of_window(window, shape, size=32, mirrored=False).shown.height >= 1
+        assert view_of_window(window, shape, canvas=(32, 32), mirrored=False).shown.height >= 1

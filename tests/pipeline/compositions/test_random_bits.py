@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from pipeline.compositions.random_bits import RandomBits
+from pipeline.compositions.random_bits import EntryBits, RandomBits
 
 WORD = 1 << 64
 
@@ -32,6 +32,14 @@ def test_seed_and_key_both_count() -> None:
         tuple(RandomBits(seed, key).below(WORD) for _ in range(3)) for seed in (0, 1) for key in ("a", "b", "a/0")
     }
     assert len(streams) == 6
+
+
+def test_an_entry_has_a_stream_of_its_record_and_one_of_each_view() -> None:
+    entry = EntryBits(5, "train/x/0")
+    for bits, key in ((entry.of_record(), "train/x/0"), (entry.of_view(1), "train/x/0/1")):
+        expected = RandomBits(5, key)
+        assert [bits.below(WORD) for _ in range(20)] == [expected.below(WORD) for _ in range(20)]
+    assert entry.of_record().below(WORD) == entry.of_record().below(WORD)  # a new stream each time
 
 
 def test_streams_do_not_disturb_one_another() -> None:

@@ -7,15 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.records.packed_view import HEADER, RecordView, pack_view, unpack_view
-
-
-def change_view(features: dict[str, Any], change: Callable[[RecordView], object]) -> None:
-    """Unpacks the first view of a record's features, changes its arrays in place, and packs it again."""
-    packed, *others = features["image/views"]
-    view = unpack_view(packed)
-    change(view)
-    features["image/views"] = [pack_view(view), *others]
+from pipeline.records.packed_view import HEADER
 
 
 def change_words(features: dict[str, Any], change: Callable[[np.ndarray], np.ndarray | None]) -> None:

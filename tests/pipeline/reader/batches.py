@@ -31,7 +31,7 @@ def dense_batches(manifest: Manifest, **how: Any) -> tf.data.Dataset:
 
 def canvas(record: Record, number: int = 0) -> np.ndarray:
     """The canvas of a view."""
-    return paint_view(record.image(), record.views[number].view, size=TINY.canvas_size)
+    return paint_view(record.image(), record.views[number].view, canvas=TINY.canvas)
 
 
 def dense(record: Record, manifest: Manifest, number: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.compositions.composition import GroundTruth, Layout, SourceImage
-from pipeline.compositions.letterbox import Letterbox, letterbox_views
-from pipeline.compositions.random_bits import bits_of_views
+from pipeline.compositions.composition import GroundTruth, SourceImage
+from pipeline.compositions.letterbox import Letterbox
+from pipeline.compositions.random_bits import EntryBits
 from pipeline.compositions.resize import resize
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.boxes import areas
-from pipeline.geometry.targets import Targets
 from pipeline.reader.dataset import evaluation_batches, keys_of_step, training_batches
 from pipeline.reader.feed import feed_of
 from pipeline.reader.unpack import IGNORED, unpack
 from tests.one_record import make_record
 from tests.pipeline.reader.batches import batches, canvas, dense, dense_batches, same
-from tests.record_sets import TINY, collage_of, make_records, with_format, write_record_set
+from tests.record_sets import TINY, collage_of, make_records, with_format, without_objects, write_record_set
 
 
 def test_training_batches_hold_each_record_once_with_its_canvas_and_dense_targets(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_encoded_images_read_like_the_image_library_does(tmp_path: Path, image_f
         np.testing.assert_array_equal(found[record.key], canvas(record))
 
 
-VIEWS = replace(TINY, views=5, collage=replace(collage_of(TINY), flip=True))
+VIEWS = replace(TINY, views=5, composition=msgspec.structs.replace(collage_of(TINY), flip=True))
 
 
 def test_sparse_batches_unpack_to_the_dense_ones(tmp_path: Path) -> None:
@@ -101,31 +101,20 @@ def test_every_pass_shows_another_view_until_all_were_seen(tmp_path: Path) -> No
 @pytest.mark.long
 def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> None:
     """Nothing is scaled where a view's part has the size of its place; elsewhere the pixels are close to OpenCV's."""
-    letterbox = Letterbox(size=64)
-    config = replace(TINY, collage=None, letterbox=letterbox, views=12)
+    config = replace(TINY, composition=Letterbox(canvas=(64, 64)), views=12)
     anchors = make_anchors(config.anchors, 64)
     bits = np.random.default_rng(4)
     records = []
     for number, shape in enumerate([(64, 48), (40, 64), (200, 150), (30, 90)]):
         rough = bits.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        pixels = resize(rough, *shape)  # smooth, so that ways to scale agree
+        pixels = resize(rough, shape)  # smooth, so that ways to scale agree
         corners = np.array([[4.0, 6, shape[0] - 8, shape[1] - 9]])
         key = f"train/train-{number}/0"
-        views = letterbox_views(letterbox, shape, corners, count=12, bits_of=bits_of_views(config.seed, key))
         no = np.zeros(1, bool)
-        truth = GroundTruth(corners, np.array([number % 3]), crowd=no, difficult=no, area=areas(corners))
-        layout = Layout(corners, np.array([number % 3]), views)
-        records.append(
-            make_record(
-                pixels,
-                layout,
-                key=key,
-                source_id=f"train-{number}",
-                config=config,
-                anchors=anchors,
-                source=SourceImage(shape, truth),
-            )[0]
-        )
+        truth = GroundTruth(corners, np.array([number % 3]), no, no, no, areas(corners))
+        own = SourceImage(shape, truth=truth)
+        layout = config.composition.layout(own, views=12, bits=EntryBits(config.seed, key))
+        records.append(make_record(pixels, layout, key=key, config=config, anchors=anchors)[0])
     manifest = write_record_set(tmp_path, config=config, records={"train": records, "val": [], "test": []})
     feed, by_key = feed_of(manifest, "train"), {r.key: r for r in records}
     exact = 0
@@ -151,10 +140,7 @@ def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> N
 
 
 def test_a_image_without_objects_is_all_background(tmp_path: Path) -> None:
-    record = make_records(TINY, "train", 1)[0]
-    none, nowhere = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
-    view = replace(record.views[0], boxes=nowhere, labels=none, targets=Targets(none, none, nowhere, none))
-    empty = replace(record, views=(view,))
+    empty = without_objects(make_records(TINY, "train", 1)[0])
     manifest = write_record_set(tmp_path, records={"train": [empty], "val": [], "test": [empty]})
     ((_, dense_targets),) = batches(dense_batches(manifest, batch=1, seed=0), 1)
     assert (dense_targets["classes"] == manifest.background).all() and not dense_targets["offsets"].any()

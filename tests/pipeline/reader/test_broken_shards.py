@@ -15,16 +15,17 @@ from pipeline.config.records_config import ShardCounts
 from pipeline.errors import UserError
 from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
 from pipeline.records.manifest import Manifest
+from pipeline.records.packed_view import PLACE
 from pipeline.records.record import encode_record
 from pipeline.records.tf_example import decode_example, encode_example
-from tests.pipeline.reader.altered_view import change_view
+from tests.pipeline.reader.altered_view import change_words
 from tests.pipeline.reader.batches import batches
 from tests.record_sets import TINY, make_records, with_format, write_record_set
 
 
 def test_a_flipped_bit_names_the_shard(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
-    path = tmp_path / manifest.shards["train"][1].name
+    path = tmp_path / manifest.shards("train")[1].name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
@@ -34,7 +35,7 @@ def test_a_flipped_bit_names_the_shard(tmp_path: Path) -> None:
 
 def test_a_shard_that_goes_away_is_named(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
-    path = tmp_path / manifest.shards["test"][1].name
+    path = tmp_path / manifest.shards("test")[1].name
     path.unlink()
     with pytest.raises(UserError, match=path.name), named_read_errors(manifest, "test"):
         batches(evaluation_batches(manifest, "test", batch=4), 6)
@@ -63,12 +64,12 @@ def read_all(manifest: Manifest, split: str) -> None:
             batches(evaluation_batches(manifest, split, batch=2), 3)
 
 
-def bad_class(features: dict[str, Any]) -> None:
-    change_view(features, lambda view: view.targets.classes.__iadd__(999))
+def bad_place(features: dict[str, Any]) -> None:
+    change_words(features, lambda words: words.__setitem__(PLACE, 63))
 
 
-def bad_box(features: dict[str, Any]) -> None:
-    change_view(features, lambda view: view.boxes.fill(np.nan))
+def bad_length(features: dict[str, Any]) -> None:
+    features["image/views"] = [features["image/views"][0] + bytes(4)]
 
 
 def bad_image(features: dict[str, Any]) -> None:
@@ -82,10 +83,10 @@ def bad_kind(features: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("split", "feature", "change", "image_format"),
     [
-        ("train", "image/views[0]: classes must", bad_class, "raw"),
+        ("train", "image/views[0]: place must", bad_place, "raw"),
         ("train", "image/encoded: png image must", bad_image, "png"),
         ("train", "image/views must", bad_kind, "raw"),
-        ("test", "image/views[0]: boxes must", bad_box, "raw"),
+        ("test", "image/views[0]: view must have", bad_length, "raw"),
     ],
 )
 def test_a_record_that_contradicts_the_manifest_is_named(
@@ -95,7 +96,7 @@ def test_a_record_that_contradicts_the_manifest_is_named(
     with pytest.raises(UserError) as refused:
         read_all(manifest, split)
     message = str(refused.value)
-    assert message.startswith(f"{tmp_path / manifest.shards[split][0].name}: record 2: {feature}"), message
+    assert message.startswith(f"{tmp_path / manifest.shards(split)[0].name}: record 2: {feature}"), message
     assert "\n" not in message and len(message) < 1000
 
 

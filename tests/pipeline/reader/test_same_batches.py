@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config.records_config import SPLITS
 from pipeline.reader.dataset import evaluation_batches, training_batches
 from pipeline.records.manifest import Manifest
 from tests.record_sets import TINY, with_format, write_record_set
@@ -20,29 +19,28 @@ from tests.record_sets import TINY, with_format, write_record_set
 # of all test batches. Each stack must give them, and so what one writes trains the other alike. They change with the
 # format of records or with the order of the stream, and then on purpose. The dense batches are those of format 1 still.
 SHARDS = {
-    "raw": "80ef03da02a8ac6e0a9d65480e5ddfa6e5ad5002d9d933a8f9f7081eba842e9a",
-    "png": "a370dfce5c93815718b675e2815b52983244295ca83e5db1933abbe02c9be802",
-    "jpeg": "3f925bc54340cd95215543352f3acdd4fc9f29d9cd9ca8056389d312e2868e65",
+    "raw": "a1c52b815d5c6549c57f3fafd1073bf532b71e3c734fe3b9d1008b6c4e02613a",
+    "png": "0af2cd32f52b52fc16876500612fb997a05ad6d2e7a91196e5df4424b80fa67e",
+    "jpeg": "2875203101ffdecaf674c4ce6ba53846ab3664d8fa5ee9ffc054ccdf312b1615",
 }
 LOSSLESS = (
-    "4a5495ab3b3fa536b15cd8171cfe032ceb49f24d62bbf34d507e81021893fe48",
+    "fb107bb77fbcf6a64d2cd5c51c547526a1daab432ac69b877f35c54810647ad2",
     "0aa04ab79f228478142eaf4db6192a5ba92bb42da004d5c047247e6ed52e8231",
-    "26698751e44e90a3cdae8d5c8ad2c03936af865b272ab7683ea8b0d61abc78cf",
+    "c38c2ec09539800e75c9155661ea8e0a2d5153dd791aa8f03681166003302293",
 )
 BATCHES = {
     "raw": LOSSLESS,
     "png": LOSSLESS,
     "jpeg": (
-        "e93ce6b6a9814130f78897d32fe7022649b8b6d5ff0ec2ba8ab33c47365919f2",
+        "2af5e70b8cffa39dac3848043be26061d7710a810f174bd2664d3d1b5f12e6ea",
         "dd51fabfafe19a76f466a80374cf0eababd34f537dc7917297b640310b577392",
-        "cad6da698d4c9fbebce77aa8a0910f0ae1feba573c3d6962e3b85cdfd4fc5698",
+        "84ca1a48b35d1d7719ac7e01664e683059a4db3a29debec48063243ec301ebd4",
     ),
 }
 
 
 def shards_digest(folder: Path, manifest: Manifest) -> str:
-    shards = [shard for split in SPLITS for shard in manifest.shards[split]]
-    return hashlib.sha256(b"".join((folder / shard.name).read_bytes() for shard in shards)).hexdigest()
+    return hashlib.sha256(b"".join((folder / s.name).read_bytes() for s in manifest.all_shards())).hexdigest()
 
 
 def digest(batches: Iterable[Any]) -> str:

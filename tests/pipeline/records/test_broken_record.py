@@ -16,9 +16,11 @@ from pipeline.records.record import (
     IMAGE_ID,
     KEY,
     SOURCE_ID,
+    SOURCE_LABEL,
     SOURCE_SIZE,
     VIEWS,
     WIDTH,
+    Record,
     decode_record,
     encode_record,
 )
@@ -29,14 +31,14 @@ from tests.pipeline.records.small_record import FIRST, NOTHING, SECOND, SMALL
 
 @pytest.mark.parametrize("feature", sorted(decode_example(encode_record(NOTHING))))
 def test_a_missing_feature_is_named(feature: str) -> None:
-    features = decode_example(encode_record(SMALL))
+    features = decode_example(encode_record(NOTHING))
     del features[feature]
-    with pytest.raises(ValueError, match=f"^{feature} must (hold|be) .*, got nothing$"):
+    with pytest.raises(ValueError, match=f"^{feature} must hold .*, got nothing$"):
         decode_record(encode_example(features))
 
 
-def altered(name: str, value: Value) -> bytes:
-    return encode_example({**decode_example(encode_record(SMALL)), name: value})
+def altered(name: str, value: Value, of: Record = SMALL) -> bytes:
+    return encode_example({**decode_example(encode_record(of)), name: value})
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,22 @@ def test_a_feature_of_another_kind_or_length_is_named(name: str, value: Value) -
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        np.array([3, 4], np.int64),  # and one size
+        np.array([-1], np.int64),
+        np.array([2**31], np.int64),
+        np.array([3.0], np.float32),
+        np.zeros(0, np.int64),
+        [b"3"],
+    ],
+)
+def test_labels_of_another_kind_or_number_are_named(value: Value) -> None:
+    with pytest.raises(ValueError, match=f"^({SOURCE_LABEL}|{SOURCE_SIZE}) must hold|^{SOURCE_LABEL} must be from 0"):
+        decode_record(altered(SOURCE_LABEL, value, NOTHING))
+
+
+@pytest.mark.parametrize(
     ("second", "fault"),
     [
         (b"", "view must have a multiple of 4 bytes, at least 48, got 0"),
@@ -95,9 +113,7 @@ def test_a_broken_view_is_named_by_its_number(second: bytes, fault: str) -> None
 
 
 def test_broken_ground_truth_is_named() -> None:
-    with pytest.raises(
-        ValueError, match=r"^image/ground_truth: ground truth must have a multiple of 64 bytes, got 65$"
-    ):
+    with pytest.raises(ValueError, match=r"^image/ground_truth must have a multiple of 72 bytes, got 65$"):
         decode_record(altered(TRUTH_NAME, [bytes(65)]))
 
 

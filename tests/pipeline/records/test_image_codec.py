@@ -71,7 +71,7 @@ def test_a_header_that_states_another_size_is_refused_before_anything_is_decoded
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpeg"])
-def test_a_image_that_is_cut_off_raises_nothing_but_value_errors(image_format: str) -> None:
+def test_an_image_that_is_cut_off_raises_nothing_but_value_errors(image_format: str) -> None:
     encoded = encode_image(PIXELS, image_format)
     for end in range(len(encoded) - 1):
         with contextlib.suppress(ValueError):  # decoders make up for an end that is missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,16 +16,33 @@ from pipeline.geometry.ignore_regions import anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.image_codec import encode_image
-from pipeline.records.make_record import LaidOutImage, make_records
+from pipeline.records.make_record import EncodedImage, make_records
 from pipeline.records.record import Record, decode_record, encode_record
 from tests.one_record import make_record
 from tests.one_view import encode_targets
 from tests.record_sets import TINY
 
-CONFIG = dataclasses.replace(TINY, collage=None, letterbox=Letterbox(size=64), views=3)
+CONFIG = replace(TINY, composition=Letterbox(canvas=(64, 64)), views=3)
 ANCHORS = make_anchors(CONFIG.anchors, 64)
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 80, 3), dtype=np.uint8)
+NO, YES = np.array([False] * 3), np.array([False, False, True])
+SOURCE = SourceImage(
+    (400, 800),
+    truth=GroundTruth(
+        corners=np.array([[0.0, 0, 200, 200], [100, 300, 400, 700], [0, 600, 100, 800]]),
+        labels=np.array([2, 1, 0]),
+        crowd=YES,
+        difficult=NO,
+        ignored=NO,
+        area=np.array([40_000.0, 120_000.0, 12_345.0]),
+    ),
+    image_id="1234",
+)
 LAYOUT = Layout(
+    canvas=(64, 64),
+    shape=(40, 80),
+    drawn=(SOURCE,),
+    placed=(),
     corners=np.array([[0.0, 0, 20, 20], [10, 30, 40, 70]]),
     labels=np.array([2, 1]),
     views=(
@@ -37,27 +54,17 @@ LAYOUT = Layout(
     ),
 )
 
-NO, YES = np.array([False] * 3), np.array([False, False, True])
-TRUTH = GroundTruth(
-    corners=np.array([[0.0, 0, 200, 200], [100, 300, 400, 700], [0, 600, 100, 800]]),
-    labels=np.array([2, 1, 0]),
-    crowd=YES,
-    difficult=NO,
-    area=np.array([40_000.0, 120_000.0, 12_345.0]),
-)
-SOURCE = SourceImage((400, 800), TRUTH, image_id="1234")
 
-
-def made(image_format: str = "raw") -> tuple[Record, tuple[Matches, ...]]:
-    config = dataclasses.replace(CONFIG, image_format=image_format)
-    return make_record(PIXELS, LAYOUT, key="train/7/0", source_id="7", config=config, anchors=ANCHORS, source=SOURCE)
+def made(image_format: str = "raw", layout: Layout = LAYOUT) -> tuple[Record, tuple[Matches, ...]]:
+    config = replace(CONFIG, image_format=image_format)
+    return make_record(PIXELS, layout, key="train/7/0", config=config, anchors=ANCHORS)
 
 
 @pytest.mark.parametrize("image_format", IMAGE_FORMATS)
 def test_a_record_holds_the_image_as_it_is_stored(image_format: str) -> None:
     record, _ = made(image_format)
-    assert (record.key, record.source_id, record.source_size) == ("train/7/0", "7", (400, 800))
-    assert record.truth is TRUTH and record.image_id == "1234"
+    assert (record.key, record.source_id) == ("train/7/0", "7")
+    assert record.drawn == (SOURCE,) and record.truth is SOURCE.truth
     assert (record.height, record.width, record.format) == (40, 80, image_format)
     assert record.encoded == encode_image(PIXELS, image_format)
     if image_format != "jpeg":
@@ -73,10 +80,10 @@ def test_a_view_has_the_boxes_whose_centres_it_shows_with_their_labels() -> None
     np.testing.assert_allclose(second.boxes * 64, [[0, 32, 32, 64]], atol=1e-5)
     assert second.labels.tolist() == [2]
     assert third.boxes.shape == (0, 4) and third.labels.tolist() == []
-    for view, (boxes, labels) in zip((first, second, third), LAYOUT.truths(size=64), strict=True):
+    for view, (boxes, labels) in zip((first, second, third), LAYOUT.truths(), strict=True):
         np.testing.assert_array_equal(boxes, view.boxes, strict=True)
         np.testing.assert_array_equal(labels, view.labels, strict=True)
-        np.testing.assert_array_equal(boxes, boxes_in_view(view.view, LAYOUT.corners, size=64)[0], strict=True)
+        np.testing.assert_array_equal(boxes, boxes_in_view(view.view, LAYOUT.corners, canvas=(64, 64))[0], strict=True)
 
 
 def test_a_view_has_the_targets_and_matches_of_its_own_ground_truth() -> None:
@@ -84,41 +91,38 @@ def test_a_view_has_the_targets_and_matches_of_its_own_ground_truth() -> None:
     assert len(matches) == 3
     for view, found in zip(record.views, matches, strict=True):
         targets, expected = encode_targets(view.boxes, view.labels, anchors=ANCHORS, matching=CONFIG.matching)
-        for field in dataclasses.fields(Targets):
+        for field in fields(Targets):
             np.testing.assert_array_equal(getattr(view.targets, field.name), getattr(targets, field.name), strict=True)
-        for field in dataclasses.fields(Matches):
+        for field in fields(Matches):
             np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), strict=True)
     assert [len(view.targets.anchors) > 0 for view in record.views] == [True, True, False]
     assert set(record.views[0].targets.classes.tolist()) == {1, 2}
 
 
-def test_fewer_views_of_a_image_are_the_first_of_more() -> None:
+def test_a_positive_anchor_names_the_box_that_it_is_matched_with() -> None:
+    for view in made()[0].views:
+        np.testing.assert_array_equal(view.labels[view.targets.objects], view.targets.classes)
+    assert set(made()[0].views[0].targets.objects.tolist()) == {0, 1}
+
+
+def test_fewer_views_of_an_image_are_the_first_of_more() -> None:
     record, _ = made()
-    fewer, _ = make_record(
-        PIXELS,
-        dataclasses.replace(LAYOUT, views=LAYOUT.views[:2]),
-        key="train/7/0",
-        source_id="7",
-        config=CONFIG,
-        anchors=ANCHORS,
-        source=SOURCE,
-    )
-    assert encode_record(dataclasses.replace(record, views=record.views[:2])) == encode_record(fewer)
+    fewer, _ = made(layout=replace(LAYOUT, views=LAYOUT.views[:2]))
+    assert encode_record(replace(record, views=record.views[:2])) == encode_record(fewer)
 
 
 @pytest.mark.parametrize("kind", ["crowd", "difficult"])
 def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that_show_them(kind: str) -> None:
     region = np.array([[0.0, 42, 24, 66]])  # its centre is not in the second view, and neither is anything of it
     crowd, difficult = (region, no_boxes()) if kind == "crowd" else (no_boxes(), region)
-    layout = dataclasses.replace(LAYOUT, crowd=crowd, difficult=difficult)
-    assert layout.has_regions and not LAYOUT.has_regions
+    layout = replace(LAYOUT, crowd=crowd, difficult=difficult)
     plain, _ = made()
-    record, matches = make_record(PIXELS, layout, key="train/7/0", source_id="7", config=CONFIG, anchors=ANCHORS)
+    record, matches = made(layout=layout)
     for number, (view, without) in enumerate(zip(record.views, plain.views, strict=True)):
         np.testing.assert_array_equal(view.boxes, without.boxes)
         np.testing.assert_array_equal(view.targets.anchors, without.targets.anchors)
         np.testing.assert_array_equal(view.targets.offsets, without.targets.offsets)
-        over = anchors_over(layout.regions(size=64)[number], ANCHORS, CONFIG.matching)
+        over = anchors_over(layout.regions()[number], ANCHORS, CONFIG.matching)
         expected = (set(without.targets.ignored.tolist()) | set(over.tolist())) - set(view.targets.anchors.tolist())
         assert view.targets.ignored.tolist() == sorted(expected) == matches[number].ignored.tolist()
     assert len(record.views[0].targets.ignored) > len(plain.views[0].targets.ignored)
@@ -127,16 +131,11 @@ def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that
 
 def test_a_region_counts_where_anything_of_it_is_shown() -> None:
     """Unlike a box, whose centre must be shown."""
-    layout = dataclasses.replace(LAYOUT, crowd=np.array([[0.0, 30, 40, 80]]))
-    regions = layout.regions(size=64)[1]
+    layout = replace(LAYOUT, crowd=np.array([[0.0, 30, 40, 80]]))
+    regions = layout.regions()[1]
     np.testing.assert_allclose(regions.crowd, [[0, 0, 1, 0.25]])  # mirrored, and cut at the view's border
     assert regions.crowd.dtype == np.float64 and len(regions.difficult) == 0
-    assert layout.truths(size=64)[1][1].tolist() == [2]
-
-
-def test_a_image_of_a_collage_has_no_source_image() -> None:
-    record, _ = make_record(PIXELS, LAYOUT, key="train/7/0", source_id="7", config=CONFIG, anchors=ANCHORS)
-    assert record.source_size is record.truth is record.image_id is None
+    assert layout.truths()[1][1].tolist() == [2]
 
 
 def test_records_made_together_are_those_made_alone() -> None:
@@ -144,13 +143,13 @@ def test_records_made_together_are_those_made_alone() -> None:
     crowd = np.array([[0.0, 42, 24, 66]])
     layouts = [
         LAYOUT,
-        dataclasses.replace(LAYOUT, crowd=crowd, views=LAYOUT.views[:1]),
-        dataclasses.replace(LAYOUT, corners=np.zeros((0, 4)), labels=np.zeros(0, np.int64), views=LAYOUT.views[:2]),
-        dataclasses.replace(LAYOUT, corners=np.tile(LAYOUT.corners, (9, 1)), labels=np.arange(18) % 3, difficult=crowd),
+        replace(LAYOUT, crowd=crowd, views=LAYOUT.views[:1]),
+        replace(LAYOUT, corners=np.zeros((0, 4)), labels=np.zeros(0, np.int64), views=LAYOUT.views[:2]),
+        replace(LAYOUT, corners=np.tile(LAYOUT.corners, (9, 1)), labels=np.arange(18) % 3, difficult=crowd),
     ]
-    encoded = encode_image(PIXELS, "raw")
+    encoded, companion = encode_image(PIXELS, "raw"), SourceImage((40, 80), label=1)
     images = [
-        LaidOutImage(f"train/{number}/0", str(number), (40, 80), encoded, layout, SOURCE if number % 2 else None)
+        EncodedImage(f"train/{number}/0", encoded, layout if number % 2 else replace(layout, drawn=(companion,) * 2))
         for number, layout in enumerate(layouts)
     ]
     together = make_records(images, config=CONFIG, anchors=ANCHORS)

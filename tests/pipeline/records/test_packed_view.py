@@ -12,15 +12,14 @@ import pytest
 from pipeline.compositions.view import Rectangle, View
 from pipeline.geometry.targets import Targets
 from pipeline.records.packed_view import (
-    BOX_WORDS,
     BOXES,
     HEADER,
     IGNORED,
     MIRRORED,
-    POSITIVE_WORDS,
     POSITIVES,
     WORD_BYTES,
     RecordView,
+    find_parts,
     pack_view,
     unpack_view,
 )
@@ -34,6 +33,7 @@ SMALL = RecordView(
         classes=np.array([7, 7]),
         offsets=np.array([[0.5, -1.5, 2.0, -0.0], [1e-30, 0.1, -7.25, 3.0]], np.float32),
         ignored=np.array([1, 2, 2_000_000_000]),
+        objects=np.array([0, 0]),
     ),
 )
 SMALL_BYTES = b"".join(
@@ -43,7 +43,7 @@ SMALL_BYTES = b"".join(
         struct.pack("<i", 1),  # mirrored
         struct.pack("<3i", 2, 3, 1),  # positives, ignored anchors, boxes
         struct.pack("<2i", 0, 300_000),  # anchors
-        struct.pack("<2i", 7, 7),  # classes
+        struct.pack("<2i", 0, 0),  # objects
         struct.pack("<8f", 0.5, -1.5, 2.0, -0.0, 1e-30, 0.1, -7.25, 3.0),  # offsets
         struct.pack("<3i", 1, 2, 2_000_000_000),  # ignored anchors
         struct.pack("<i", 7),  # labels
@@ -55,7 +55,7 @@ EMPTY = RecordView(
     view=View(Rectangle(0, 0, 1, 1), Rectangle(0, 0, 1, 1), mirrored=False),
     boxes=np.zeros((0, 4), np.float32),
     labels=NONE,
-    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE),
+    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE, NONE),
 )
 
 
@@ -67,12 +67,19 @@ def random_view(seed: int) -> RecordView:
     def ints(count: int) -> np.ndarray:
         return draw.integers(-(2**31), 2**31, count)
 
+    labels = ints(boxes)
+    objects = draw.integers(0, boxes, positives) if boxes else NONE
+    positives = len(objects)
     return RecordView(
         view=View(Rectangle(*ints(4).tolist()), Rectangle(*ints(4).tolist()), mirrored=seed % 2 == 1),
         boxes=draw.normal(size=(boxes, 4)).astype(np.float32),
-        labels=ints(boxes),
+        labels=labels,
         targets=Targets(
-            ints(positives), ints(positives), draw.normal(size=(positives, 4)).astype(np.float32), ints(ignored)
+            anchors=ints(positives),
+            classes=labels[objects],
+            offsets=draw.normal(size=(positives, 4)).astype(np.float32),
+            ignored=ints(ignored),
+            objects=objects,
         ),
     )
 
@@ -102,9 +109,15 @@ def test_the_bytes_of_a_small_view_by_hand() -> None:
     assert_equal(unpack_view(SMALL_BYTES), SMALL)
 
 
-def test_a_view_takes_its_header_and_what_its_counts_say() -> None:
+def test_the_parts_of_views_begin_where_those_before_them_end() -> None:
     assert len(pack_view(EMPTY)) == HEADER * WORD_BYTES == 48
-    assert len(SMALL_BYTES) == WORD_BYTES * (HEADER + 2 * POSITIVE_WORDS + 3 + 1 * BOX_WORDS)
+    assert find_parts(0, 0, 0) == (12,) * 7
+    # Of the small view: 2 anchors, 2 objects, 8 offsets, 3 ignored, 1 label, 4 sides of a box.
+    small = (12, 14, 16, 24, 27, 28, 32)
+    assert find_parts(2, 3, 1) == small and len(SMALL_BYTES) == 32 * WORD_BYTES
+    arrays = find_parts(np.array([2, 0, 3]), np.array([3, 0, 2]), np.array([1, 0, 2]))
+    expected = [small, (12,) * 7, (12, 15, 18, 30, 32, 34, 42)]
+    np.testing.assert_array_equal(np.broadcast_arrays(*arrays), np.transpose(expected))
 
 
 @pytest.mark.parametrize("view", [SMALL, EMPTY, *map(random_view, range(30))])
@@ -118,6 +131,7 @@ def test_equal_views_give_equal_bytes_whatever_their_memory() -> None:
         classes=np.repeat(SMALL.targets.classes, 2)[::2],
         offsets=np.asfortranarray(SMALL.targets.offsets),
         ignored=SMALL.targets.ignored[::-1].copy()[::-1],
+        objects=np.repeat(SMALL.targets.objects, 2)[::2],
     )
     boxes = np.asfortranarray(np.repeat(SMALL.boxes, 2, axis=1))[:, ::2]
     assert pack_view(dataclasses.replace(SMALL, boxes=boxes, targets=targets)) == SMALL_BYTES
@@ -126,7 +140,7 @@ def test_equal_views_give_equal_bytes_whatever_their_memory() -> None:
 def test_what_is_read_can_be_changed_without_touching_the_bytes() -> None:
     packed = pack_view(SMALL)
     view = unpack_view(packed)
-    for values in (view.boxes, view.labels, view.targets.anchors, view.targets.offsets, view.targets.ignored):
+    for values in (view.boxes, view.labels, *(getattr(view.targets, f.name) for f in dataclasses.fields(Targets))):
         values[:] = 0
     assert packed == SMALL_BYTES
 
@@ -158,12 +172,6 @@ def test_more_or_fewer_words_than_the_counts_say_are_refused(count: str, value: 
         unpack_view(words_with(**{count: value}))
 
 
-@pytest.mark.parametrize("packed", [SMALL_BYTES[:-4], SMALL_BYTES + bytes(4), SMALL_BYTES[:48]])
-def test_a_word_too_few_or_too_many_is_refused(packed: bytes) -> None:
-    with pytest.raises(ValueError, match=rf"^view must have 32 words by its counts, got {len(packed) // 4}$"):
-        unpack_view(packed)
-
-
 @pytest.mark.parametrize("mirrored", [2, -1, 256])
 def test_mirrored_is_0_or_1(mirrored: int) -> None:
     with pytest.raises(ValueError, match=rf"^mirrored must be 0 or 1, got {mirrored}$"):
@@ -185,3 +193,10 @@ def test_garbled_views_raise_nothing_but_value_errors_and_are_otherwise_read_as_
             continue
         assert pack_view(view) == bytes(garbled)
     assert 300 < refused < 1000
+
+
+@pytest.mark.parametrize("objects", [(0, 1), (-1, 0)])
+def test_an_object_that_is_no_box_is_refused(objects: tuple[int, int]) -> None:
+    packed = SMALL_BYTES[:56] + struct.pack("<2i", *objects) + SMALL_BYTES[64:]
+    with pytest.raises(ValueError, match=r"^objects must be in \[0, 1\), got "):
+        unpack_view(packed)
