@@ -148,7 +148,7 @@ class _Records:
         receipt = parse_receipt(text)
         if receipt is None:
             return
-        if list(receipt.begins[0]) != self._begins.tolist():
+        if receipt.begins[:1] != (tuple(self._begins),):
             self.add("its receipt must say where its records begin, got other places")
         if self.matched == self.count and receipt.statistics != (counted := self._counted.total()):
             fields = [f for f in counted.__struct_fields__ if getattr(receipt.statistics, f) != getattr(counted, f)]

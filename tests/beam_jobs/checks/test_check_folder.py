@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from beam_jobs.job.receipt import Receipt
 from beam_jobs.job.record_folder import own_folder
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.forged_set import forge_receipt
@@ -70,8 +71,15 @@ def test_the_lock_and_the_own_folder_of_a_job_are_no_faults(records: Path) -> No
     assert sorted(f.partition(":")[0] for f in findings(records)) == [".attempt-0123456789ab", ".lock", ".lock"]
 
 
+def with_more(receipt: Receipt, field: str, more: int) -> Receipt:
+    """Adds to a number of its statistics."""
+    return replace(
+        receipt, statistics=replace(receipt.statistics, **{field: getattr(receipt.statistics, field) + more})
+    )
+
+
 def test_receipts_that_say_other_things_than_the_manifest(records: Path) -> None:
-    said = forge_receipt(records, lambda r: replace(r, statistics=replace(r.statistics, ignored=r.statistics.ignored + 1)))
+    said = forge_receipt(records, lambda receipt: with_more(receipt, "ignored", 1))
     only_sums, all_again = findings(records, sample=0), findings(records)
     assert only_sums == ["manifest.json: statistics of train must be the sum of its receipts' statistics, got others"]
     assert all_again[:-1] == only_sums
@@ -85,10 +93,7 @@ def test_receipts_that_say_other_things_than_the_manifest(records: Path) -> None
 def test_a_receipt_whose_least_or_most_is_not_that_of_its_records(field: str, records: Path) -> None:
     """Such a number may leave the sums of the receipts as they are, so that only the records can tell."""
     step = 1 if field.startswith("least") else -1
-    said = forge_receipt(
-        records,
-        lambda r: replace(r, statistics=replace(r.statistics, **{field: getattr(r.statistics, field) + step})),
-    )
+    said = forge_receipt(records, lambda receipt: with_more(receipt, field, step))
     (found,) = (f for f in findings(records) if f.startswith(said.shards[0].name))
     expected = {field: getattr(said.statistics, field)}
     assert f"statistics in its receipt must be {expected} by its records" in found

@@ -24,23 +24,23 @@ from tests.processes import answers, free_port
 
 # Over all shards of a split, in order. They change only with the format of records, on purpose.
 GOLDEN_DIGITS = {
-    "train": "9f581ea443f1a8ae8ff41fb834bf26256ae51eec9b3b2592eb6fc886b6dee216",
-    "val": "292d3cf3aa0116f8d56021876a753381522aa2af393e5bef37d48a113b50261f",
-    "test": "1eaf63a377a95fea15f87711fb19eef699f81535c744dc8146c75acef9acf0b3",
+    "train": "3f9e39066bb0ddc348aca5b58b437f4c56c334b5455ed88b0ea4dbf9b087e7de",
+    "val": "1ab796ba074512a683e8aae4b3f6b42ea6c7f8fc23e0117f3202b4597ec2b111",
+    "test": "f4452328d0b27324412915d80fca0f1c95148a06a58e11c2158c34701ba48de9",
 }
 GOLDEN_CIFAR10 = {
-    "train": "ae8a0402782ca9625ec46ad7410f3e9769fd63adec5706046f08604886c8f8db",
-    "val": "81a721f8edd1baf491f718b9c10f25a87f4ffdbb41d5cbfb619a91a2ed837bf5",
-    "test": "8f318e7cf9f45390bcb2027e9505e16f34dd6e703b48967d067a4b8eb31a261f",
+    "train": "8f1c8524b1ff4d91263eb176c37a02e55203a4204e3d04ce446a4e35a5cd658c",
+    "val": "8b09f59137167c128b60af17d23423acdb677aca704d01b1b9bd0f1cacba0382",
+    "test": "54925961890a7666825464a720d82d8c1ac35339ae89c6ae8e398f6b4d3d4f48",
 }
 # Views do not change what is evaluated.
 GOLDEN_VIEWS = GOLDEN_DIGITS | {
-    "train": "b72f412eeb40cb7257a9d0a766ede6dc9ac764d3a7d8c24c196791992ae27d15",
+    "train": "3bd0814ebd5d022f2c1d74380b02bfb0be13f2c8a2aa262e303bf28b2b40c4f5",
 }
 GOLDEN_IMAGES = {
-    "train": "b797fde207e56c96fb42cf5be2c5be0511c3988651d7170ea9452f92859a6bb5",
-    "val": "e16212d21e874fa8366eaa2a397d771fb7309f6a9f7d3d167528106b4988210c",
-    "test": "7008dea324f7eb2d2cf7f678594932c137879a90ea43d7e1714da28aba908e92",
+    "train": "bd5669fbaa0d7b6bd75cf4e47d34190f7a59444ef0c13456c8ca5ca3172fc9d6",
+    "val": "e2e24c5e1df798a6e55c516e28aefd75d7bc78fede308831dfb06688ff72a7c7",
+    "test": "980bb23dc43284740282b5f1115ea204d92fc21c1db2f5563dd1762d899ccb7b",
 }
 
 

@@ -1,4 +1,4 @@
-"""`verify` finds any view that was altered, because it draws every view of a record again."""
+"""`verify` finds any view that was altered, because it lays every record out again from what it says of its images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from beam_jobs.sources.source import SourceBox
-from pipeline.compositions.composition import GroundTruth
+from pipeline.compositions.composition import GroundTruth, SourceImage
 from pipeline.compositions.letterbox import Letterbox
 from pipeline.compositions.view import Rectangle
-from pipeline.records.manifest import Manifest, load_manifest
+from pipeline.records.manifest import load_manifest
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record
 from tests.beam_jobs.forged_set import forge, in_view, matched_anew
@@ -105,7 +106,7 @@ def test_crowds_and_difficult_objects(letterbox: Path) -> None:
     assert sum(truth.difficult.sum() for truth in seen) == 8
 
 
-@pytest.mark.parametrize("number", [1, LAST])
+@pytest.mark.parametrize("number", [0, 1, LAST])
 @pytest.mark.parametrize("change", CHANGES)
 def test_an_altered_view_with_targets_of_its_own(change: str, number: int, views: Path) -> None:
     """Its targets are those of its boxes, so that only another drawing can find it."""
@@ -136,22 +137,55 @@ def test_views_in_another_order_or_twice(change: Callable[[Record], Record], vie
     assert any("image/views[1]: shown, place and mirrored must be drawn as " in f for f in found)
 
 
-def test_first_views_that_contradict_the_others(views: Path) -> None:
-    """What the first view shows is taken as it is, but the others are drawn and filled from it."""
-    manifest = load_manifest(str(views))
+def test_a_collage_in_another_place_than_its_bits_say(collage: Path, tmp_path: Path) -> None:
+    """All of its views follow from each other, with boxes and targets of their own, but not from its key."""
+    records = Path(shutil.copytree(collage, tmp_path / "records"))
+    manifest = load_manifest(str(records))
 
-    def forged(view: RecordView) -> RecordView:
-        boxes = view.boxes - np.float32(1 / 64) * (view.boxes[:, :2].min() > 1 / 64) + np.float32(1 / 640)
-        return matched_anew(replace(view, boxes=boxes), manifest)
+    def shifted(view: RecordView) -> RecordView:
+        place = moved(view.view.place)
+        boxes = view.boxes + np.array([0, 1, 0, 1], np.float32) * np.float32((place.xmin - view.view.place.xmin) / 64)
+        return matched_anew(replace(view, view=replace(view.view, place=place), boxes=boxes), manifest)
 
-    name = forge(views, lambda records: [in_view(forged)(records[0]), *records[1:]])
-    found = findings(views)
-    assert found and all(f.startswith(f"{name}: record 0 (train/") for f in found)
+    name = forge(records, lambda stored: [in_view(shifted)(stored[0]), *stored[1:]])
+    (found,) = findings(records)
+    assert found.startswith(f"{name}: record 0 (train/")
+    assert "image/views[0]: shown, place and mirrored must be drawn as View(" in found
+
+
+DRAWN: dict[str, Callable[[tuple[SourceImage, ...]], tuple[SourceImage, ...]]] = {
+    "one fewer": lambda images: images[:-1],
+    "one more": lambda images: (*images, images[0]),
+    "another size": lambda images: (replace(images[0], size=(8, 5)), *images[1:]),
+    "another label": lambda images: (replace(images[0], label=9 - (images[0].label or 0)), *images[1:]),
+}
+
+
+@pytest.mark.parametrize("change", DRAWN)
+def test_images_that_a_collage_did_not_draw(change: str, collage: Path, tmp_path: Path) -> None:
+    records = Path(shutil.copytree(collage, tmp_path / "records"))
+    number = 0
+
+    def altered(stored: list[Record]) -> list[Record]:
+        nonlocal number
+        number = next(at for at, record in enumerate(stored) if len(record.drawn) == 2)
+        stored[number] = replace(stored[number], drawn=DRAWN[change](stored[number].drawn))
+        return stored
+
+    name = forge(records, altered)
+    found = findings(records)
+    assert found and all(f.startswith(f"{name}: record {number} (train/") for f in found)
+    if change.startswith("one"):
+        (line,) = found
+        got = 1 if change == "one fewer" else 3
+        assert line.endswith(f": image/drawn must name as many images as its random bits ask for, got {got}")
+    else:
+        assert any("image/views[0]: " in f or "image must be stored as " in f for f in found)
 
 
 def test_another_seed(views: Path) -> None:
-    manifest: Manifest = load_manifest(str(views))
-    other = replace(manifest, config=replace(manifest.config, seed=1))
+    manifest = load_manifest(str(views))
+    other = structs.replace(manifest, config=replace(manifest.config, seed=1))
     (views / "manifest.json").write_text(other.to_json())
     found = findings(views)
     assert sum("image/views[1]: shown, place and mirrored must be drawn as" in f for f in found) > 15
@@ -162,6 +196,7 @@ TRUTHS: dict[str, Callable[[GroundTruth], GroundTruth]] = {
     "another class": lambda t: replace(t, labels=1 - t.labels),
     "a crowd": lambda t: replace(t, crowd=~t.crowd),
     "difficult": lambda t: replace(t, difficult=~t.difficult),
+    "ignored": lambda t: replace(t, ignored=~t.ignored),
     "in another order": lambda t: GroundTruth(*(getattr(t, f.name)[::-1] for f in dataclasses.fields(t))),
     "no object": lambda t: GroundTruth(*(getattr(t, f.name)[:0] for f in dataclasses.fields(t))),
 }
@@ -171,7 +206,7 @@ TRUTHS: dict[str, Callable[[GroundTruth], GroundTruth]] = {
 def test_altered_ground_truth(change: str, letterboxed: Path) -> None:
     def altered(record: Record) -> Record:
         assert record.truth is not None
-        return replace(record, truth=TRUTHS[change](record.truth))
+        return replace(record, drawn=(replace(record.drawn[0], truth=TRUTHS[change](record.truth)),))
 
     name = forge(letterboxed, lambda records: [altered(records[0]), *records[1:]])
     found = findings(letterboxed)
@@ -184,7 +219,8 @@ def test_ground_truth_of_100_000_objects(letterboxed: Path) -> None:
         count = 100_000
         corners = np.tile(np.array([0.0, 0, 20, 20]), (count, 1))
         yes, no = np.ones(count, bool), np.zeros(count, bool)
-        return replace(record, truth=GroundTruth(corners, np.zeros(count, int), yes, no, np.ones(count)))
+        truth = GroundTruth(corners, np.zeros(count, int), yes, no, no, np.ones(count))
+        return replace(record, drawn=(replace(record.drawn[0], truth=truth),))
 
     name = forge(letterboxed, lambda records: [full(records[0]), *records[1:]])
     (found,) = findings(letterboxed)
@@ -197,8 +233,8 @@ def test_a_crowded_image_with_many_views_is_whole(tmp_path: Path) -> None:
     grid = [SourceBox(4.0 * y, 4.0 * x, 4.0 * y + 9, 4.0 * x + 9, "circle") for y in range(12) for x in range(12)]
     crowded = next(number for number, item in enumerate(source.listed) if item.split == "train")
     source.listed[crowded] = source.listed[crowded]._replace(boxes=tuple(grid))
-    config = replace(IMAGES, letterbox=Letterbox(size=320, crop=None), views=16)
+    config = replace(IMAGES, composition=Letterbox(canvas=(320, 320), crop=None), views=16)
     make_set(tmp_path / "records", config, source=source)
     manifest = load_manifest(str(tmp_path / "records"))
-    assert manifest.statistics["train"]["boxes"] * len(manifest.anchors) > 20_000_000
+    assert manifest.statistics.train.boxes * len(manifest.anchors) > 20_000_000
     assert findings(tmp_path / "records") == []
