@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.errors import exit_status, printable
+from pipeline.command_line import exit_status
+from pipeline.errors import printable
 
 
 def run_with_log_lines(main: Callable[[], None]) -> int:

@@ -135,6 +135,7 @@ def test_what_a_room_never_reaches(name: str, never: set[str]) -> None:
 @pytest.mark.parametrize(
     ("command", "never"),
     [
+        ("import pipeline.command_line", ["tensorflow", "apache_beam", "numpy", "model", "beam_jobs"]),
         ("import beam_jobs.make_records, beam_jobs.job.write_shard", ["tensorflow", "keras", "model"]),
         ("import pipeline.records.record, pipeline.records.manifest", ["tensorflow", "apache_beam", "sklearn"]),
         (

@@ -23,7 +23,7 @@ from typing import Any
 
 from absl import flags
 
-from pipeline.errors import run_command
+from pipeline.command_line import run_command
 
 Run = Callable[[str], None]
 
