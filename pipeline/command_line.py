@@ -151,3 +151,7 @@ def _kept_traceback(error: Exception) -> str:
         print(text, file=sys.stderr)
         return "its traceback is above"
     return f"the traceback is in {log.name}"
+
+
+if __name__ == "__main__":
+    prematch()
