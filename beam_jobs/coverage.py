@@ -10,10 +10,9 @@ from absl import flags
 from beam_jobs import record_flags
 from beam_jobs.job.coverage import propose
 from beam_jobs.record_flags import composed_for, data_paths, records_config
-from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.sources import make_source
 from beam_jobs.sources.description import describe_source
-from pipeline.command_line import run_command
+from pipeline.command_line import let_sigterm_interrupt, run_command
 from pipeline.errors import printable
 
 flags.adopt_module_key_flags(record_flags)  # --help lists them

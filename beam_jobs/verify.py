@@ -14,9 +14,8 @@ from beam_jobs.checks.check_folder import check_files, check_receipts, unfinishe
 from beam_jobs.checks.check_shard import ShardFindings, check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
 from beam_jobs.checks.repeated_ids import repeated_ids
-from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.runners.runner import local_workers
-from pipeline.command_line import run_command
+from pipeline.command_line import let_sigterm_interrupt, run_command
 from pipeline.errors import UserError, counted, printable
 from pipeline.records.manifest import WAY_OUT
 

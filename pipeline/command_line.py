@@ -8,11 +8,13 @@ import os
 import re
 import runpy
 import shlex
+import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from absl import app, flags
 
@@ -46,6 +48,17 @@ def prematch() -> None:
         runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)
     except KeyboardInterrupt:  # while it was imported
         sys.exit("error: interrupted; run the same command again")
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """A signal's handler that ends a command as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def let_sigterm_interrupt() -> None:
+    """Lets SIGTERM end a command as Ctrl-C does, so that nothing unfinished stays. Keeps a handler that is set."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def make_variable(name: str, value: str | Path) -> str:
