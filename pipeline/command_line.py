@@ -107,7 +107,7 @@ def run_command(main: Callable[[], None]) -> None:
     app.run(guarded, flags_parser=parse)
 
 
-def exit_status(main: Callable[[], None], *, interrupted: str, show: Callable[[str], str] = printable) -> int:
+def exit_status(main: Callable[[], None], *, interrupted: str) -> int:
     """Runs a command and returns its exit status. An error becomes one line on standard error and status 1.
 
     The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
@@ -116,7 +116,6 @@ def exit_status(main: Callable[[], None], *, interrupted: str, show: Callable[[s
     Args:
         main: the command.
         interrupted: what to do after Ctrl-C.
-        show: the message of a `UserError` as a terminal may show it.
     """
     try:
         main()
@@ -126,7 +125,7 @@ def exit_status(main: Callable[[], None], *, interrupted: str, show: Callable[[s
     except KeyboardInterrupt:
         message = f"interrupted; {interrupted}"
     except Exception as error:
-        message = show(str(error)) if isinstance(error, UserError) else printable(_told(error))
+        message = printable(str(error) if isinstance(error, UserError) else _told(error))
         if os.environ.get("PREMATCH_TRACEBACK") == "1":
             traceback.print_exc()
     with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full

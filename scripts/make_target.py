@@ -41,9 +41,9 @@ TARGETS = {
     "pictures": (f"{PREMATCH} show", "records", "split count key output"),
     "curves": (f"{PREMATCH} curves", "", "output"),
     "ablations": ("benchmarks.ablations", "", "data_dir only"),
-    "cluster-up": ("cluster.up", "folder", "engine"),
-    "cluster-down": ("cluster.down", "folder", ""),
-    "lock-jars": ("cluster.lock_jars", "", ""),
+    "cluster-up": ("cluster up", "folder", "engine"),
+    "cluster-down": ("cluster down", "folder", ""),
+    "lock-jars": ("cluster lock-jars", "", ""),
     "bench-matching": ("benchmarks.matching", "", ""),
     "bench-decoding": ("benchmarks.decoding", "", ""),
     "bench-training_step": ("benchmarks.training_step", "", ""),
@@ -143,7 +143,7 @@ def commands_of(target: str, values: Values, flink: Sequence[str] = ()) -> list[
 
 def flink_flags(python: str, master: str, *, dry: bool) -> list[str]:
     """What Beam must know of a cluster like the one of cluster-up; BEAM_ARGS come later, and override it."""
-    find_jar = [python, "-m", "cluster.job_server"]
+    find_jar = [python, "-m", "cluster", "job-server"]
     jar = "JAR" if dry else subprocess.run(find_jar, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
     options = {"flink_master": master, "flink_job_server_jar": jar, "parallelism": "4"}
     pool = {"environment_type": "EXTERNAL", "environment_config": "localhost:50000"}

@@ -191,7 +191,7 @@ def test_the_level_of_tensorflows_messages_is_text_too(checkout: Checkout, value
 
 def test_an_odd_address_of_a_cluster(checkout: Checkout) -> None:
     first, second = run(checkout, "records", "RUNNER=flink", f"FLINK_MASTER={EVERYTHING}")
-    assert first == ["-m", "cluster.job_server"]
+    assert first == ["-m", "cluster", "job-server"]
     assert second[6] == f"--beam_arg=--flink_master={EVERYTHING}"
 
 
@@ -230,7 +230,7 @@ def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout)
         assert recipe.endswith(f"-m scripts.make_target {arguments[0]}")
         assert shown == f"{python} -m pipeline.command_line {line}"
     for target, line in {
-        "cluster-up": "cluster.up --folder=.cluster",
+        "cluster-up": "cluster up --folder=.cluster",
         "test": "pytest -m 'not long' --numprocesses=auto --maxprocesses=8 --dist=worksteal tests",
     }.items():
         assert make(checkout, "-n", target, environment="env").stdout.splitlines()[-1] == f"{python} -m {line}"
