@@ -46,6 +46,10 @@ def prematch() -> None:
     del sys.argv[1]
     try:
         runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:  # the core of the distribution is what a Beam worker needs
+        if not error.name or error.name.partition(".")[0] in ("pipeline", "beam_jobs", "model", "configs"):
+            raise
+        sys.exit(f"error: prematch {name} needs {error.name}, which is not installed; install prematch[train]")
     except KeyboardInterrupt:  # while it was imported
         sys.exit("error: interrupted; run the same command again")
 

@@ -114,6 +114,17 @@ def test_an_unknown_command_is_one_line_with_the_nearest_name(name: str, nearest
     assert line.startswith("prematch has no command ") and line.endswith(f"is {nearest}; see prematch --help")
 
 
+def test_a_package_that_is_not_installed_is_named() -> None:
+    script = (
+        "import sys; from importlib import metadata; from pipeline.command_line import prematch\n"
+        "def none(name): raise metadata.PackageNotFoundError(name)\n"
+        "metadata.version = none\n"
+        "prematch()"
+    )
+    line = complaint(run_python("-c", script, "train"))
+    assert line == "prematch train needs tensorflow, which is not installed; install prematch[train]"
+
+
 def test_a_commands_help_names_its_own_flags() -> None:
     helped = prematch("verify", "--help")
     assert "--[no]full" in helped.stdout and "prematch verify --records=" in helped.stdout, helped.stderr
