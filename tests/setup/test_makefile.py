@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from scripts.make_target import TARGETS, variable_of
 from tests.setup.checkout import ROOT, Checkout, complaint
 
 # Text that a shell or make would take for something else. Each must arrive as it is, and nothing may be run.
@@ -334,3 +335,10 @@ def test_help_is_the_default_and_lists_every_target(checkout: Checkout) -> None:
     assert {"records", "cluster-up"} <= set(targets)
     targets.remove("$(benchmarks)")  # the parts of bench, which is listed
     assert [target for target in targets if not re.search(rf"^  {target} ", shown.stdout, re.MULTILINE)] == []
+
+
+def test_help_names_every_variable_of_a_target(checkout: Checkout) -> None:
+    shown = checkout.make("help").stdout
+    flags = {flag for _, always, asked in TARGETS.values() for flag in f"{always} {asked}".split()}
+    named_together = {f"{split}_{what}" for split in ("val", "test") for what in ("annotations", "images")}
+    assert all(re.search(rf"\b{variable_of(flag)}=", shown) for flag in flags - named_together)
