@@ -22,6 +22,7 @@ setup(
     packages=find_packages(
         include=[f"{name}{sub}" for name in ("pipeline", "beam_jobs", "model", "configs") for sub in ("", ".*")]
     ),
+    entry_points={"console_scripts": ["prematch = pipeline.command_line:prematch"]},
     install_requires=[
         f"apache-beam=={BEAM}",
         "absl-py",
@@ -31,6 +32,7 @@ setup(
         # OpenCV decides the pixels of a record set, so every stack and every worker needs the same release.
         "opencv-python-headless==4.11.0.86",
         "pillow",
+        "protobuf",
         "pyyaml",
         "tqdm",
     ],

@@ -1,6 +1,6 @@
 """Shows how anchors fit the boxes of a source, and proposes some that fit better. Writes nothing.
 
-python -m beam_jobs.coverage --config=detection --source=coco --data_dir=FOLDER
+prematch coverage --config=detection --source=coco --data_dir=FOLDER
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from absl import flags
 from beam_jobs import record_flags
 from beam_jobs.job.coverage import propose
 from beam_jobs.record_flags import choose_composition, data_paths, records_config
-from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.sources import make_source
 from beam_jobs.sources.description import describe_source
-from pipeline.errors import printable, run_command
+from pipeline.command_line import let_sigterm_interrupt, run_command
+from pipeline.errors import printable
 
 flags.adopt_module_key_flags(record_flags)  # --help lists them
 

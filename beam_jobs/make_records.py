@@ -1,6 +1,6 @@
 """Makes a record set: reads a source, matches every box against the anchors, writes sharded TFRecords.
 
-python -m beam_jobs.make_records --config=cifar10_improved --records=records/cifar10_improved
+prematch records --config=cifar10_improved --records=records/cifar10_improved
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system
 from beam_jobs.record_flags import choose_composition, data_paths, records_config
-from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
-from beam_jobs.runners.progress import shard_progress
-from beam_jobs.runners.run_job import run
+from beam_jobs.runners.run_job import run, shard_progress
 from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
 from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import whole_path
 from beam_jobs.sources.description import describe_source
 from beam_jobs.sources.open_file import is_local
+from pipeline.command_line import let_sigterm_interrupt, make_variable, run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable, require_utf8, run_command
-from pipeline.make_variable import make_variable
+from pipeline.errors import UserError, counted, printable, require_utf8
 from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS

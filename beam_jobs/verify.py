@@ -1,6 +1,6 @@
 """Checks a record set: every byte of every file, every record, and its targets against a fresh matching.
 
-python -m beam_jobs.verify --records=records/cifar10_improved --full
+prematch verify --records=records/cifar10_improved --full
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from beam_jobs.checks.check_folder import check_files, check_receipts, unfinishe
 from beam_jobs.checks.check_shard import ShardFindings, check_shard, shard_checks
 from beam_jobs.checks.processes import in_processes
 from beam_jobs.checks.repeated_ids import find_repeated_ids
-from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.runners.runner import local_workers
-from pipeline.errors import UserError, counted, printable, run_command
+from pipeline.command_line import let_sigterm_interrupt, run_command
+from pipeline.errors import UserError, counted, printable
 from pipeline.records.manifest import WAY_OUT
 
 FLAGS = flags.FLAGS

@@ -17,8 +17,8 @@ from configs import load_config
 from model.training.epoch_row import EpochRow
 from model.training.history import read_history
 from model.training.run_folder import RunFolder
+from pipeline.command_line import run_command
 from pipeline.config.records_config import RecordsConfig
-from pipeline.errors import run_command
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Folder of the source's files. Default: they are downloaded.")

@@ -24,8 +24,9 @@ from benchmarks.goals import Goal
 from benchmarks.report import Conditions, report
 from configs import load_config
 from model.detection.decoding import Detections, decode, predicted_corners
+from pipeline.command_line import run_command
 from pipeline.config.run_config import DecodeConfig
-from pipeline.errors import UserError, run_command
+from pipeline.errors import UserError
 from pipeline.geometry.anchors import Anchors, make_anchors
 
 ROUNDS = 5

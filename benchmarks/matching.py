@@ -20,7 +20,7 @@ from benchmarks.goals import Goal
 from benchmarks.one_core_rate import pin_to_one_core
 from benchmarks.report import Conditions, report
 from configs import load_config
-from pipeline.errors import run_command
+from pipeline.command_line import run_command
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import Matches, MatchingConfig, match

@@ -23,8 +23,8 @@ from benchmarks.reader_and_job_goals import MANY_VIEWS, WORKERS, Round, goals, t
 from benchmarks.report import Conditions, report
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
+from pipeline.command_line import run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import run_command
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import Manifest, load_manifest
 from pipeline.records.packed_view import WORD_BYTES

@@ -25,7 +25,7 @@ from model.training.detector import Detector
 from model.training.optimizers import make_optimizer
 from model.training.run_folder import RunFolder, describe_run
 from model.training.schedule import LearningRate
-from pipeline.errors import run_command
+from pipeline.command_line import run_command
 from pipeline.reader.dataset import steps_per_pass, training_batches
 from pipeline.records.manifest import load_manifest
 

@@ -13,7 +13,7 @@ from absl import flags
 
 from benchmarks.commands import run_python
 from benchmarks.replica_difference import TOLERANCE, difference
-from pipeline.errors import run_command
+from pipeline.command_line import run_command
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "cifar10_small", "A configuration.")

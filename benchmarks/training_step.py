@@ -36,8 +36,8 @@ from model.training.detector import Detector
 from model.training.optimizers import make_optimizer
 from model.training.run_folder import describe_run
 from model.training.schedule import LearningRate
+from pipeline.command_line import run_command
 from pipeline.config.run_config import Config
-from pipeline.errors import run_command
 from pipeline.reader.dataset import training_batches
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import Manifest, load_manifest

@@ -11,7 +11,7 @@ import sys
 
 from apache_beam.runners.portability import local_job_service_main
 
-from cluster.dead_workers import when_worker_dies
+from beam_jobs.runners.beam_workarounds import when_worker_dies
 
 
 def restart() -> None:

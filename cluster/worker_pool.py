@@ -1,22 +1,23 @@
 """A Beam worker pool for several runners on one host: `python -m cluster.worker_pool --service_port=N`.
 
 Two TaskManagers both call their first worker "1-1". Beam's own pool knows workers by that name alone: when one
-TaskManager stops its worker, the pool may end the other's in the middle of its work.
+TaskManager stops its worker, the pool may end the other's in the middle of its work (Beam 2.77,
+apache_beam/runners/worker/worker_pool_main.py: 164 and 188). Can go once Beam's pool tells them apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
-
-from cluster.namesakes import Namesakes
 
 # The settings of Beam's own pool: no state cache, and data is sent at once. S3 wants options, if only empty ones.
 _WORKER = (
@@ -25,7 +26,71 @@ _WORKER = (
     "from apache_beam.runners.worker.sdk_worker import SdkHarness; "
     "SdkHarness(sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1).run()"
 )
+OWN_END = 5.0  # seconds that a worker may take to end by itself once its runner has closed the connection
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 _CALLS = 64  # at a time; a call that stops a worker waits until it has ended
+
+
+class SameIdWorkers:
+    """The worker processes of one id, whose runners do not know of each other.
+
+    A runner that stops "its" worker names only the id. It has just closed that worker's control connection, so the
+    worker ends by itself, unless it is busy or stuck. Workers are ended by force only when it is clear which are meant:
+    when as many stops were requested as there are workers. Until then, one worker too many does less harm than a job
+    that loses a worker and fails.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._to_end = 0  # workers that were stopped and have not ended yet
+        self._ended = 0  # workers that ended before they were stopped
+
+    def start(self, command: Sequence[str]) -> int:
+        """Starts a worker and returns its process id. Raises `OSError` if that fails."""
+        with self._changed:
+            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+            self._running.append(worker)
+        print(f"worker {self._name} is process {worker.pid}", flush=True)
+        threading.Thread(target=self._await_end, args=(worker,), daemon=True).start()
+        return worker.pid
+
+    def stop_one(self) -> None:
+        """Ends one worker. Returns when it has ended, or when it is not clear which of several is meant."""
+        with self._changed:
+            if self._ended or not self._running:
+                self._ended = max(0, self._ended - 1)  # it has ended already
+                return
+            self._to_end += 1
+            self._changed.wait_for(lambda: self._to_end in (0, len(self._running)), OWN_END)
+            if self._to_end == len(self._running):
+                self._end_all()
+
+    def stop_all(self) -> None:
+        """Ends every worker."""
+        with self._changed:
+            self._to_end = len(self._running)
+            self._end_all()
+
+    def _end_all(self) -> None:
+        workers = list(self._running)
+        for stop in (subprocess.Popen.terminate, subprocess.Popen.kill):
+            for worker in workers:
+                stop(worker)
+            if self._changed.wait_for(lambda: not set(workers) & set(self._running), GRACE):
+                break
+
+    def _await_end(self, worker: subprocess.Popen[bytes]) -> None:
+        status = worker.wait()
+        print(f"worker {self._name}, process {worker.pid}, ended with status {status}", flush=True)
+        with self._changed:
+            self._running.remove(worker)
+            if self._to_end:
+                self._to_end -= 1
+            else:
+                self._ended += 1
+            self._changed.notify_all()
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
@@ -33,7 +98,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._workers: dict[str, Namesakes] = {}
+        self._workers: dict[str, SameIdWorkers] = {}
 
     def StartWorker(
         self, request: beam_fn_api_pb2.StartWorkerRequest, _context: Any
@@ -57,12 +122,12 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         """Ends all workers."""
         with self._lock:
             workers = list(self._workers.values())
-        for namesakes in workers:
-            namesakes.stop_all()
+        for same_id in workers:
+            same_id.stop_all()
 
-    def _of(self, worker_id: str) -> Namesakes:
+    def _of(self, worker_id: str) -> SameIdWorkers:
         with self._lock:
-            return self._workers.setdefault(worker_id, Namesakes(worker_id))
+            return self._workers.setdefault(worker_id, SameIdWorkers(worker_id))
 
 
 def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:

@@ -1,6 +1,6 @@
 """Detects in images with a run's best weights; writes annotated copies, and detections in COCO's results format.
 
-python -m model.detect --run=runs/cifar10_improved --images='photos/*.jpg'
+prematch detect --run=runs/cifar10_improved --images='photos/*.jpg'
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from model.drawing.annotate_image import annotate_image, encode_image_file
 from model.network.out_of_memory import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
+from pipeline.command_line import run_command
 from pipeline.compositions.resize import RgbImage
-from pipeline.errors import UserError, counted, printable, require_between, run_command
+from pipeline.errors import UserError, counted, printable, require_between
 from pipeline.files import open_regular, write_whole
 from pipeline.records.image_file import decode_image_file
 

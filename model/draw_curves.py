@@ -1,6 +1,6 @@
 """Draws AP on val against images seen, for one or more runs, of averaged and of raw weights.
 
-python -m model.draw_curves --run=runs/cifar10_small --run=runs/cifar10_small_baseline --output=docs/ap_curves.png
+prematch curves --run=runs/cifar10_small --run=runs/cifar10_small_baseline --output=docs/ap_curves.png
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from model.drawing.curves import ap_curves, short_names
 from model.drawing.png import png_path
 from model.training.history import read_history
 from model.training.run_folder import RunFolder
-from pipeline.errors import UserError, printable, run_command
+from pipeline.command_line import run_command
+from pipeline.errors import UserError, printable
 from pipeline.files import write_whole
 
 FLAGS = flags.FLAGS

@@ -1,6 +1,6 @@
 """Evaluates a run on a split: COCO's twelve metrics, the detections, and an image of some of them.
 
-python -m model.evaluate --run=runs/cifar10_improved
+prematch evaluate --run=runs/cifar10_improved
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from model.drawing.image_grid import draw_detections
 from model.network.out_of_memory import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
+from pipeline.command_line import run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable, run_command
+from pipeline.errors import UserError, counted, printable
 from pipeline.files import write_whole
 from pipeline.records.manifest import check_shards, load_manifest
 

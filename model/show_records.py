@@ -1,6 +1,6 @@
 """Draws records: matched anchors over ground truth.
 
-python -m model.show_records --records=records/cifar10_improved --count=8
+prematch show --records=records/cifar10_improved --count=8
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from absl import flags
 
 from model.drawing.image_grid import draw_views
 from model.drawing.png import png_path
+from pipeline.command_line import run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable, run_command
+from pipeline.errors import UserError, counted, printable
 from pipeline.files import write_whole
 from pipeline.records.keys import split_of
 from pipeline.records.manifest import load_manifest

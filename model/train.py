@@ -1,6 +1,6 @@
 """Trains a detector on a record set.
 
-python -m model.train --config=cifar10_improved --records=records/cifar10_improved --strategy=mirrored
+prematch train --config=cifar10_improved --records=records/cifar10_improved --strategy=mirrored
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ from model.training.save_last import SaveLast
 from model.training.schedule import LearningRate
 from model.training.show_progress import ShowProgress
 from model.training.tensorboard import WriteTensorBoard
+from pipeline.command_line import make_variable, run_command
 from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
-from pipeline.errors import UserError, counted, printable, run_command
-from pipeline.make_variable import make_variable
+from pipeline.errors import UserError, counted, printable
 from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, training_batches
 from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import check_shards, load_manifest

@@ -1,19 +1,10 @@
-"""Errors that the user can fix, and the one line in which commands show them."""
+"""Errors that the user can fix, and how their messages show values, files and counts."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
-import re
 import reprlib
-import sys
-import tempfile
-import traceback
 import unicodedata
-from collections.abc import Callable
-
-from absl import app, flags
 
 _FIRST_LINE = 300  # characters of a library's message
 
@@ -94,89 +85,6 @@ def counted(count: int, noun: str) -> str:
     """A count with its noun: "1 image", "1,234 images", "2 boxes"."""
     ending = "" if count == 1 else "es" if noun.endswith(("x", "s")) else "s"
     return f"{count:,} {noun}{ending}"
-
-
-def run_command(main: Callable[[], None]) -> None:
-    """Runs an absl command. An error becomes one line on standard error and exit status 1, see `exit_status`."""
-
-    def guarded(argv: list[str]) -> int:
-        def checked() -> None:
-            if len(argv) > 1:
-                raise UserError(f"arguments must be --flags, got {' '.join(argv[1:])!r}; see --help")
-            main()
-
-        return exit_status(checked, interrupted="run the same command again to go on")
-
-    def parse(argv: list[str]) -> list[str]:
-        """Parses the flags as absl does, but shows errors the way we do."""
-        try:
-            return app.parse_flags_with_usage(argv) if _asks_for_help(argv) else flags.FLAGS(argv, known_only=False)
-        except flags.Error as error:
-            missing = r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
-            message = re.sub(missing, r"--\1 must be given", " ".join(str(error).split()))
-            print(f"error: {printable(message)}; see --help", file=sys.stderr, flush=True)
-            sys.exit(1)
-
-    app.run(guarded, flags_parser=parse)
-
-
-def exit_status(main: Callable[[], None], *, interrupted: str, show: Callable[[str], str] = printable) -> int:
-    """Runs a command and returns its exit status. An error becomes one line on standard error and status 1.
-
-    The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
-    environment every error shows its traceback.
-
-    Args:
-        main: the command.
-        interrupted: what to do after Ctrl-C.
-        show: the message of a `UserError` as a terminal may show it.
-    """
-    try:
-        main()
-        return 0
-    except app.UsageError:
-        raise
-    except KeyboardInterrupt:
-        message = f"interrupted; {interrupted}"
-    except Exception as error:
-        message = show(str(error)) if isinstance(error, UserError) else printable(_told(error))
-        if os.environ.get("PREMATCH_TRACEBACK") == "1":
-            traceback.print_exc()
-    with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
-        sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    return 1
-
-
-def _asks_for_help(argv: list[str]) -> bool:
-    return any(argument.lstrip("-").partition("=")[0] in ("help", "helpfull", "helpshort") for argument in argv[1:])
-
-
-def _told(error: Exception) -> str:
-    """What the user reads about another error that ended a command. One that nobody foresaw goes to a file."""
-    if isinstance(error, OSError):
-        return os_error_text(error)
-    kind = type(error).__name__
-    line = first_line(str(error))
-    what = f"{kind}: {line}" if line else kind
-    return f"the command failed unexpectedly: {what}; {_kept_traceback(error)}"
-
-
-def _kept_traceback(error: Exception) -> str:
-    """Writes an error's traceback to a file of its own, or to standard error if no folder can be written.
-
-    Returns the words that say where it is.
-    """
-    text = "".join(traceback.format_exception(error))
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="prematch-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
-        ) as log:
-            log.write(f"{sys.version}\n{sys.argv}\n{text}")
-    except OSError:
-        print(text, file=sys.stderr)
-        return "its traceback is above"
-    return f"the traceback is in {log.name}"
 
 
 def _escaped(character: str) -> str:

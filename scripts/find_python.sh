@@ -1,55 +1,54 @@
 #!/bin/sh
-# Prints the Python to use. If there is none, says in one line what was found and what is needed, and fails.
+# Prints the Python to use: the environment's own, else python3 or the newest release that the stack accepts. If there
+# is none, says in one line what was found and what is needed, and fails.
 #
-#   [PYTHON=python3.12] [NEEDED_FOR=who] sh scripts/find_python.sh CURRENT VERSION...
+#   [STACK=addons] [VENV=folder] [PYTHON=python3.12] sh scripts/find_python.sh      (run in the root of the checkout)
 #
-# CURRENT is the environment's own Python, which may not exist yet; VERSION... are the accepted releases, newest
-# first. If PYTHON is set, it is the only candidate. NEEDED_FOR says what needs just these releases.
+# The Python of VENV, or else PYTHON, is the only candidate if it is set.
 set -eu
 
-current=$1
-shift
-accepted=$*
-for oldest in "$@"; do :; done
-needed="Python $oldest to $1${NEEDED_FOR:+ for $NEEDED_FOR}"
-
-version_of() { # the full version of an interpreter, or nothing if it does not run
-    "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || :
-}
-
-is_accepted() { # whether the full version $1 is of an accepted release
-    case " $accepted " in *" ${1%.*} "*) return 0 ;; *) return 1 ;; esac
-}
-
-if [ -n "${PYTHON:-}" ]; then
-    command=$(command -v -- "$PYTHON" || :)
-    version=${command:+$(version_of "$command")}
-    if [ -n "$version" ] && is_accepted "$version"; then
-        printf '%s\n' "$command"
-        exit 0
-    fi
-    if [ -z "$command" ]; then
-        found='no such program'
-    else
-        found=${version:-'a program that does not run as Python'}
-    fi
-    printf 'setup: PYTHON must be %s, got %s (%s)\n' "$needed" "$PYTHON" "$found" >&2
+fail() { # in one line, whatever the message holds
+    IFS='
+'
+    set -f
+    set -- $1
+    IFS=' '
+    printf 'setup: %s\n' "$*" >&2
     exit 1
+}
+
+case ${STACK:=default} in
+default) releases='3.13 3.12 3.11 3.10' needed='Python 3.10 to 3.13' ;;
+addons) releases='3.11 3.10' needed='Python 3.10 to 3.11 for STACK=addons (TensorFlow 2.15)' ;;
+*) fail "STACK must be default or addons, got '$STACK'" ;;
+esac
+
+if [ -n "${VENV:-}" ]; then
+    PYTHON=$VENV/bin/python
+    [ -x "$PYTHON" ] || fail "VENV must be an environment of yours, got $VENV without bin/python"
+fi
+if [ -n "${PYTHON:-}" ]; then
+    set -- "$PYTHON"
+else
+    set -- ".venv/$STACK/bin/python" python3
+    for release in $releases; do set -- "$@" "python$release"; done
 fi
 
 found=
-set -- "$current" python3
-for release in $accepted; do set -- "$@" "python$release"; done
 for candidate in "$@"; do
-    command=$(command -v -- "$candidate" || :)
-    version=${command:+$(version_of "$command")}
-    [ -n "$version" ] || continue
-    if is_accepted "$version"; then
+    command=$(command -v -- "$candidate") || continue
+    version=$("$command" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || version=
+    case " $releases " in
+    *" ${version%.*} "*)
         printf '%s\n' "$command"
         exit 0
+        ;;
+    esac
+    if [ -n "${PYTHON:-}" ]; then
+        fail "PYTHON must be $needed, got $PYTHON (${version:-a program that does not run as Python})"
+    elif [ -n "$version" ]; then
+        found="${found:+$found, }$version ($command)"
     fi
-    found="${found:+$found, }$version ($command)"
 done
-printf 'setup: no usable Python: found %s, needed %s; install one, or name it with PYTHON=/path/to/python\n' \
-    "${found:-none}" "$needed" >&2
-exit 1
+[ -z "${PYTHON:-}" ] || fail "PYTHON must be $needed, got $PYTHON (no such program)"
+fail "no usable Python: found ${found:-none}, needed $needed; install one, or name it with PYTHON=/path/to/python"

@@ -1,18 +1,20 @@
-"""Runs a pipeline to its end, and turns Beam's reports of failures into one line."""
+"""Runs a pipeline to its end, counts finished shards, and turns Beam's reports of failures into one line."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-import signal
+import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 from apache_beam.pipeline import Pipeline
+from tqdm import tqdm
 
+from beam_jobs.job import storage
 from beam_jobs.job.metrics import JobMetrics, job_metrics
-from beam_jobs.runners.interrupted_workers import SIGNALS, Workers, workers_end_when_interrupted
+from beam_jobs.job.record_folder import RecordFolder
+from beam_jobs.runners.beam_workarounds import dead_workers_end_the_job, workers_end_when_interrupted
 from pipeline.errors import UserError
 
 _STEP = " [while running '"  # with which Beam adds the step's name to a message
@@ -50,44 +52,29 @@ def told_user_error(text: str) -> str:
     return message.partition("\n")[0].partition(_STEP)[0]
 
 
-class _WorkerDied(Exception):
-    """Raised in the main thread, which would wait for ever for a dead worker's answer."""
-
-
 @contextlib.contextmanager
-def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
-    """Raises `UserError` when a worker process dies. Beam's local runner would wait for it for ever."""
-    deaths: list[str] = []
-    default = threading.excepthook
+def shard_progress(folder: RecordFolder, shards: int) -> Iterator[None]:
+    """Shows how many of the set's shards have a receipt while the job runs. If that cannot be told, the job goes on."""
+    stop = threading.Event()
+    seconds = 0.5 if storage.is_local(folder.path) else 10.0
+    interval = 0.1 if sys.stderr.isatty() else 10.0  # a log file gets few lines
+    with tqdm(total=shards, unit="shard", desc="records", mininterval=interval) as bar:
 
-    def quietly(arguments: threading.ExceptHookArgs) -> None:
-        if workers.ended:  # by Ctrl-C, which the main thread reports
-            return
-        if not arguments.exc_type.__module__.startswith("grpc"):  # a broken connection: the job's exception reports it
-            default(arguments)
+        def update() -> None:
+            with contextlib.suppress(Exception):  # an object store may not answer, with an error of its own
+                if more := folder.finished() - bar.n:
+                    bar.update(more)
 
-    def on_thread_end(arguments: threading.ExceptHookArgs) -> None:
-        if workers.ended or "Worker subprocess exited" not in str(arguments.exc_value):
-            quietly(arguments)
-        elif not deaths:
-            deaths.append(str(arguments.exc_value))
-            # Not SIGINT, which a job that a shell started in the background ignores.
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        def follow() -> None:
+            while not stop.wait(seconds):
+                update()
 
-    def in_main_thread(_number: int, _frame: Any) -> None:
-        raise _WorkerDied
-
-    threading.excepthook = on_thread_end
-    before = signal.signal(signal.SIGUSR1, in_main_thread)
-    try:
-        yield
-    except _WorkerDied:
-        if any(deaths[0].endswith(f"code {-number}") for number in SIGNALS):  # it reached the starting worker first
-            raise KeyboardInterrupt from None
-        raise UserError(
-            f"a worker process died, perhaps out of memory ({deaths[0]}); "
-            "run the same command again: finished shards are kept"
-        ) from None
-    finally:
-        threading.excepthook = quietly  # some threads end only after the job, and must not send SIGUSR1 then
-        signal.signal(signal.SIGUSR1, before)
+        thread = threading.Thread(target=follow, daemon=True)
+        update()
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            update()

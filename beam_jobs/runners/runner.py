@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import shlex
-import shutil
 import socket
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from apache_beam.transforms.environments import (
     SubprocessSDKEnvironment,
 )
 
-from beam_jobs.runners.interrupted_workers import HeldSignals
+from beam_jobs.runners.beam_workarounds import without_its_folder
 from pipeline.errors import UserError
 
 LOCAL = "local"
@@ -44,7 +43,7 @@ _REFUSED = {
 
 @contextlib.contextmanager
 def pipeline_on(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Iterator[Pipeline]:
-    """Like `make_pipeline`, but also deletes the temporary folder that Beam leaves behind if the job fails.
+    """Like `make_pipeline`, but no temporary folder of Beam's stays behind if the job fails.
 
     Raises `UserError` too if no temporary folder can be written.
     """
@@ -52,17 +51,8 @@ def pipeline_on(runner: str, *, workers: int, mode: str, beam_args: Sequence[str
         tempfile.gettempdir()
     except FileNotFoundError as error:
         raise UserError(f"no temporary folder can be written; set TMPDIR to one that can ({error.strerror})") from None
-    held = HeldSignals()  # until it is known which folder to delete
-    try:
-        pipeline = make_pipeline(runner, workers=workers, mode=mode, beam_args=beam_args)
-    except BaseException:
-        held.let_go()
-        raise
-    try:
-        held.let_go()
+    with without_its_folder(lambda: make_pipeline(runner, workers=workers, mode=mode, beam_args=beam_args)) as pipeline:
         yield pipeline
-    finally:
-        shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
 
 
 def make_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:

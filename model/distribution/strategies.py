@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from model.distribution.device_iterators import end_device_iterators_at_once
+from model.distribution.tensorflow_workarounds import end_device_iterators_at_once
 from model.distribution.workers import Rank, rank_from_environment
 from pipeline.errors import UserError
 from pipeline.reader.dataset import ONLY_READER, Reader

@@ -8,9 +8,9 @@ import tensorflow as tf
 from model.distribution.workers import Rank
 from model.training.detector import LOSS_PARTS, RECENT_STEPS
 from model.training.progress import Progress
+from pipeline.command_line import make_variable
 from pipeline.config.run_config import TrainingConfig
 from pipeline.errors import UserError
-from pipeline.make_variable import make_variable
 from pipeline.reader.dataset import keys_of_step
 from pipeline.records.manifest import Manifest
 

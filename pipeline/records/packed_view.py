@@ -59,7 +59,10 @@ class RecordView:
 
 
 def pack_view(view: RecordView) -> bytes:
-    """The words of a view. Classes follow from the boxes. Raises `struct.error` if a number does not fit into 32 bits."""
+    """The words of a view; its targets' classes are those of its boxes.
+
+    Raises `struct.error` if a number does not fit into 32 bits.
+    """
     targets, how = view.targets, view.view
     shown, place = how.shown, how.place
     header = (

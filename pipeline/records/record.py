@@ -109,7 +109,12 @@ def decode_record(serialized: bytes) -> Record:
 
     def integers(name: str, least: int, most: int, *, count: int | None = None) -> list[int]:
         value: Any = features.get(name)
-        if isinstance(value, list) or value is None or value.dtype != np.int64 or value.size != (count or max(value.size, 1)):
+        if (
+            isinstance(value, list)
+            or value is None
+            or value.dtype != np.int64
+            or value.size != (count or max(value.size, 1))
+        ):
             raise ValueError(f"{name} must hold {count or 'some'} integers, got {_kind(value)}")
         if value.min() < least or value.max() > most:
             raise ValueError(f"{name} must be from {least} to {most}, got {value.tolist()[:10]}")

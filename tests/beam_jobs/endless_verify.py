@@ -8,7 +8,7 @@ from pathlib import Path
 
 from beam_jobs import verify
 from beam_jobs.checks.check_shard import ShardCheck, ShardFindings
-from pipeline.errors import run_command
+from pipeline.command_line import run_command
 
 
 def never_checked(check: ShardCheck) -> ShardFindings:

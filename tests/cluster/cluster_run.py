@@ -8,9 +8,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.job_server import job_server_jar
+from cluster.jars import job_server_jar
 from cluster.processes import Process, load
-from cluster.settings import FLINK, ClusterSettings
+from cluster.up import FLINK, ClusterSettings
 from pipeline.files import file_sha256
 from tests.commands import output, run_module, start_module, wait_until
 from tests.processes import children, quiet_ports
@@ -29,12 +29,12 @@ class Cluster:
         ports = dict(zip(names, quiet_ports(len(names)), strict=True))
         settings = ClusterSettings(folder=folder, engine=engine, **ports)
         flags = [f"--engine={engine}", *(f"--{name}={port}" for name, port in ports.items())]
-        output(run_module("cluster.up", f"--folder={folder}", *flags))
+        output(run_module("cluster", "up", f"--folder={folder}", *flags))
         return Cluster(settings)
 
     def stop(self) -> None:
         """Stops it."""
-        output(run_module("cluster.down", f"--folder={self.settings.folder}"))
+        output(run_module("cluster", "down", f"--folder={self.settings.folder}"))
 
     def job_flags(self) -> list[str]:
         """The flags of make_records that run a job here."""

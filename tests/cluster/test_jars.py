@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from cluster import job_server
-from cluster.fetch_jars import fetch
-from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, JarSet
-from cluster.job_server import job_server_jar, manifest
-from cluster.lock_jars import write_lock
+import cluster.jars
+from cluster.jars import (
+    FLINK_JARS,
+    JOB_SERVER_JARS,
+    JarSet,
+    fetch,
+    job_server_jar,
+    manifest,
+    write_lock,
+)
 from pipeline.errors import UserError
 
 JARS = {"api-1.0.jar": b"bytes of a jar", "runner-1.0.jar": b"bytes of another"}
@@ -120,7 +125,7 @@ def test_missing_maven_names_the_package(jars: JarSet, tmp_path: Path, monkeypat
 
 
 def test_job_server_is_one_jar(jars: JarSet, served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_server, "JOB_SERVER_JARS", jars)
+    monkeypatch.setattr(cluster.jars, "JOB_SERVER_JARS", jars)
     path = job_server_jar()
     with zipfile.ZipFile(path) as archive:
         text = archive.read("META-INF/MANIFEST.MF").decode().replace("\r\n ", "")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.java import find_java, java_major
+from cluster.flink import find_java, java_major
 from pipeline.errors import UserError
 
 

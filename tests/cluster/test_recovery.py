@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.fetch_jars import fetch
-from cluster.jars import FLINK_JARS
-from cluster.job_server import job_server_jar
-from cluster.settings import FLINK
+from cluster.jars import FLINK_JARS, fetch, job_server_jar
+from cluster.up import FLINK
 from pipeline.errors import UserError
 from tests.cluster.cluster_run import Cluster, checksums, start_job, wait_for_first_shard
 from tests.commands import finished, output, run_module

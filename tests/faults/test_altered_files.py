@@ -23,7 +23,8 @@ from pipeline.records.tf_example import decode_example, encode_example
 from pipeline.typed_json import canonical_json, from_dict, parse_json, to_dict, with_checksum
 from tests.beam_jobs.forged_set import forge_bytes
 from tests.beam_jobs.image_source import write_images
-from tests.beam_jobs.record_job import IMAGES, VIEWS as DIGITS, findings, make_set, receipts
+from tests.beam_jobs.record_job import IMAGES, findings, make_set, receipts
+from tests.beam_jobs.record_job import VIEWS as DIGITS
 from tests.faults.repetitions import repetitions
 
 SEEDS = range(repetitions(full=1000, short=40))

@@ -78,7 +78,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 _RUN_SEVERAL = f"""{_OFFER}
 import contextlib, importlib, io, json, os
 from absl import flags
-from pipeline.errors import run_command
+from pipeline.command_line import run_command
 module = importlib.import_module(sys.argv[1])
 found = []
 for arguments in json.loads(sys.argv[2]):

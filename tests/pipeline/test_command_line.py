@@ -92,7 +92,9 @@ def test_flags_that_are_wrong_are_one_line(argument: str, said: str, tmp_path: P
 
 def prematch(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the console script."""
-    script = "import sys; from pipeline.command_line import prematch; sys.argv = ['prematch', *sys.argv[1:]]; prematch()"
+    script = (
+        "import sys; from pipeline.command_line import prematch; sys.argv = ['prematch', *sys.argv[1:]]; prematch()"
+    )
     return run_python("-c", script, *arguments)
 
 
@@ -106,12 +108,21 @@ def test_every_command_is_a_module() -> None:
     assert all(find_spec(module) for module, _ in COMMANDS.values())
 
 
-@pytest.mark.parametrize(
-    ("name", "nearest"), [("trian", "train"), ("pictures", "detect"), ("--records=a", "records"), ("x\x1b", "show")]
-)
+@pytest.mark.parametrize(("name", "nearest"), [("trian", "train"), ("--records=a", "records"), ("s\x1bhow", "show")])
 def test_an_unknown_command_is_one_line_with_the_nearest_name(name: str, nearest: str) -> None:
     line = complaint(prematch(name))
     assert line.startswith("prematch has no command ") and line.endswith(f"is {nearest}; see prematch --help")
+
+
+def test_a_package_that_is_not_installed_is_named() -> None:
+    script = (
+        "import sys; from importlib import metadata; from pipeline.command_line import prematch\n"
+        "def none(name): raise metadata.PackageNotFoundError(name)\n"
+        "metadata.version = none\n"
+        "prematch()"
+    )
+    line = complaint(run_python("-c", script, "train"))
+    assert line == "prematch train needs tensorflow, which is not installed; install prematch[train]"
 
 
 def test_a_commands_help_names_its_own_flags() -> None:
@@ -126,9 +137,9 @@ def test_the_first_line_repeats_the_command(tmp_path: Path) -> None:
         assert shlex.split(done.stdout.splitlines()[0]) == ["prematch", *given]
 
 
-def test_only_the_module_of_the_command_is_imported(tmp_path: Path) -> None:
+def test_only_the_module_of_the_command_is_imported() -> None:
     script = (
-        "import atexit, sys; from pipeline.command_line import prematch; sys.argv = ['prematch', *sys.argv[1:]]\n"
+        "import atexit, sys; from pipeline.command_line import prematch\n"
         "atexit.register(lambda: print(sorted({'tensorflow', 'apache_beam', 'model'} & set(sys.modules))))\n"
         "prematch()"
     )

@@ -45,11 +45,10 @@ class Checkout:
         self.modules = folder / "modules"
         for path in (self.folder / "requirements", self.programs, self.modules / "pip"):
             path.mkdir(parents=True)
-        shutil.copytree(ROOT / "scripts", self.folder / "scripts")
+        shutil.copytree(ROOT / "scripts", self.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("sh", "make", "awk"):
             (self.programs / name).symlink_to(shutil.which(name) or name)
-        (self.folder / "cluster").mkdir()
-        for name in ("Makefile", "cluster/cluster.mk", "setup.py", "pyproject.toml"):
+        for name in ("Makefile", "setup.py", "pyproject.toml"):
             shutil.copy(ROOT / name, self.folder / name)
         for name in ("default", "gpu", "addons"):
             self.lock(name).write_text("absl-py==2.5.1 \\\n    --hash=sha256:" + "0" * 64 + "\n")

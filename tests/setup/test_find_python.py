@@ -7,11 +7,9 @@ import pytest
 
 from tests.setup.checkout import Checkout, complaint
 
-RELEASES = ("3.13", "3.12", "3.11", "3.10")
 
-
-def find(checkout: Checkout, *, current: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-    return checkout.run("/bin/sh", "scripts/find_python.sh", current, *RELEASES, **variables)
+def find(checkout: Checkout, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return checkout.run("/bin/sh", "scripts/find_python.sh", **variables)
 
 
 @pytest.mark.parametrize("version", ["3.10.0", "3.11.7", "3.12.1", "3.13.0"])
@@ -37,8 +35,10 @@ def test_a_program_that_does_not_run_is_skipped(checkout: Checkout) -> None:
 
 def test_the_environments_own_python_comes_before_all_others(checkout: Checkout) -> None:
     checkout.add_python("python3", "3.12.1")
-    current = checkout.add_python("env/bin/python", "3.10.13")
-    assert find(checkout, current=str(current)).stdout == f"{current}\n"
+    checkout.add_python("../a checkout/.venv/default/bin/python", "3.10.13")
+    assert find(checkout).stdout == ".venv/default/bin/python\n"
+    own = checkout.add_python("my env/bin/python", "3.11.7")
+    assert find(checkout, VENV=str(checkout.programs / "my env"), PYTHON="python3").stdout == f"{own}\n"
 
 
 @pytest.mark.parametrize("version", ["3.9.18", "3.14.0"])

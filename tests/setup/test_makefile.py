@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from scripts.make_target import TARGETS, variable_of
 from tests.setup.checkout import ROOT, Checkout, complaint
 
 # Text that a shell or make would take for something else. Each must arrive as it is, and nothing may be run.
@@ -28,11 +31,13 @@ ODD = {
     "patterns": "*?[a-z]%",
     "hashes": "#a #b",
     "signs": "a;b&c|d!e~f^g=h,i:j@k+l",
+    "newlines": "a\nb\n\tc",
     "unicode": "画像 é",
     "a leading dash": "-x",
     "a leading tilde": "~/a",
 }
 EVERYTHING = " ".join(ODD.values())
+PREMATCH = ("-m", "pipeline.command_line")
 VALUES = pytest.mark.parametrize("value", ODD.values(), ids=ODD)
 # By target, every variable that is one value, and the flag that it becomes.
 SINGLE = {
@@ -48,13 +53,13 @@ SINGLE = {
     "train": {
         "CONFIG": "config", "RECORDS": "records", "RUN": "run", "STRATEGY": "strategy", "REPLICAS": "replicas",
         "EPOCHS": "epochs", "BATCH": "batch", "OPTIMIZER": "optimizer", "BOX_LOSS": "box_loss",
-        "PRECISION": "precision", "INIT": "init", "FREEZE": "freeze",
+        "PRECISION": "precision", "INIT": "init", "FREEZE": "freeze", "PATIENCE": "patience",
     },
     "evaluate": {
         "RUN": "run", "RECORDS": "records", "SPLIT": "split", "LIMIT": "limit", "BATCH": "batch", "OUTPUT": "output",
     },
     "detect": {"RUN": "run", "IMAGES": "images", "OUTPUT": "output", "MIN_SCORE": "min_score", "BATCH": "batch"},
-    "images": {"RECORDS": "records", "SPLIT": "split", "N": "count", "KEY": "key", "OUTPUT": "output"},
+    "pictures": {"RECORDS": "records", "SPLIT": "split", "N": "count", "KEY": "key", "OUTPUT": "output"},
     "curves": {"RUN": "run", "OUTPUT": "output"},
     "ablations": {"DATA_DIR": "data_dir", "ONLY": "only"},
     "cluster-up": {"CLUSTER": "folder", "ENGINE": "engine"},
@@ -78,7 +83,7 @@ def make(checkout: Checkout, *arguments: str, environment: str) -> subprocess.Co
             str(program.relative_to(checkout.programs)),
             'case "$1 $2" in\n'
             "*version_info*) echo 3.12.1 ;;\n"
-            "scripts/*) ;;\n"
+            f'*scripts.make_target) exec "{sys.executable}" "$@" ;;\n'
             f'*) exec "{sys.executable}" -S -c "{write}" {shlex.quote(str(checkout.commands))} "$@" ;;\n'
             "esac",
         )
@@ -95,7 +100,7 @@ def json_lines(checkout: Checkout, done: subprocess.CompletedProcess[str]) -> li
 
 def test_records_without_arguments_are_the_main_job(checkout: Checkout) -> None:
     assert run(checkout, "records") == [
-        ["-m", "beam_jobs.make_records", "--config=cifar10_improved", "--records=records/cifar10_improved"]
+        [*PREMATCH, "records", "--config=cifar10_improved", "--records=records/cifar10_improved"]
     ]
 
 
@@ -103,7 +108,7 @@ def test_records_without_arguments_are_the_main_job(checkout: Checkout) -> None:
 def test_a_value_arrives_as_it_is_and_nothing_in_it_is_run(checkout: Checkout, value: str) -> None:
     assert run(checkout, "train", f"CONFIG={value}", f"OPTIMIZER={value}") == [
         [
-            *("-m", "model.train", f"--config={value}", f"--records=records/{value}", f"--run=runs/{value}"),
+            *(*PREMATCH, "train", f"--config={value}", f"--records=records/{value}", f"--run=runs/{value}"),
             f"--optimizer={value}",
         ]
     ]
@@ -111,7 +116,7 @@ def test_a_value_arrives_as_it_is_and_nothing_in_it_is_run(checkout: Checkout, v
     lists = (f"BEAM_ARGS={value}", f"ARGS={value}")
     assert run(checkout, "records", f"RECORDS={value}", *lists) == [
         [
-            *("-m", "beam_jobs.make_records", "--config=cifar10_improved", f"--records={value}"),
+            *(*PREMATCH, "records", "--config=cifar10_improved", f"--records={value}"),
             *(f"--beam_arg={word}" for word in words),
             *words,
         ]
@@ -125,21 +130,22 @@ def test_every_variable_reaches_its_flag_as_it_is(checkout: Checkout) -> None:
         done = make(checkout, target, *given, environment="env")
         words = json_lines(checkout, done)[-1]  # of the target's last command
         assert {f"--{flag}={EVERYTHING}" for flag in flags.values()} <= set(words)
-        printed = done.stdout.splitlines()[-1]
-        assert shlex.split(printed)[1:] == words  # the line that is printed is the command that is run
+        shown = make(checkout, "-n", target, *given, environment="env")
+        (*_, printed) = shown.stdout.partition("scripts.make_target ")[2].split(str(checkout.programs))
+        assert shlex.split(printed)[1:] == words  # the line that is shown is the command that is run
     assert not (checkout.folder / "ran").exists()
 
 
 def test_lists_are_split_at_blanks_and_nowhere_else(checkout: Checkout) -> None:
     words = EVERYTHING.split()
-    assert run(checkout, "curves", f"RUNS={EVERYTHING}")[0][2:] == [f"--run={word}" for word in words]
+    assert run(checkout, "curves", f"RUNS={EVERYTHING}")[0][3:] == [f"--run={word}" for word in words]
     assert run(checkout, "test-all", f"TESTS={EVERYTHING}", "ARGS=-x")[0][5:] == ["-x", *words]
     for target in (
         "verify",
         "train",
         "evaluate",
         "detect",
-        "images",
+        "pictures",
         "ablations",
         "bench",
         "test-faults",
@@ -152,11 +158,12 @@ def test_lists_are_split_at_blanks_and_nowhere_else(checkout: Checkout) -> None:
 @VALUES
 def test_an_environment_in_an_odd_folder(checkout: Checkout, value: str) -> None:
     demo = run(checkout, "demo", environment=value)
-    assert [step[1] for step in demo] == ["beam_jobs.make_records", "model.train", "model.evaluate"]
+    assert [step[2] for step in demo] == ["records", "train", "evaluate"]
+    told = value.replace("\n", " ")
     missing = checkout.make("setup", f"VENV={value}")
-    assert complaint(missing) == f"setup: VENV must be an environment of yours, got {value} without bin/python"
+    assert complaint(missing) == f"setup: VENV must be an environment of yours, got {told} without bin/python"
     none = checkout.make("setup", f"PYTHON={value}")
-    assert complaint(none) == f"setup: PYTHON must be Python 3.10 to 3.13, got {value} (no such program)"
+    assert complaint(none) == f"setup: PYTHON must be Python 3.10 to 3.13, got {told} (no such program)"
     assert not (checkout.folder / "ran").exists()
 
 
@@ -168,21 +175,25 @@ def test_an_odd_value_survives_the_make_inside_a_make(checkout: Checkout) -> Non
 
 @VALUES
 def test_the_level_of_tensorflows_messages_is_text_too(checkout: Checkout, value: str) -> None:
-    checkout.add_program("env/bin/python", '[ "$1" = -c ] && echo 3.12.1 || printf "%s\\n" "$TF_CPP_MIN_LOG_LEVEL" >&2')
+    checkout.add_program(
+        "env/bin/python",
+        f'case "$2" in *version_info*) echo 3.12.1 ;; *make_target) exec "{sys.executable}" "$@" ;; '
+        '*) printf "%s\\n" "$TF_CPP_MIN_LOG_LEVEL" >&2 ;; esac',
+    )
     own = f"VENV={checkout.programs / 'env'}"
     for done in (
         checkout.make("train", own, f"TF_CPP_MIN_LOG_LEVEL={value}"),
         checkout.make("train", own, TF_CPP_MIN_LOG_LEVEL=value),
     ):
-        assert done.returncode == 0 and done.stderr.splitlines()[-1] == value, done.stderr
+        assert done.returncode == 0 and done.stderr == f"{value}\n", done.stderr
     assert checkout.make("train", own).stderr.splitlines()[-1] == "2"
     assert not (checkout.folder / "ran").exists()
 
 
 def test_an_odd_address_of_a_cluster(checkout: Checkout) -> None:
     first, second = run(checkout, "records", "RUNNER=flink", f"FLINK_MASTER={EVERYTHING}")
-    assert first == ["-m", "cluster.job_server"]
-    assert second[5] == f"--beam_arg=--flink_master={EVERYTHING}"
+    assert first == ["-m", "cluster", "job-server"]
+    assert second[6] == f"--beam_arg=--flink_master={EVERYTHING}"
 
 
 def test_flink_master_brings_the_options_of_its_cluster(checkout: Checkout) -> None:
@@ -201,25 +212,30 @@ def test_flink_master_brings_the_options_of_its_cluster(checkout: Checkout) -> N
 def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout) -> None:
     python = checkout.programs / "env/bin/python"
     for arguments, line in {
-        ("records",): "beam_jobs.make_records --config=cifar10_improved --records=records/cifar10_improved",
+        ("records",): "records --config=cifar10_improved --records=records/cifar10_improved",
         ("records", "SOURCE=digits"): (
-            "beam_jobs.make_records --config=cifar10_improved --records=records/cifar10_improved --source=digits"
+            "records --config=cifar10_improved --records=records/cifar10_improved --source=digits"
         ),
-        ("records", "SOURCE=voc"): "beam_jobs.make_records --config=detection --records=records/detection --source=voc",
-        ("coverage", "SOURCE=coco", "CONFIG=x"): "beam_jobs.coverage --config=x --source=coco",
-        ("verify", "FULL=1"): "beam_jobs.verify --records=records/cifar10_improved --full",
+        ("records", "SOURCE=voc"): "records --config=detection --records=records/detection --source=voc",
+        ("coverage", "SOURCE=coco", "CONFIG=x"): "coverage --config=x --source=coco",
+        ("verify", "FULL=1"): "verify --records=records/cifar10_improved --full",
         ("train", "CONFIG=digits_demo", "EPOCHS=3", "RUN=my run", "ARGS=--xla --backup_steps=9"): (
-            "model.train --config=digits_demo --records=records/digits_demo --run='my run' --epochs=3"
-            " --xla --backup_steps=9"
+            "train --config=digits_demo --records=records/digits_demo '--run=my run' --epochs=3 --xla --backup_steps=9"
         ),
-        ("evaluate", "LIMIT=8"): "model.evaluate --run=runs/cifar10_improved --limit=8",
-        ("detect", "IMAGES=my photos/*.jpg"): ("model.detect --run=runs/cifar10_improved --images='my photos/*.jpg'"),
-        ("images",): "model.show_records --records=records/cifar10_improved",
-        ("curves", "RUNS=a b"): "model.draw_curves --run=a --run=b",
-        ("cluster-up",): "cluster.up --folder=.cluster",
-        ("test",): "pytest -m 'not long' --numprocesses=auto --maxprocesses=8 --dist=worksteal tests",
+        ("evaluate", "LIMIT=8"): "evaluate --run=runs/cifar10_improved --limit=8",
+        ("detect", "IMAGES=my photos/*.jpg"): ("detect --run=runs/cifar10_improved '--images=my photos/*.jpg'"),
+        ("pictures",): "show --records=records/cifar10_improved",
+        ("curves", "RUNS=a b"): "curves --run=a --run=b",
     }.items():
-        assert make(checkout, *arguments, environment="env").stdout == f"{python} -m {line}\n"
+        recipe, shown = make(checkout, "-n", *arguments, environment="env").stdout.splitlines()
+        assert recipe.endswith(f"-m scripts.make_target {arguments[0]}")
+        assert shown == f"{python} -m pipeline.command_line {line}"
+    for target, line in {
+        "cluster-up": "cluster up --folder=.cluster",
+        "test": "pytest -m 'not long' --numprocesses=auto --maxprocesses=8 --dist=worksteal tests",
+    }.items():
+        assert make(checkout, "-n", target, environment="env").stdout.splitlines()[-1] == f"{python} -m {line}"
+    assert not checkout.commands.exists()
 
 
 def test_bench_runs_every_benchmark_and_hands_on_goals(checkout: Checkout) -> None:
@@ -230,20 +246,37 @@ def test_bench_runs_every_benchmark_and_hands_on_goals(checkout: Checkout) -> No
 
 
 def test_bench_fails_at_its_end_if_a_goal_is_missed(checkout: Checkout) -> None:
-    checkout.add_program("env/bin/python", 'case "$1 $2" in "-c "*) echo 3.12.1 ;; "-m "*) echo "$2"; false ;; esac')
+    checkout.add_program(
+        "env/bin/python",
+        'case "$1 $2" in "-c "*) echo 3.12.1 ;; '
+        f'*make_target) exec "{sys.executable}" "$@" ;; "-m "*) echo "$2"; false ;; esac',
+    )
     done = checkout.make("bench", f"VENV={checkout.programs / 'env'}")
     ran = [line for line in done.stdout.splitlines() if line.startswith("benchmarks.")]
     assert ran == [f"benchmarks.{name}" for name in ("matching", "decoding", "training_step", "reader_and_job")]
     assert done.returncode != 0
 
 
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_that_runs_and_no_other_follows(checkout: Checkout, end: signal.Signals) -> None:
+    checkout.add_program(
+        "env/bin/python",
+        f'case "$2" in *version_info*) echo 3.12.1 ;; *make_target) exec "{sys.executable}" "$@" ;; '
+        f'*) echo "$2"; exec "{sys.executable}" -S -c "import time; time.sleep(600)" ;; esac',
+    )
+    process = checkout.start("make", "bench", f"VENV={checkout.programs / 'env'}")
+    assert process.stdout is not None and process.stdout.readline() == "benchmarks.matching\n"
+    os.killpg(process.pid, end) if end == signal.SIGINT else process.send_signal(end)  # Ctrl-C goes to all of them
+    assert process.communicate(timeout=60)[0] == "" and process.returncode != 0
+
+
 def test_evaluation_leaves_to_the_run_what_is_not_said(checkout: Checkout) -> None:
-    assert run(checkout, "evaluate", "RUN=runs/mine") == [["-m", "model.evaluate", "--run=runs/mine"]]
+    assert run(checkout, "evaluate", "RUN=runs/mine") == [[*PREMATCH, "evaluate", "--run=runs/mine"]]
 
 
 def test_the_demo_is_the_three_commands(checkout: Checkout) -> None:
     steps = run(checkout, "demo")
-    assert [step[1] for step in steps] == ["beam_jobs.make_records", "model.train", "model.evaluate"]
+    assert [step[2] for step in steps] == ["records", "train", "evaluate"]
     assert all("--records=records/digits_demo" in step for step in steps)
     assert {"--config=digits_demo", "--strategy=mirrored", "--replicas=2", "--run=runs/demo"} <= set(steps[1])
 
@@ -257,7 +290,10 @@ def test_the_tests_run_in_a_process_on_each_core(checkout: Checkout) -> None:
 
 
 def test_a_failing_command_fails_the_target(checkout: Checkout) -> None:
-    checkout.add_program("env/bin/python", 'case "$2" in *version_info*) echo 3.12.1 ;; *) [ "$1" != -m ] ;; esac')
+    checkout.add_program(
+        "env/bin/python",
+        f'case "$2" in *version_info*) echo 3.12.1 ;; *make_target) exec "{sys.executable}" "$@" ;; *) false ;; esac',
+    )
     assert checkout.make("records", f"VENV={checkout.programs / 'env'}").returncode != 0
 
 
@@ -273,26 +309,36 @@ def test_a_failing_command_fails_the_target(checkout: Checkout) -> None:
         ("FAULTS=some", "FAULTS must be full or short, got 'some'"),
         ("GOALS=maybe", "GOALS must be yes or no, got 'maybe'"),
         ("EPOCH=1", "no variable of make is called EPOCH; `make help` lists them"),
-        ("RUN=a\nb", "RUN must be one line, got several"),
         ("VENV=/no such place", "VENV must be an environment of yours, got /no such place without bin/python"),
     ],
 )
 def test_an_unknown_choice_is_one_line(checkout: Checkout, argument: str, line: str) -> None:
+    checkout.add_python("python3", "3.12.1")
     assert line in complaint(checkout.make("setup", argument))
     assert not (checkout.folder / "ran").exists()
 
 
 def test_the_environment_of_the_shell_does_not_choose(checkout: Checkout) -> None:
-    shown = checkout.make("-n", "records", "VENV=env", CONFIG="other", LIMIT="1", RUN="here")
-    assert "--config=cifar10_improved" in shown.stdout
-    assert "--limit" not in shown.stdout
+    checkout.add_python("python3", "3.12.1")
+    shell = {"CONFIG": "other", "LIMIT": "1", "RECORDS": "here", "STACK": "addons", "VENV": "mine", "GPU": "1"}
+    shown = checkout.make("-n", "records", **shell).stdout.splitlines()[-1]
+    assert shown == (
+        ".venv/default/bin/python -m pipeline.command_line records --config=cifar10_improved"
+        " --records=records/cifar10_improved"
+    )
 
 
 def test_help_is_the_default_and_lists_every_target(checkout: Checkout) -> None:
     shown = checkout.make()
     assert shown.returncode == 0, shown.stderr
-    makefiles = "".join((ROOT / name).read_text() for name in ("Makefile", "cluster/cluster.mk"))
-    targets = " ".join(re.findall(r"^\.PHONY: (.*)$", makefiles, re.MULTILINE)).split()
+    targets = " ".join(re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)).split()
     assert {"records", "cluster-up"} <= set(targets)
     targets.remove("$(benchmarks)")  # the parts of bench, which is listed
     assert [target for target in targets if not re.search(rf"^  {target} ", shown.stdout, re.MULTILINE)] == []
+
+
+def test_help_names_every_variable_of_a_target(checkout: Checkout) -> None:
+    shown = checkout.make("help").stdout
+    flags = {flag for _, always, asked in TARGETS.values() for flag in f"{always} {asked}".split()}
+    named_together = {f"{split}_{what}" for split in ("val", "test") for what in ("annotations", "images")}
+    assert all(re.search(rf"\b{variable_of(flag)}=", shown) for flag in flags - named_together)

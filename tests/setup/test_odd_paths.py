@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.make_variable import make_variable
+from pipeline.command_line import make_variable
 from tests.setup.checkout import ROOT
 
 pytestmark = pytest.mark.long

@@ -8,7 +8,7 @@ import pytest
 
 from beam_jobs.job import storage
 from beam_jobs.job.record_folder import own_folder
-from beam_jobs.runners.progress import shard_progress
+from beam_jobs.runners.run_job import shard_progress
 from tests.beam_jobs.job.test_receipt import RECEIPT
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from beam_jobs.runners.interrupted_workers import Workers
-from beam_jobs.runners.run_job import dead_workers_end_the_job, run, told_user_error
+from beam_jobs.runners.beam_workarounds import Workers, dead_workers_end_the_job
+from beam_jobs.runners.run_job import run, told_user_error
 from pipeline.errors import UserError
 
 MESSAGES = pytest.mark.parametrize(

@@ -32,7 +32,7 @@ sys.modules["configs.tiny_calm"] = types.SimpleNamespace(CONFIG=tiny.CALM)
 configs.config_names = lambda: ["tiny_calm"]
 import model.train
 from pipeline.reader.dataset import Reader, training_batches
-from pipeline.errors import run_command
+from pipeline.command_line import run_command
 
 def both(manifest, *, batch, seed, start_step, reader):
     parts = [

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from beam_jobs.runners.interrupted_workers import SIGNALS, HeldSignals, interrupt
+from beam_jobs.runners.beam_workarounds import SIGNALS, HeldSignals
+from pipeline.command_line import interrupt
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ JOB = textwrap.dedent("""
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    from cluster.dead_workers import when_worker_dies
+    from beam_jobs.runners.beam_workarounds import when_worker_dies
 
     def act():
         print("a worker died", flush=True)

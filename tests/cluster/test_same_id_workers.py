@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import namesakes
-from cluster.namesakes import Namesakes
+from cluster import worker_pool
+from cluster.worker_pool import SameIdWorkers
 from tests.commands import wait_until
 from tests.processes import runs
 
@@ -23,13 +23,13 @@ STUCK = (
 
 
 @pytest.fixture
-def workers() -> Iterator[Namesakes]:
-    workers = Namesakes("1-1")
+def workers() -> Iterator[SameIdWorkers]:
+    workers = SameIdWorkers("1-1")
     yield workers
     workers.stop_all()
 
 
-def start(workers: Namesakes, connection: Path, program: str = WORKER) -> int:
+def start(workers: SameIdWorkers, connection: Path, program: str = WORKER) -> int:
     connection.touch()
     return workers.start([sys.executable, "-c", program, str(connection)])
 
@@ -43,14 +43,14 @@ def reaped(pid: int) -> bool:
     return False
 
 
-def test_only_worker_is_ended(workers: Namesakes, tmp_path: Path) -> None:
+def test_only_worker_is_ended(workers: SameIdWorkers, tmp_path: Path) -> None:
     pid = start(workers, tmp_path / "a")
     workers.stop_one()
     assert not runs(pid)
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_worker_that_its_runner_let_go_is_the_one_that_ends(workers: Namesakes, tmp_path: Path, which: int) -> None:
+def test_worker_that_its_runner_let_go_is_the_one_that_ends(workers: SameIdWorkers, tmp_path: Path, which: int) -> None:
     connections = [tmp_path / "a", tmp_path / "b"]
     pids = [start(workers, connection) for connection in connections]
     connections[which].unlink()
@@ -60,7 +60,7 @@ def test_worker_that_its_runner_let_go_is_the_one_that_ends(workers: Namesakes, 
     assert not any(runs(pid) for pid in pids)
 
 
-def test_worker_that_ended_before_it_was_stopped(workers: Namesakes, tmp_path: Path) -> None:
+def test_worker_that_ended_before_it_was_stopped(workers: SameIdWorkers, tmp_path: Path) -> None:
     died, other = start(workers, tmp_path / "a"), start(workers, tmp_path / "b")
     os.kill(died, signal.SIGKILL)
     wait_until(lambda: reaped(died))
@@ -68,10 +68,10 @@ def test_worker_that_ended_before_it_was_stopped(workers: Namesakes, tmp_path: P
     assert runs(other)
 
 
-def test_busy_worker_is_not_mistaken_for_its_namesake(
-    workers: Namesakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_busy_worker_is_not_mistaken_for_the_other(
+    workers: SameIdWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namesakes, "OWN_END", 0.1)
+    monkeypatch.setattr(worker_pool, "OWN_END", 0.1)
     pids = [start(workers, tmp_path / "a"), start(workers, tmp_path / "b")]
     workers.stop_one()  # either may be meant, and neither ends in time
     assert all(runs(pid) for pid in pids)
@@ -82,7 +82,7 @@ def test_busy_worker_is_not_mistaken_for_its_namesake(
     assert not runs(pids[1])
 
 
-def test_both_are_ended_once_both_are_stopped(workers: Namesakes, tmp_path: Path) -> None:
+def test_both_are_ended_once_both_are_stopped(workers: SameIdWorkers, tmp_path: Path) -> None:
     pids = [start(workers, tmp_path / "a"), start(workers, tmp_path / "b")]
     runners = [threading.Thread(target=workers.stop_one) for _ in pids]
     for runner in runners:
@@ -93,9 +93,9 @@ def test_both_are_ended_once_both_are_stopped(workers: Namesakes, tmp_path: Path
 
 
 def test_worker_that_ignores_sigterm_is_killed(
-    workers: Namesakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: SameIdWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namesakes, "GRACE", 0.5)
+    monkeypatch.setattr(worker_pool, "GRACE", 0.5)
     ready = tmp_path / "ready"
     pid = workers.start([sys.executable, "-c", STUCK, str(ready)])
     wait_until(ready.exists)
@@ -103,14 +103,14 @@ def test_worker_that_ignores_sigterm_is_killed(
     assert not runs(pid)
 
 
-def test_stop_of_nobody_is_forgotten(workers: Namesakes, tmp_path: Path) -> None:
+def test_stop_of_nobody_is_forgotten(workers: SameIdWorkers, tmp_path: Path) -> None:
     workers.stop_one()
     pid = start(workers, tmp_path / "a")
     time.sleep(0.2)
     assert runs(pid)
 
 
-def test_all_end_together(workers: Namesakes, tmp_path: Path) -> None:
+def test_all_end_together(workers: SameIdWorkers, tmp_path: Path) -> None:
     pids = [start(workers, tmp_path / "a"), start(workers, tmp_path / "b")]
     workers.stop_all()
     assert not any(runs(pid) for pid in pids)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from model.quiet_start import _unknown_lines_only
+from model.distribution.tensorflow_workarounds import _unknown_lines_only
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def errors_of(script: str) -> str:
