@@ -25,7 +25,7 @@ from pipeline.errors import run_command
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import Matches, match
-from pipeline.geometry.view_matching import match_views
+from pipeline.geometry.near_matching import match_views
 
 ROUNDS = 30
 CONFIG = "cifar10_improved"
@@ -120,7 +120,7 @@ def main() -> None:
     before = Conditions.now()
     pin_to_one_core()
     records = load_config(CONFIG).records
-    anchors = make_anchors(records.anchors, records.canvas_size)
+    anchors = make_anchors(records.anchors, (records.canvas_size, records.canvas_size))
     results = [
         measure(kind, anchors, records.matching, canvas=records.canvas_size, rounds=FLAGS.rounds or ROUNDS)
         for kind in KINDS

@@ -80,7 +80,7 @@ def record_of(
 
 def without_objects(record: Record) -> Record:
     """A record whose views show nothing."""
-    nothing = Targets(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    nothing = Targets(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 4), np.float32), *(np.zeros(0, np.int64),) * 2)
     views = tuple(
         replace(view, boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, np.int64), targets=nothing)
         for view in record.views
@@ -96,7 +96,7 @@ def collage_of(config: RecordsConfig) -> Collage:
 
 def make_records(config: RecordsConfig, split: str, count: int) -> list[Record]:
     """The first `count` records of a split."""
-    anchors = make_anchors(config.anchors, config.canvas_size)
+    anchors = make_anchors(config.anchors, (config.canvas_size, config.canvas_size))
     return [make_record(config, anchors, split, number) for number in range(count)]
 
 
@@ -128,7 +128,7 @@ def write_record_set(
         folder=str(folder),
         fingerprint="0123456789abcdef",
         config=config,
-        anchors=make_anchors(config.anchors, config.canvas_size),
+        anchors=make_anchors(config.anchors, (config.canvas_size, config.canvas_size)),
         class_names=CLASS_NAMES,
         category_ids=None,
         shards=shards,
@@ -144,7 +144,7 @@ def write_record_set(
 def statistics_of(records: Sequence[Record], config: RecordsConfig) -> dict[str, Any]:
     """The statistics of a split of these records, counted one by one."""
     views = [view for record in records for view in record.views]
-    anchors = make_anchors(config.anchors, config.canvas_size)
+    anchors = make_anchors(config.anchors, (config.canvas_size, config.canvas_size))
     labels = [label for view in views for label in view.labels.tolist()]
     matched = [anchor for view in views for anchor in view.targets.anchors.tolist()]
     heights, widths = [r.height for r in records], [r.width for r in records]

@@ -14,11 +14,11 @@ from beam_jobs.job.composer import Composer
 from beam_jobs.job.entries import Entry, entries_of, limited, record_split
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadImage, Item, Source
+from pipeline.anchor_proposal.anchor_fit import GOOD_IOU, AnchorFit, find_covered, measure_fit
+from pipeline.anchor_proposal.proposal import Proposal, make_proposal
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError, counted
-from pipeline.geometry.anchor_fit import GOOD_IOU, AnchorFit, fit_of, is_covered
 from pipeline.geometry.anchors import make_anchors
-from pipeline.geometry.proposal import Proposal, make_proposal
 from pipeline.records.keys import hash63
 
 SAMPLE = 10_000  # items
@@ -40,10 +40,10 @@ class Coverage:
 def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
     """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids, in every view."""
     boxes, size = sample_boxes(config, source), config.canvas_size
-    anchors = make_anchors(config.anchors, size)
+    anchors = make_anchors(config.anchors, (size, size))
     return Coverage(
-        fit=fit_of(boxes, anchors, canvas_size=size, positive_iou=config.matching.positive_iou),
-        missed=tuple(_kinds(boxes[~is_covered(boxes, anchors)], size)),
+        fit=measure_fit(boxes, anchors, canvas=(size, size), positive_iou=config.matching.positive_iou),
+        missed=tuple(_kinds(boxes[~find_covered(boxes, anchors)], size)),
     )
 
 
@@ -74,7 +74,7 @@ def propose(config: RecordsConfig, source: Source) -> Proposal:
         sample_boxes(config, source, split="train"),
         config.anchors,
         strides=sorted(set(config.anchors.strides)),
-        canvas_size=config.canvas_size,
+        canvas=(config.canvas_size, config.canvas_size),
         positive_iou=config.matching.positive_iou,
     )
 

@@ -66,7 +66,7 @@ def finish(
         folder=folder.path,
         fingerprint=folder.fingerprint,
         config=config,
-        anchors=make_anchors(config.anchors, config.canvas_size),
+        anchors=make_anchors(config.anchors, (config.canvas_size, config.canvas_size)),
         class_names=source.class_names,
         category_ids=source.category_ids,
         shards={split: tuple(r.shard for r in receipts[split]) for split in SPLITS},

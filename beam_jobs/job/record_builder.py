@@ -33,7 +33,7 @@ class RecordBuilder:
     """Builds records. They depend on configuration, source and entry alone."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
-        self.anchors = make_anchors(config.anchors, config.canvas_size)
+        self.anchors = make_anchors(config.anchors, (config.canvas_size, config.canvas_size))
         self.composer = Composer(config, source)
         self._config = config
 

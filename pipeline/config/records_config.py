@@ -9,12 +9,14 @@ from pipeline.errors import require, require_between
 
 IMAGE_FORMATS = ("raw", "png", "jpeg")
 SPLITS = ("train", "val", "test")
+FORCED = ("bipartite", "first", "last", "none")
 
 # Limits far above any real setting. They keep a forged file from asking for memory or time without end.
 MAX_MAPS = 32
 MAX_CANVAS = 8_192  # pixels; a raw canvas must fit into a record
 MAX_RATIO = 100.0
 MAX_SCALE = 100.0
+MAX_WEIGHT = 1_000.0
 MAX_OBJECTS = 10_000
 MAX_COPIES = 1_000_000
 MAX_VIEWS = 1_000
@@ -28,9 +30,9 @@ MAX_SEED = 2**63 - 1
 class AnchorConfig:
     """The anchors of every feature map, finest map first. An aspect ratio is width over height.
 
-    A box of scale s and aspect ratio a has width s·√a and height s/√a, relative to its cell or to the whole image
-    (SSD, arXiv 1512.02325, section 2.2). If `scale_after_last` is set, the last box of each cell is an additional
-    square one of scale √(s_k · s_{k+1}).
+    A box of scale s and aspect ratio a has width s·√a and height s/√a, relative to the shorter side of its cell or of
+    the whole canvas (SSD, arXiv 1512.02325, section 2.2). If `scale_after_last` is set, the last box of each cell is an
+    additional square one of scale √(s_k · s_{k+1}).
     """
 
     strides: tuple[int, ...]  # pixels from one cell to the next, for each map; one may be there twice
@@ -38,6 +40,8 @@ class AnchorConfig:
     aspect_ratios: tuple[tuple[float, ...], ...]  # for each map, in the order of its boxes
     relative_to: str  # "cell" or "image"
     scale_after_last: float | None = None
+    centers: str = "cell"  # in the middle of cells that fill the canvas, or "stride": a stride apart, as in SSD300
+    clip_sides: bool = False  # whether no height or width exceeds the canvas's; corners may lie outside all the same
 
     def __post_init__(self) -> None:
         maps = len(self.strides)
@@ -55,19 +59,30 @@ class AnchorConfig:
         require(self.relative_to in ("cell", "image"), "anchors.relative_to", '"cell" or "image"', self.relative_to)
         if self.scale_after_last is not None:
             require_between("anchors.scale_after_last", self.scale_after_last, 1 / MAX_CANVAS, MAX_SCALE)
+        require(self.centers in ("cell", "stride"), "anchors.centers", '"cell" or "stride"', self.centers)
 
 
 @dataclass(frozen=True)
 class MatchingConfig:
-    """The IoU thresholds of matching."""
+    """Which anchors are objects, and how their offsets are scaled."""
 
     positive_iou: float  # at or above this IoU, an anchor is an object
     ignore_iou: float | None  # at or above this IoU, an unmatched anchor is not background but ignored; None: never
+    forced: str = "bipartite"  # which object has an anchor that is best for several: see `geometry/matching.py`
+    coder_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # factors of offsets, cy, cx, h, w
+
+    @property
+    def lowest_iou(self) -> float:
+        """The IoU from which an anchor is not simply background."""
+        return self.positive_iou if self.ignore_iou is None else min(self.positive_iou, self.ignore_iou)
 
     def __post_init__(self) -> None:
         require(0 < self.positive_iou <= 1, "matching.positive_iou", "in (0, 1]", self.positive_iou)
         ignore = self.ignore_iou
         require(ignore is None or 0 < ignore <= 1, "matching.ignore_iou", "in (0, 1] or None", ignore)
+        require(self.forced in FORCED, "matching.forced", f"one of {', '.join(FORCED)}", self.forced)
+        for weight in self.coder_weights:
+            require_between("matching.coder_weights", weight, 1 / MAX_WEIGHT, MAX_WEIGHT)
 
 
 @dataclass(frozen=True)

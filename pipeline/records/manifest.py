@@ -14,7 +14,7 @@ from pipeline.config.plain import JSON_BYTES, check_checksum, checksum, from_dic
 from pipeline.config.records_config import SPLITS, MatchingConfig, RecordsConfig
 from pipeline.errors import UserError, require, require_utf8, shown
 from pipeline.files import file_sha256, read_regular
-from pipeline.geometry.anchors import Anchors, StoredAnchors, make_anchors
+from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.records.keys import shard_name
 from pipeline.records.statistics import Statistics, check_statistics
 from pipeline.records.tfrecord import FRAME_BYTES
@@ -83,7 +83,7 @@ class Manifest:
             "format_version": FORMAT_VERSION,
             "fingerprint": self.fingerprint,
             "config": to_dict(self.config),
-            "anchors": self.anchors.to_dict(),
+            "anchors": to_dict(self.anchors),
             "matching": to_dict(self.matching),
             "class_names": list(self.class_names),
             "category_ids": None if self.category_ids is None else list(self.category_ids),
@@ -133,7 +133,7 @@ class StoredManifest:
     format_version: int
     fingerprint: Fingerprint
     config: RecordsConfig
-    anchors: StoredAnchors
+    anchors: Anchors
     matching: MatchingConfig
     class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
     category_ids: tuple[Count, ...] | None
@@ -146,7 +146,7 @@ class StoredManifest:
     def __post_init__(self) -> None:
         """Values that are stored twice must agree, because a reader may use either."""
         config, maps = self.config, self.anchors.feature_maps
-        own = make_anchors(config.anchors, config.canvas_size).feature_maps
+        own = make_anchors(config.anchors, (config.canvas_size, config.canvas_size)).feature_maps
         require(maps == own, "anchors.feature_maps", "those of config.anchors", f"{len(maps)} others")
         ids = self.category_ids
         if ids is not None:
@@ -164,7 +164,7 @@ class StoredManifest:
             check_statistics(
                 statistics,
                 classes=len(self.class_names),
-                map_starts=self.anchors.anchors.map_starts,
+                map_starts=self.anchors.map_starts,
                 views=config.views_of(split),
                 name=where,
             )
@@ -202,7 +202,7 @@ def parse_manifest(text: bytes, *, folder: str) -> Manifest:
         folder=folder,
         fingerprint=stored.fingerprint,
         config=stored.config,
-        anchors=stored.anchors.anchors,
+        anchors=stored.anchors,
         class_names=stored.class_names,
         category_ids=stored.category_ids,
         shards={split: getattr(stored.shards, split) for split in SPLITS},

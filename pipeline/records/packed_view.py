@@ -91,5 +91,5 @@ def unpack_view(packed: bytes) -> RecordView:
         ),
         boxes=corners,
         labels=labels,
-        targets=Targets(anchors, classes, offsets, ignored_anchors),
+        targets=Targets(anchors, classes, offsets, ignored_anchors, np.full(positives, -1)),  # objects: not stored yet,
     )

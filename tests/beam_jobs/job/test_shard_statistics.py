@@ -28,7 +28,7 @@ def view(labels: list[int]) -> RecordView:
     """A view of so many objects; statistics look at nothing else of it."""
     none = np.zeros(0, np.int64)
     how = View(Rectangle(0, 0, 1, 1), Rectangle(0, 0, 1, 1), mirrored=False)
-    targets = Targets(none, none, np.zeros((0, 4), np.float32), none)
+    targets = Targets(none, none, np.zeros((0, 4), np.float32), none, none)
     return RecordView(how, np.zeros((len(labels), 4), np.float32), np.array(labels, np.int64), targets)
 
 

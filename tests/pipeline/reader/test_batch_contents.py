@@ -106,7 +106,7 @@ def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> N
     """Nothing is scaled where a view's part has the size of its place; elsewhere the pixels are close to OpenCV's."""
     letterbox = Letterbox(size=64)
     config = replace(TINY, collage=None, letterbox=letterbox, views=12)
-    anchors = make_anchors(config.anchors, 64)
+    anchors = make_anchors(config.anchors, (64, 64))
     bits = np.random.default_rng(4)
     records = []
     for number, shape in enumerate([(64, 48), (40, 64), (200, 150), (30, 90)]):
@@ -156,7 +156,7 @@ def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> N
 def test_a_image_without_objects_is_all_background(tmp_path: Path) -> None:
     record = make_records(TINY, "train", 1)[0]
     none, nowhere = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
-    view = replace(record.views[0], boxes=nowhere, labels=none, targets=Targets(none, none, nowhere, none))
+    view = replace(record.views[0], boxes=nowhere, labels=none, targets=Targets(none, none, nowhere, none, none))
     empty = replace(record, views=(view,))
     manifest = write_record_set(tmp_path, records={"train": [empty], "val": [], "test": [empty]})
     ((_, dense_targets),) = batches(dense_batches(manifest, batch=1, seed=0), 1)

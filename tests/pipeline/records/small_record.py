@@ -22,6 +22,7 @@ FIRST = RecordView(
         classes=np.array([3, 3, 200]),
         offsets=(np.arange(12) / 8).astype(np.float32).reshape(3, 4),
         ignored=np.array([1, 2]),
+        objects=np.array([-1, -1, -1]),
     ),
 )
 NONE = np.zeros(0, np.int64)
@@ -29,7 +30,7 @@ SECOND = RecordView(
     view=View(Rectangle(1, 0, 1, 2), Rectangle(0, 0, 24, 48), mirrored=True),
     boxes=np.zeros((0, 4), np.float32),
     labels=NONE,
-    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE),
+    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE, NONE),
 )
 TRUTH = GroundTruth(
     corners=np.array([[2.5, 5, 10, 15], [10.0, 10, 17.5, 30], [-0.5, 0, 20, 30]]),

@@ -46,7 +46,7 @@ def letterbox_record(number: int, split: str = "train") -> Record:
         key=key,
         source_id=f"{split}-{number}",
         config=CONFIG,
-        anchors=make_anchors(CONFIG.anchors, CONFIG.canvas_size),
+        anchors=make_anchors(CONFIG.anchors, (CONFIG.canvas_size, CONFIG.canvas_size)),
         source=SourceImage((40, 80), truth),
     )
     return record

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config.records_config import IMAGE_FORMATS, Letterbox
 from pipeline.geometry.anchors import make_anchors
-from pipeline.geometry.ignore_regions import anchors_over, no_boxes
+from pipeline.geometry.ignore_regions import find_anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.ground_truth import GroundTruth
@@ -24,7 +24,7 @@ from tests.one_view import encode_targets
 from tests.record_sets import TINY
 
 CONFIG = dataclasses.replace(TINY, collage=None, letterbox=Letterbox(size=64), views=3)
-ANCHORS = make_anchors(CONFIG.anchors, 64)
+ANCHORS = make_anchors(CONFIG.anchors, (64, 64))
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 80, 3), dtype=np.uint8)
 LAYOUT = Layout(
     corners=np.array([[0.0, 0, 20, 20], [10, 30, 40, 70]]),
@@ -119,7 +119,7 @@ def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that
         np.testing.assert_array_equal(view.boxes, without.boxes)
         np.testing.assert_array_equal(view.targets.anchors, without.targets.anchors)
         np.testing.assert_array_equal(view.targets.offsets, without.targets.offsets)
-        over = anchors_over(layout.regions(size=64)[number], ANCHORS, CONFIG.matching)
+        over = find_anchors_over(layout.regions(size=64)[number], ANCHORS, CONFIG.matching)
         expected = (set(without.targets.ignored.tolist()) | set(over.tolist())) - set(view.targets.anchors.tolist())
         assert view.targets.ignored.tolist() == sorted(expected) == matches[number].ignored.tolist()
     assert len(record.views[0].targets.ignored) > len(plain.views[0].targets.ignored)

@@ -35,6 +35,7 @@ SMALL = RecordView(
         classes=np.array([7, 7]),
         offsets=np.array([[0.5, -1.5, 2.0, -0.0], [1e-30, 0.1, -7.25, 3.0]], np.float32),
         ignored=np.array([1, 2, 2_000_000_000]),
+        objects=np.array([-1, -1]),
     ),
 )
 SMALL_BYTES = b"".join(
@@ -56,7 +57,7 @@ EMPTY = RecordView(
     view=View(Rectangle(0, 0, 1, 1), Rectangle(0, 0, 1, 1), mirrored=False),
     boxes=np.zeros((0, 4), np.float32),
     labels=NONE,
-    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE),
+    targets=Targets(NONE, NONE, np.zeros((0, 4), np.float32), NONE, NONE),
 )
 
 
@@ -73,7 +74,11 @@ def random_view(seed: int) -> RecordView:
         boxes=draw.normal(size=(boxes, 4)).astype(np.float32),
         labels=ints(boxes),
         targets=Targets(
-            ints(positives), ints(positives), draw.normal(size=(positives, 4)).astype(np.float32), ints(ignored)
+            ints(positives),
+            ints(positives),
+            draw.normal(size=(positives, 4)).astype(np.float32),
+            ints(ignored),
+            np.full(positives, -1),
         ),
     )
 
@@ -119,6 +124,7 @@ def test_equal_views_give_equal_bytes_whatever_their_memory() -> None:
         classes=np.repeat(SMALL.targets.classes, 2)[::2],
         offsets=np.asfortranarray(SMALL.targets.offsets),
         ignored=SMALL.targets.ignored[::-1].copy()[::-1],
+        objects=SMALL.targets.objects,
     )
     boxes = np.asfortranarray(np.repeat(SMALL.boxes, 2, axis=1))[:, ::2]
     assert pack_view(dataclasses.replace(SMALL, boxes=boxes, targets=targets)) == SMALL_BYTES

@@ -73,7 +73,7 @@ def real_record(views: int = 1) -> Record:
     composed = compose(collage, image, 7, RandomBits(0, key))
     some = collage_views(collage, composed.window, count=views, bits_of=bits_of_views(0, key))
     layout = Layout(composed.corners, composed.labels, some)
-    anchors = make_anchors(IMPROVED_ANCHORS, 224)
+    anchors = make_anchors(IMPROVED_ANCHORS, (224, 224))
     return make_record(composed.pixels, layout, key=key, source_id="00042", config=config, anchors=anchors)[0]
 
 
