@@ -149,7 +149,7 @@ def _require_same_scores(kind: Kind, expected: Detections, found: Detections) ->
 def main() -> None:
     """Measures all kinds and prints the table. Raises `UserError` if a goal is missed, unless `--nogoals`."""
     config = load_config(CONFIG)
-    anchors = make_anchors(config.records.anchors, config.records.canvas[0])
+    anchors = make_anchors(config.records.anchors, config.records.canvas)
     before = Conditions.now()
     results = [measure(kind, anchors, config.decode, rounds=FLAGS.rounds or ROUNDS) for kind in KINDS]
     report(before, f"{CONFIG}: {len(anchors):,} anchors; batch {BATCH}", table(results), goals(results))

@@ -24,7 +24,7 @@ from pipeline.command_line import run_command
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import Matches, MatchingConfig, match
-from pipeline.geometry.view_matching import match_views
+from pipeline.geometry.near_matching import match_views
 
 ROUNDS = 30
 CONFIG = "cifar10_improved"
@@ -119,7 +119,7 @@ def main() -> None:
     before = Conditions.now()
     pin_to_one_core()
     records = load_config(CONFIG).records
-    anchors = make_anchors(records.anchors, records.canvas[0])
+    anchors = make_anchors(records.anchors, records.canvas)
     results = [
         measure(kind, anchors, records.matching, canvas=records.canvas[0], rounds=FLAGS.rounds or ROUNDS)
         for kind in KINDS

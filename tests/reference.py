@@ -21,23 +21,27 @@ class Assignment(NamedTuple):
     ignored: set[int]  # anchors that are neither object nor background
 
 
-def anchors(config: AnchorConfig, canvas_size: int) -> list[list[float]]:
+def anchors(config: AnchorConfig, canvas: tuple[int, int]) -> list[list[float]]:
     """All anchors as `[cy, cx, h, w]`, by map, then row, then column, then box."""
     boxes = []
+    canvas_height, canvas_width = canvas
     for k, stride in enumerate(config.strides):
-        cells = canvas_size // stride + (1 if canvas_size % stride else 0)
+        rows = canvas_height // stride + (1 if canvas_height % stride else 0)
+        columns = canvas_width // stride + (1 if canvas_width % stride else 0)
         scale = config.scales[k]
         sizes = [(scale / math.sqrt(ratio), scale * math.sqrt(ratio)) for ratio in config.aspect_ratios[k]]
         if config.scale_after_last is not None:
             last = k == len(config.strides) - 1
             side = math.sqrt(scale * (config.scale_after_last if last else config.scales[k + 1]))
             sizes.append((side, side))
-        for row in range(cells):
-            for column in range(cells):
+        unit: float = min(canvas_height, canvas_width)  # pixels
+        if config.relative_to == "cell":
+            unit = min(canvas_height / rows, canvas_width / columns)
+        for row in range(rows):
+            for column in range(columns):
                 for height, width in sizes:
-                    if config.relative_to == "cell":
-                        height, width = height / cells, width / cells
-                    boxes.append([(row + 0.5) / cells, (column + 0.5) / cells, height, width])
+                    center = [(row + 0.5) / rows, (column + 0.5) / columns]
+                    boxes.append([*center, height * unit / canvas_height, width * unit / canvas_width])
     return boxes
 
 
@@ -58,12 +62,19 @@ def iou(a: Box, b: Box) -> float:
     return intersection / union
 
 
-def assign(overlaps: Sequence[Sequence[float]], positive_iou: float, ignore_iou: float | None) -> Assignment:
+def assign(
+    overlaps: Sequence[Sequence[float]], positive_iou: float, ignore_iou: float | None, forced: str = "bipartite"
+) -> Assignment:
     """Both passes of matching, from the IoU of every ground truth (rows) with every anchor (columns)."""
     table = [[round(value, 9) for value in row] for row in overlaps]
     anchor_count = len(table[0]) if table else 0
     ground_truth_of: dict[int, int] = {}
-    waiting = set(range(len(table)))
+    if forced in ("first", "last"):
+        for g, row in enumerate(table):
+            best_anchor = row.index(max(row))
+            if row[best_anchor] > 0 and (forced == "last" or best_anchor not in ground_truth_of):
+                ground_truth_of[best_anchor] = g
+    waiting = set(range(len(table))) if forced == "bipartite" else set()
     while waiting:
         pairs = ((table[g][a], g, a) for g in sorted(waiting) for a in range(anchor_count) if a not in ground_truth_of)
         best = (0.0, -1, -1)

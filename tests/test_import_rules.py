@@ -30,6 +30,7 @@ def room(*stands_on: str, packages: str = "") -> Room:
 ROOMS = {
     "pipeline": room(packages="absl msgspec tqdm"),
     "pipeline.geometry": room("pipeline", packages="numpy"),
+    "pipeline.anchor_proposal": room("pipeline.geometry", packages="numpy"),
     "pipeline.compositions": room("pipeline.geometry", packages="numpy cv2 msgspec PIL"),
     "pipeline.config": room("pipeline.compositions"),
     "pipeline.records": room("pipeline.config", packages="numpy cv2 google google_crc32c msgspec PIL"),
@@ -37,7 +38,9 @@ ROOMS = {
     "configs": room("pipeline.config"),
     "configs.ablations": room("configs", packages="msgspec"),
     "beam_jobs.sources": room("pipeline.records", packages="apache_beam numpy msgspec sklearn yaml"),
-    "beam_jobs.job": room("beam_jobs.sources", packages="apache_beam numpy cv2 msgspec PIL"),
+    "beam_jobs.job": room(
+        "beam_jobs.sources", "pipeline.anchor_proposal", packages="apache_beam numpy cv2 msgspec PIL"
+    ),
     "beam_jobs.runners": room("beam_jobs.job", packages="apache_beam tqdm"),
     "beam_jobs.checks": room("beam_jobs.job", packages="msgspec numpy"),
     "beam_jobs": room("beam_jobs.runners", "beam_jobs.checks", "configs", packages="apache_beam absl tqdm"),

@@ -14,11 +14,12 @@ from beam_jobs.job.composer import Composer
 from beam_jobs.job.entries import Entry, entries_of, limited, record_split
 from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadImage, Item, Source
+from pipeline.anchor_proposal.anchor_fit import GOOD_IOU, AnchorFit, find_covered, measure_fit
+from pipeline.anchor_proposal.proposal import Proposal, make_proposal
+from pipeline.compositions.view import Shape
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError, counted
-from pipeline.geometry.anchor_fit import GOOD_IOU, AnchorFit, fit_of, is_covered
 from pipeline.geometry.anchors import make_anchors
-from pipeline.geometry.proposal import Proposal, make_proposal
 from pipeline.records.keys import hash63
 
 SAMPLE = 10_000  # items
@@ -39,11 +40,11 @@ class Coverage:
 
 def measure_coverage(config: RecordsConfig, source: Source) -> Coverage:
     """Measures how the anchors fit the boxes of up to `SAMPLE` items, chosen by hash of their ids, in every view."""
-    boxes, size = sample_boxes(config, source), config.canvas[0]
-    anchors = make_anchors(config.anchors, size)
+    boxes, canvas = sample_boxes(config, source), config.canvas
+    anchors = make_anchors(config.anchors, canvas)
     return Coverage(
-        fit=fit_of(boxes, anchors, canvas_size=size, positive_iou=config.matching.positive_iou),
-        missed=tuple(_kinds(boxes[~is_covered(boxes, anchors)], size)),
+        fit=measure_fit(boxes, anchors, canvas=canvas, positive_iou=config.matching.positive_iou),
+        missed=tuple(_kinds(boxes[~find_covered(boxes, anchors)], canvas)),
     )
 
 
@@ -74,7 +75,7 @@ def propose(config: RecordsConfig, source: Source) -> Proposal:
         sample_boxes(config, source, split="train"),
         config.anchors,
         strides=sorted(set(config.anchors.strides)),
-        canvas_size=config.canvas[0],
+        canvas=config.canvas,
         positive_iou=config.matching.positive_iou,
     )
 
@@ -94,9 +95,9 @@ def _first_entry(config: RecordsConfig, source: Source, item: Item) -> Entry:
     return entry
 
 
-def _kinds(boxes: NDArray[np.float32], canvas: int) -> list[str]:
+def _kinds(boxes: NDArray[np.float32], canvas: Shape) -> list[str]:
     """Kinds of boxes by side (powers of √2, pixels) and shape, most frequent first, at most five."""
-    height, width = ((boxes[:, 2 + k] - boxes[:, k]) * canvas for k in range(2))
+    height, width = ((boxes[:, 2 + k] - boxes[:, k]) * canvas[k] for k in range(2))
     kinds: Counter[str] = Counter()
     for h, w in zip(height.tolist(), width.tolist(), strict=True):
         step = round(2 * np.log2(max((h * w) ** 0.5, 1.0)))

@@ -69,7 +69,7 @@ def finish(
         folder=folder.path,
         fingerprint=folder.fingerprint,
         config=config,
-        anchors=make_anchors(config.anchors, config.canvas[0]),
+        anchors=make_anchors(config.anchors, config.canvas),
         class_names=source.class_names,
         category_ids=source.category_ids,
         passes=BySplit(**{split: tuple(zip(*(r.shards for r in receipts[split]), strict=True)) for split in SPLITS}),

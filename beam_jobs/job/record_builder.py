@@ -33,7 +33,7 @@ class RecordBuilder:
     """Builds records. They depend on configuration, source and entry alone."""
 
     def __init__(self, config: RecordsConfig, source: Source) -> None:
-        self.anchors = make_anchors(config.anchors, config.canvas[0])
+        self.anchors = make_anchors(config.anchors, config.canvas)
         self.composer = Composer(config, source)
         self._config = config
 

@@ -16,7 +16,7 @@ from model.network.ssd import NetworkShape
 from pipeline.config.run_config import Config
 from pipeline.errors import UserError, require, require_utf8, shown
 from pipeline.files import lock_file, read_regular, write_whole
-from pipeline.geometry.anchors import StoredAnchors, make_anchors
+from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.records.manifest import MAX_CLASSES, Manifest
 from pipeline.typed_json import (
     JSON_BYTES,
@@ -53,7 +53,7 @@ class Run:
             "records_fingerprint": self.records_fingerprint,
             "class_names": list(self.class_names),
             "canvas_size": self.shape.canvas_size,
-            "anchors": self.shape.anchors.to_dict(),
+            "anchors": to_dict(self.shape.anchors),
             "category_ids": None if self.category_ids is None else list(self.category_ids),
         }
 
@@ -67,7 +67,7 @@ class StoredRun:
     records_fingerprint: Fingerprint
     class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
     canvas_size: int
-    anchors: StoredAnchors
+    anchors: Anchors
     records: PathText
     command: str
     versions: dict[Text, Text]
@@ -78,7 +78,7 @@ class StoredRun:
         records, maps = self.config.records, self.anchors.feature_maps
         size = records.canvas[0]
         require(self.canvas_size == size, "canvas_size", f"{size}, as in config", self.canvas_size)
-        own = make_anchors(records.anchors, size).feature_maps
+        own = make_anchors(records.anchors, (size, size)).feature_maps
         require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
 
 
@@ -217,7 +217,7 @@ class RunFolder:
             raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {shown(version)}")
         stored = from_dict(StoredRun, values, where=where)
         config, names = stored.config, stored.class_names
-        shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors.anchors, len(names))
+        shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors, len(names))
         return Run(config, names, shape, stored.records, stored.records_fingerprint, stored.category_ids)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import require, require_between
-from pipeline.geometry.anchor_grids import AnchorGrids, make_grids
+from pipeline.errors import UserError, require, require_between
 from pipeline.geometry.boxes import Array, areas, centroids_to_corners
-from pipeline.typed_json import checksum
+from pipeline.typed_json import checksum, to_dict
 
 # Limits far above any real setting. They keep a wrong file from asking for memory or time without end.
 MAX_MAPS = 32
@@ -33,9 +33,9 @@ MAX_ANCHORS = 1_000_000
 class AnchorConfig:
     """The anchors of every feature map, finest map first. An aspect ratio is width over height.
 
-    A box of scale s and aspect ratio a has width s·√a and height s/√a, relative to its cell or to the whole image
-    (SSD, arXiv 1512.02325, section 2.2). If `scale_after_last` is set, the last box of each cell is an additional
-    square one of scale √(s_k · s_{k+1}).
+    A box of scale s and aspect ratio a has width s·√a and height s/√a, relative to the shorter side of its cell or of
+    the whole canvas (SSD, arXiv 1512.02325, section 2.2). If `scale_after_last` is set, the last box of each cell is an
+    additional square one of scale √(s_k · s_{k+1}).
     """
 
     strides: tuple[int, ...]  # pixels from one cell to the next, for each map; one may be there twice
@@ -43,6 +43,8 @@ class AnchorConfig:
     aspect_ratios: tuple[tuple[float, ...], ...]  # for each map, in the order of its boxes
     relative_to: str  # "cell" or "image"
     scale_after_last: float | None = None
+    centers: str = "cell"  # in the middle of cells that fill the canvas, or "stride": a stride apart, as in SSD300
+    clip_sides: bool = False  # whether no height or width exceeds the canvas's; corners may lie outside all the same
 
     def __post_init__(self) -> None:
         maps = len(self.strides)
@@ -60,6 +62,25 @@ class AnchorConfig:
         require(self.relative_to in ("cell", "image"), "anchors.relative_to", '"cell" or "image"', self.relative_to)
         if self.scale_after_last is not None:
             require_between("anchors.scale_after_last", self.scale_after_last, 1 / MAX_CANVAS, MAX_SCALE)
+        require(self.centers in ("cell", "stride"), "anchors.centers", '"cell" or "stride"', self.centers)
+
+
+@dataclass(frozen=True)
+class Centers:
+    """Where the centres of a map's cells lie, on y and on x: that of cell i at (offset + i) / cells, in [0, 1].
+
+    A quotient, and not a first centre and a step, because neither 1/14 nor its multiples are exact in binary.
+    """
+
+    offset: tuple[float, float]  # of the first centre from the canvas's edge, in cells: 0.5 is the middle of its cell
+    cells: tuple[float, float]  # on a whole side of the canvas; 37.5 for a stride of 8 on 300 pixels
+
+    def __post_init__(self) -> None:
+        require(
+            all(0 <= offset <= 1 for offset in self.offset), "feature_maps.centers.offset", "in [0, 1]", self.offset
+        )
+        fit = all(1 / MAX_CELLS <= cells <= MAX_CELLS for cells in self.cells)
+        require(fit, "feature_maps.centers.cells", f"in [1/{MAX_CELLS}, {MAX_CELLS}]", self.cells)
 
 
 @dataclass(frozen=True)
@@ -68,6 +89,7 @@ class FeatureMap:
 
     size: tuple[int, int]  # rows, columns
     boxes: tuple[tuple[float, float], ...]  # (height, width) in [0, 1] of the canvas
+    centers: Centers = None  # type: ignore[assignment]  # by default in the middle of cells that fill the canvas
 
     def __post_init__(self) -> None:
         sides = f"two numbers from 1 to {MAX_CELLS}"
@@ -76,30 +98,54 @@ class FeatureMap:
         require(1 <= count <= MAX_BOXES, "feature_maps.boxes", f"from 1 to {MAX_BOXES} boxes", count)
         for box in self.boxes:
             require(all(0 < side <= MAX_SIDE for side in box), "feature_maps.boxes", f"in (0, {MAX_SIDE}]", box)
+        if not self.centers:
+            object.__setattr__(self, "centers", place_centers(*self.size))
 
     @property
     def anchor_count(self) -> int:
         """Anchors of this map: rows × columns × boxes per cell."""
         return self.size[0] * self.size[1] * len(self.boxes)
 
+    def compute_centroids(self) -> Array:
+        """`[cy, cx, h, w]` of this map's anchors in [0, 1], [rows × columns × boxes, 4] float64."""
+        out = np.empty((*self.size, len(self.boxes), 4))
+        y, x = (
+            (np.arange(count) + offset) / cells
+            for count, offset, cells in zip(self.size, self.centers.offset, self.centers.cells, strict=True)
+        )
+        out[..., 0], out[..., 1] = y[:, None, None], x[:, None]
+        out[..., 2:] = self.boxes
+        return out.reshape(-1, 4)
+
 
 @dataclass(frozen=True)
 class Anchors:
-    """All anchors of a detector, as its feature maps."""
+    """All anchors of a detector, as its feature maps: what a manifest states, and what job and trainer use.
+
+    Raises `UserError` if the fingerprint is given and is another's.
+    """
 
     feature_maps: tuple[FeatureMap, ...]
+    fingerprint: str = ""  # 16 hex digits that change with any size, box, centre or order; by default computed
 
     def __post_init__(self) -> None:
         require(len(self.feature_maps) > 0, "feature_maps", "at least one map", 0)
         require(len(self) <= MAX_ANCHORS, "feature_maps", f"maps of at most {MAX_ANCHORS} anchors", len(self))
+        own = checksum([to_dict(feature_map) for feature_map in self.feature_maps])[:16]
+        right = self.fingerprint in ("", own)
+        require(right, "fingerprint", f"{own}, the fingerprint of its boxes", self.fingerprint)
+        object.__setattr__(self, "fingerprint", own)
 
     def __len__(self) -> int:
         return self.map_starts[-1]
 
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)  # of the whole, and known already
+
     @cached_property
     def centroids(self) -> Array:
         """`[cy, cx, h, w]` in [0, 1], [N, 4] float64."""
-        return np.concatenate([_centroids(m) for m in self.feature_maps])
+        return np.concatenate([feature_map.compute_centroids() for feature_map in self.feature_maps])
 
     @cached_property
     def corners(self) -> Array:
@@ -112,17 +158,9 @@ class Anchors:
         return areas(self.corners)
 
     @cached_property
-    def grids(self) -> AnchorGrids:
-        """The grid of each anchor shape."""
-        return make_grids([(m.size, m.boxes) for m in self.feature_maps])
-
-    @cached_property
     def map_starts(self) -> tuple[int, ...]:
         """The index of each map's first anchor, and the number of anchors at the end."""
-        starts = [0]
-        for feature_map in self.feature_maps:
-            starts.append(starts[-1] + feature_map.anchor_count)
-        return tuple(starts)
+        return tuple(accumulate((m.anchor_count for m in self.feature_maps), initial=0))
 
     @cached_property
     def mirrored(self) -> NDArray[np.int64]:
@@ -130,62 +168,62 @@ class Anchors:
 
         The image has the same map, row and box, and its column is as far from the other side. So a mirrored view has
         the targets of the view in this order, with the sign of the cx offsets flipped.
+
+        Raises `UserError` if the centres of some map's columns are not symmetric on the canvas.
         """
         parts = []
         for start, feature_map in zip(self.map_starts, self.feature_maps, strict=False):
+            columns, (_, offset), (_, cells) = (
+                feature_map.size[1],
+                feature_map.centers.offset,
+                feature_map.centers.cells,
+            )
+            if not math.isclose(columns - 1 + 2 * offset, cells, rel_tol=1e-12):
+                raise UserError(
+                    f"canvases cannot be mirrored: the centres of a map of {columns} columns lie further from one side "
+                    "of the canvas than from the other; turn mirroring of canvases off"
+                )
             indices = start + np.arange(feature_map.anchor_count, dtype=np.int64)
             parts.append(indices.reshape(*feature_map.size, -1)[:, ::-1].reshape(-1))
         return np.concatenate(parts)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hex digits that change with any size, box or order."""
-        return checksum(self._maps())[:16]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The `anchors` of a manifest: all that it takes to rebuild them."""
-        return {"feature_maps": self._maps(), "fingerprint": self.fingerprint}
+def make_anchors(config: AnchorConfig, canvas: tuple[int, int]) -> Anchors:
+    """The anchors of a configuration on a canvas (height, width in pixels).
 
-    def _maps(self) -> list[dict[str, Any]]:
-        return [{"size": list(m.size), "boxes": [list(b) for b in m.boxes]} for m in self.feature_maps]
-
-
-@dataclass(frozen=True)
-class StoredAnchors:
-    """Anchors as the manifest holds them."""
-
-    feature_maps: tuple[FeatureMap, ...]
-    fingerprint: str
-
-    def __post_init__(self) -> None:
-        own = self.anchors.fingerprint
-        require(self.fingerprint == own, "fingerprint", f"{own}, the fingerprint of its boxes", self.fingerprint)
-
-    @property
-    def anchors(self) -> Anchors:
-        """The anchors themselves."""
-        return Anchors(self.feature_maps)
-
-
-def make_anchors(config: AnchorConfig, canvas_size: int) -> Anchors:
-    """The anchors of a configuration on a square canvas (pixels); a map has ⌈canvas / stride⌉ rows and columns.
+    A map has ⌈height / stride⌉ rows and ⌈width / stride⌉ columns. Scales are relative to the canvas's shorter side, or
+    to the shorter side of the map's cells, which fill the canvas; ratios are of pixels.
 
     Source: SSD (arXiv 1512.02325) section 2.2 and equation 4; for scales relative to the cell, the exercise of
     docs/baseline.md.
     """
+    height, width = canvas
     following = [*config.scales[1:], config.scale_after_last]
     maps = []
     for stride, scale, next_scale, ratios in zip(
         config.strides, config.scales, following, config.aspect_ratios, strict=True
     ):
-        cells = math.ceil(canvas_size / stride)
-        unit = 1.0 / cells if config.relative_to == "cell" else 1.0
-        shapes = cell_shapes(scale, None if config.scale_after_last is None else next_scale, ratios)
-        maps.append(FeatureMap((cells, cells), tuple((height * unit, width * unit) for height, width in shapes)))
+        rows, columns = math.ceil(height / stride), math.ceil(width / stride)
+        strided = config.centers == "stride"
+        centers = place_centers(height / stride, width / stride) if strided else place_centers(rows, columns)
+        unit = Fraction(min(canvas))  # pixels, exactly: on a square canvas a cell is exactly 1 / rows of it
+        if config.relative_to == "cell":
+            unit = min(Fraction(height, rows), Fraction(width, columns))
+        unit_height, unit_width = float(unit / height), float(unit / width)
+        shapes = list_cell_shapes(scale, None if config.scale_after_last is None else next_scale, ratios)
+        boxes = [(h * unit_height, w * unit_width) for h, w in shapes]
+        if config.clip_sides:
+            boxes = [(min(h, 1.0), min(w, 1.0)) for h, w in boxes]
+        maps.append(FeatureMap((rows, columns), tuple(boxes), centers))
     return Anchors(tuple(maps))
 
 
-def cell_shapes(scale: float, next_scale: float | None, ratios: Iterable[float]) -> list[tuple[float, float]]:
+def place_centers(rows: float, columns: float) -> Centers:
+    """Centres in the middle of cells, of which so many, or parts of them, fit on the canvas's sides."""
+    return Centers((0.5, 0.5), (float(rows), float(columns)))
+
+
+def list_cell_shapes(scale: float, next_scale: float | None, ratios: Iterable[float]) -> list[tuple[float, float]]:
     """Height and width of a cell's anchors, in the unit of the scales.
 
     One for each ratio of width to height; then, if there is a next scale, a square of the geometric mean of both.
@@ -195,13 +233,3 @@ def cell_shapes(scale: float, next_scale: float | None, ratios: Iterable[float])
         side = math.sqrt(scale * next_scale)
         shapes.append((side, side))
     return shapes
-
-
-def _centroids(feature_map: FeatureMap) -> Array:
-    rows, columns = feature_map.size
-    boxes = np.asarray(feature_map.boxes, np.float64)  # [B, 2]
-    out = np.empty((rows, columns, len(boxes), 4))
-    out[..., 0] = ((np.arange(rows) + 0.5) / rows)[:, None, None]
-    out[..., 1] = ((np.arange(columns) + 0.5) / columns)[None, :, None]
-    out[..., 2:] = boxes
-    return out.reshape(-1, 4)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import IOU_DECIMALS, MatchingConfig, lowest_threshold
+from pipeline.geometry.matching import IOU_DECIMALS, MatchingConfig
 
 CROWD_SHARE = 0.5  # an anchor is ignored if at least this share of its area is inside a crowd
 
@@ -30,7 +30,7 @@ class IgnoreRegions:
         return len(self.crowd) + len(self.difficult)
 
 
-def anchors_over(regions: IgnoreRegions, anchors: Anchors, config: MatchingConfig) -> NDArray[np.int64]:
+def find_anchors_over(regions: IgnoreRegions, anchors: Anchors, config: MatchingConfig) -> NDArray[np.int64]:
     """The anchors to ignore, ascending, [m].
 
     These are anchors with at least `CROWD_SHARE` of their area inside a crowd, the way COCO's evaluation treats
@@ -43,5 +43,5 @@ def anchors_over(regions: IgnoreRegions, anchors: Anchors, config: MatchingConfi
         over |= np.prod(np.maximum(sides, 0.0), axis=1) >= CROWD_SHARE * areas
     for box in regions.difficult:
         overlaps = iou(box[None], corners, other_areas=areas)[0].round(IOU_DECIMALS)
-        over |= overlaps >= lowest_threshold(config)
+        over |= overlaps >= config.lowest_iou
     return np.flatnonzero(over)

@@ -1,4 +1,4 @@
-"""The rules of matching, on a full IoU table: greedy bipartite first, then every anchor that overlaps enough.
+"""The rules of matching, on a full IoU table: objects that are forced on an anchor, then all that overlap enough.
 
 IoU is rounded to 9 decimals before every comparison, so that the last bits of a division decide nothing. Ties go
 to the lower ground truth, then to the lower anchor. An IoU of 0 never matches. `near_matching.py` follows the same
@@ -12,23 +12,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import require
+from pipeline.errors import require, require_between
 from pipeline.geometry.boxes import Array
 
 IOU_DECIMALS = 9
 
 
+FORCED = ("bipartite", "first", "last", "none")
+MAX_WEIGHT = 1_000.0  # of a coder
+
+
 @dataclass(frozen=True)
 class MatchingConfig:
-    """The IoU thresholds of matching."""
+    """Which anchors are objects, and how their offsets are scaled."""
 
     positive_iou: float  # at or above this IoU, an anchor is an object
     ignore_iou: float | None  # at or above this IoU, an unmatched anchor is not background but ignored; None: never
+    forced: str = "bipartite"  # which object has an anchor that is best for several: see `geometry/matching.py`
+    coder_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # factors of offsets, cy, cx, h, w
+
+    @property
+    def lowest_iou(self) -> float:
+        """The IoU from which an anchor is not simply background."""
+        return self.positive_iou if self.ignore_iou is None else min(self.positive_iou, self.ignore_iou)
 
     def __post_init__(self) -> None:
         require(0 < self.positive_iou <= 1, "matching.positive_iou", "in (0, 1]", self.positive_iou)
         ignore = self.ignore_iou
         require(ignore is None or 0 < ignore <= 1, "matching.ignore_iou", "in (0, 1] or None", ignore)
+        require(self.forced in FORCED, "matching.forced", f"one of {', '.join(FORCED)}", self.forced)
+        for weight in self.coder_weights:
+            require_between("matching.coder_weights", weight, 1 / MAX_WEIGHT, MAX_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,62 @@ class Matches:
     best_iou: Array  # [G] the best rounded IoU of each ground truth with any anchor
 
 
+def match(iou: Array, config: MatchingConfig) -> Matches:
+    """Matches anchors to ground truths: the forced ones, then every other anchor with an IoU of `positive_iou` or more.
+
+    The second pass gives an anchor to the ground truth that it overlaps most. An anchor that is still unmatched is
+    ignored if its IoU with any ground truth is at least `ignore_iou`, if that is set.
+
+    Args:
+        iou: [G, N] float64, ground truths by anchors.
+        config: thresholds, and which matches are forced.
+
+    Source: SSD (arXiv 1512.02325) section 2.2, "Matching strategy"; the exercise of docs/baseline.md, `match_multi`.
+    """
+    none = np.zeros(0, np.int64)
+    if len(iou) == 0:
+        return Matches(none, none, none, np.zeros(0))
+    rounded = np.round(iou, IOU_DECIMALS)
+    if len(rounded) == 1:
+        return _match_one(rounded[0], config)
+    owner = rounded.argmax(axis=0)  # [N] the lower ground truth on a tie
+    best = rounded.max(axis=0)  # [N]
+    forced = force_matches(rounded, config.forced)  # [G]
+    has_own = np.flatnonzero(forced >= 0)
+    owner[forced[has_own]] = has_own
+    best[forced[has_own]] = np.inf  # matched whatever the threshold
+    candidates = np.flatnonzero(best >= config.lowest_iou)  # few: the others are background
+    matched = best[candidates] >= config.positive_iou
+    anchors = candidates[matched]
+    return Matches(anchors, owner[anchors], candidates[~matched], rounded.max(axis=1))
+
+
+def force_matches(iou: Array, rule: str) -> NDArray[np.int64]:
+    """The anchors that ground truths have whatever the threshold.
+
+    Args:
+        iou: rounded IoU, [G, N], ground truths by anchors.
+        rule: "bipartite": every ground truth has an anchor of its own, the best pair first. "first" and "last": each
+            has its best anchor, and one that is best for several goes to the first or the last of them (TensorFlow's
+            Object Detection API; torchvision and mmdetection). "none": none has.
+
+    Returns:
+        The anchor of each ground truth, or −1, [G]. No anchor is there twice.
+    """
+    if rule == "bipartite":
+        return match_bipartite(iou)
+    own = np.full(len(iou), -1, np.int64)
+    if rule == "none" or iou.size == 0:
+        return own
+    taken = set()
+    for ground_truth in range(len(iou)) if rule == "first" else reversed(range(len(iou))):
+        anchor = int(iou[ground_truth].argmax())  # the lower anchor on a tie
+        if iou[ground_truth, anchor] > 0.0 and anchor not in taken:
+            own[ground_truth] = anchor
+            taken.add(anchor)
+    return own
+
+
 def match_bipartite(iou: Array) -> NDArray[np.int64]:
     """Gives every ground truth one anchor of its own: the best pair of all first, then the best pair that is left.
 
@@ -48,7 +118,7 @@ def match_bipartite(iou: Array) -> NDArray[np.int64]:
         iou: rounded IoU, [G, N], ground truths by anchors.
 
     Returns:
-        The anchor of each ground truth, or -1 if no free anchor overlaps it, [G].
+        The anchor of each ground truth, or −1 if no free anchor overlaps it, [G].
 
     Source: the exercise of docs/baseline.md, `match_bipartite_greedy`.
     """
@@ -72,49 +142,13 @@ def match_bipartite(iou: Array) -> NDArray[np.int64]:
     return anchor_of
 
 
-def match(iou: Array, config: MatchingConfig) -> Matches:
-    """Matches anchors to ground truths: bipartite first, then every other anchor with an IoU of `positive_iou` or more.
-
-    The second pass gives an anchor to the ground truth that it overlaps most. An anchor that is still unmatched is
-    ignored if its IoU with any ground truth is at least `ignore_iou`, if that is set.
-
-    Args:
-        iou: [G, N] float64, ground truths by anchors.
-        config: thresholds.
-
-    Source: SSD (arXiv 1512.02325) section 2.2, "Matching strategy"; the exercise of docs/baseline.md, `match_multi`.
-    """
-    none = np.zeros(0, np.int64)
-    if len(iou) == 0:
-        return Matches(none, none, none, np.zeros(0))
-    rounded = np.round(iou, IOU_DECIMALS)
-    if len(rounded) == 1:
-        return _match_one(rounded[0], config)
-    owner = rounded.argmax(axis=0)  # [N] the lower ground truth on a tie
-    best = rounded.max(axis=0)  # [N]
-    own_anchor = match_bipartite(rounded)  # [G]
-    has_own = np.flatnonzero(own_anchor >= 0)
-    owner[own_anchor[has_own]] = has_own
-    best[own_anchor[has_own]] = np.inf  # matched whatever the threshold
-    candidates = np.flatnonzero(best >= lowest_threshold(config))  # few: the others are background
-    matched = best[candidates] >= config.positive_iou
-    anchors = candidates[matched]
-    return Matches(anchors, owner[anchors], candidates[~matched], rounded.max(axis=1))
-
-
 def _match_one(rounded: Array, config: MatchingConfig) -> Matches:
     """`match` for a single ground truth, which is faster because there is no competition. [N] rounded IoU."""
-    candidates = (rounded >= lowest_threshold(config)).nonzero()[0]
+    candidates = (rounded >= config.lowest_iou).nonzero()[0]
     matched = rounded[candidates] >= config.positive_iou
     anchors, ignored = candidates[matched], candidates[~matched]
     own = rounded.argmax()
     best = rounded[own]
-    if len(anchors) == 0 and best > 0.0:
+    if len(anchors) == 0 and best > 0.0 and config.forced != "none":
         anchors, ignored = np.array([own]), ignored[ignored != own]
     return Matches(anchors, np.zeros(len(anchors), np.int64), ignored, np.array([best]))
-
-
-def lowest_threshold(config: MatchingConfig) -> float:
-    """The IoU from which an anchor is not simply background."""
-    ignore_iou = config.ignore_iou
-    return config.positive_iou if ignore_iou is None else min(config.positive_iou, ignore_iou)

@@ -38,7 +38,7 @@ def test_anchors_are_those_that_coverage_proposes(tmp_path: Path) -> None:
     manifest = load_manifest(str(records))
     config = manifest.config
     assert config.proposed_anchors and config.anchors.scales != DETECTION_ANCHORS.scales
-    assert manifest.anchors.fingerprint == make_anchors(config.anchors, 64).fingerprint
+    assert manifest.anchors.fingerprint == make_anchors(config.anchors, (64, 64)).fingerprint
     assert propose(config, make_source("coco", DataPaths(data_dir=str(data)))).anchors == config.anchors
     assert findings(records) == []
 

@@ -38,7 +38,7 @@ def assert_same(
     matching: MatchingConfig,
 ) -> None:
     """Compares one image's dense targets with ours, made dense. Corners are in pixels."""
-    anchors = make_anchors(config, 224)
+    anchors = make_anchors(config, (224, 224))
     targets, _ = encode_targets((corners / 224).astype(np.float32), labels, anchors=anchors, matching=matching)
     one_hot = np.zeros((len(anchors), CLASSES + 1))
     one_hot[:, CLASSES] = 1

@@ -16,7 +16,7 @@ from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, Trai
 from pipeline.geometry.anchors import make_anchors
 from tests.record_sets import CLASS_NAMES, TINY
 
-ANCHORS = make_anchors(TINY.anchors, TINY.canvas[0])
+ANCHORS = make_anchors(TINY.anchors, TINY.canvas)
 MODEL = ModelConfig(width_multiplier=0.25)
 CONFIG = Config(
     name="tiny",

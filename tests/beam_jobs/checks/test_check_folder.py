@@ -73,9 +73,8 @@ def test_the_lock_and_the_own_folder_of_a_job_are_no_faults(records: Path) -> No
 
 def with_more(receipt: Receipt, field: str, more: int) -> Receipt:
     """Adds to a number of its statistics."""
-    return replace(
-        receipt, statistics=replace(receipt.statistics, **{field: getattr(receipt.statistics, field) + more})
-    )
+    said = receipt.statistics
+    return replace(receipt, statistics=replace(said, **{field: getattr(said, field) + more}))
 
 
 def test_receipts_that_say_other_things_than_the_manifest(records: Path) -> None:

@@ -131,7 +131,7 @@ def test_targets_are_those_of_the_slow_reference(
     name: str, config: RecordsConfig, request: pytest.FixtureRequest
 ) -> None:
     records = [record for _, _, record in read_shards(request.getfixturevalue(name))]
-    anchors = reference.anchors(config.anchors, config.canvas[0])
+    anchors = reference.anchors(config.anchors, config.canvas)
     corners = [reference.corners(anchor) for anchor in anchors]
     for view in [view for record in records[::6] for view in record.views]:
         boxes = view.boxes.astype(np.float64).tolist()
@@ -225,7 +225,7 @@ def test_the_manifest_counts_the_best_iou_of_every_view(
 ) -> None:
     records = request.getfixturevalue(name)
     said = load_manifest(str(records)).statistics
-    corners = [reference.corners(anchor) for anchor in reference.anchors(config.anchors, config.canvas[0])]
+    corners = [reference.corners(anchor) for anchor in reference.anchors(config.anchors, config.canvas)]
     bins: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
     for split, _, record in read_shards(records):
         for box in (box for view in record.views for box in view.boxes.astype(np.float64).tolist()):

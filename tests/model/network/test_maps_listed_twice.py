@@ -20,7 +20,7 @@ def test_a_map_that_is_listed_twice_has_two_heads() -> None:
         scales=(0.05, *preset.scales),
         aspect_ratios=((1.0, 2.0), *preset.aspect_ratios),
     )
-    anchors = make_anchors(anchors_config, 64)
+    anchors = make_anchors(anchors_config, (64, 64))
     shape = NetworkShape(64, anchors_config.strides, anchors, class_count=3)
     network = build_network(ModelConfig(width_multiplier=0.25), shape)
     outputs = network(np.zeros((2, 64, 64, 3), np.uint8))

@@ -19,7 +19,7 @@ STRIDES = IMPROVED_ANCHORS.strides
 
 
 def test_the_baseline_has_its_known_number_of_parameters() -> None:
-    anchors = make_anchors(BASELINE_ANCHORS, 224)
+    anchors = make_anchors(BASELINE_ANCHORS, (224, 224))
     network = build_network(BASELINE_MODEL, NetworkShape(224, BASELINE_ANCHORS.strides, anchors, 10))
     assert network.count_params() == 3_004_928
     assert sum(weight.shape.num_elements() for weight in network.non_trainable_weights) == 9_408
@@ -28,7 +28,7 @@ def test_the_baseline_has_its_known_number_of_parameters() -> None:
 
 @pytest.mark.parametrize(("size", "count"), [(224, 4722), (112, 1206), (64, 390)])
 def test_the_improved_network_fits_its_anchors_at_every_size(size: int, count: int) -> None:
-    anchors = make_anchors(IMPROVED_ANCHORS, size)
+    anchors = make_anchors(IMPROVED_ANCHORS, (size, size))
     network = build_network(replace(IMPROVED_MODEL, width_multiplier=0.25), NetworkShape(size, STRIDES, anchors, 3))
     assert network.output_shape == {"logits": (None, count, 4), "offsets": (None, count, 4)}
 

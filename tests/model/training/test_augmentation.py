@@ -71,9 +71,8 @@ def matched_view(
 
 def test_a_flip_by_hand() -> None:
     feed = feed_of_canvas(ROW, 4, height=1, width=2, positives=2, ignored=1)
-    targets = Targets(
-        np.array([1, 4]), np.array([0, 2]), np.array([[0.1, 0.2, 0.3, 0.4], [1, 2, 3, 4]], np.float32), np.array([2])
-    )
+    offsets = np.array([[0.1, 0.2, 0.3, 0.4], [1, 2, 3, 4]], np.float32)
+    targets = Targets(np.array([1, 4]), np.array([0, 2]), offsets, np.array([2]), np.array([0, 1]))
     view = View(Rectangle(0, 0, 1, 2), Rectangle(2, 0, 1, 2), mirrored=False)
     words = words_of(RecordView(view, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), targets), feed)
     stored = np.arange(1, 7, dtype=np.uint8).reshape(1, 1, 2, 3)
@@ -98,7 +97,7 @@ def test_a_flip_by_hand() -> None:
 )
 def test_flipped_targets_are_those_of_the_mirrored_object(anchor_config: Any, matching: MatchingConfig) -> None:
     """Where its best IoU is below the threshold, a tie decides which anchor it gets."""
-    anchors, size, bits = make_anchors(anchor_config, 224), 224, np.random.default_rng(1)
+    anchors, size, bits = make_anchors(anchor_config, (224, 224)), 224, np.random.default_rng(1)
     found: list[RecordView] = []
     expected: list[RecordView] = []
     while len(found) < 60:

@@ -17,7 +17,7 @@ from tests.offsets_to_corners import offsets_to_corners
 from tests.record_sets import TINY
 
 BACKGROUND = 3
-ANCHORS = make_anchors(TINY.anchors, TINY.canvas_size)
+ANCHORS = make_anchors(TINY.anchors, (TINY.canvas_size, TINY.canvas_size))
 
 
 def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

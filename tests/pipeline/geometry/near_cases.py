@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from pipeline.geometry.anchors import Anchors, FeatureMap
+from pipeline.geometry.anchors import Anchors, Centers, FeatureMap
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import IOU_DECIMALS, Matches, MatchingConfig, match
+from pipeline.geometry.matching import FORCED, IOU_DECIMALS, Matches, MatchingConfig, match
 
 THRESHOLDS = (0.05, 0.1, 0.3, 0.4, 0.5, 0.7, 0.95, 1.0)
 SIDES = (0.05, 0.125, 0.25, 0.3, 0.5, 0.75, 1.0, 1.3)  # of anchors; some are exact in binary, so that ties are exact
@@ -30,13 +31,20 @@ def assert_same(found: Sequence[Matches], expected: Sequence[Matches]) -> None:
 
 
 def random_anchors(random: np.random.Generator, *, most_cells: int = 9) -> Anchors:
-    """One to three maps, rarely square, some of one cell, with one to four shapes; a shape may come twice."""
+    """One to three maps, rarely square, some of one cell, with one to four shapes; a shape may come twice.
+
+    Of every fourth map, the cells do not fill the canvas, or reach out of it.
+    """
     maps = []
     for _ in range(random.integers(1, 4)):
         rows, columns = random.integers(1, most_cells + 1, 2).tolist()
         size = random.choice([(rows, columns), (rows, rows), (1, 1), (1, columns)]).tolist()
         boxes = random.choice(SIDES, (random.integers(1, 5), 2)).tolist()
-        maps.append(FeatureMap((size[0], size[1]), tuple((h, w) for h, w in boxes)))
+        feature_map = FeatureMap((size[0], size[1]), tuple((h, w) for h, w in boxes))
+        if random.random() < 0.25:
+            (y, x), (rows, columns) = random.choice([0.0, 0.5, 0.8], 2).tolist(), random.uniform(0.6, 1.4, 2).tolist()
+            feature_map = replace(feature_map, centers=Centers((y, x), (rows * size[0], columns * size[1])))
+        maps.append(feature_map)
     return Anchors(tuple(maps))
 
 
@@ -75,11 +83,12 @@ def _random_box(random: np.random.Generator, anchors: Anchors) -> Array:
 
 
 def random_config(random: np.random.Generator, boxes: Array, anchors: Anchors) -> MatchingConfig:
-    """Thresholds: round ones, or the rounded IoU of some pair, which its IoU may just miss."""
+    """Thresholds: round ones, or the rounded IoU of some pair, which its IoU may just miss. Any rule of forcing."""
     table = np.round(iou(boxes, anchors.corners), IOU_DECIMALS)
     hit = table[table > 0.01]
 
     def threshold() -> float:
         return float(random.choice(hit if len(hit) and random.random() < 0.5 else THRESHOLDS))
 
-    return MatchingConfig(threshold(), threshold() if random.random() < 0.8 else None)
+    forced = "bipartite" if random.random() < 0.5 else str(random.choice(FORCED))
+    return MatchingConfig(threshold(), threshold() if random.random() < 0.8 else None, forced)

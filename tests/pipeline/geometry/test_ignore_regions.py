@@ -7,15 +7,15 @@ import pytest
 
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.geometry.anchors import AnchorConfig, make_anchors
-from pipeline.geometry.ignore_regions import IgnoreRegions, anchors_over, no_boxes
+from pipeline.geometry.ignore_regions import IgnoreRegions, find_anchors_over, no_boxes
 from pipeline.geometry.matching import MatchingConfig
 from pipeline.geometry.targets import Targets, encode_views
 from tests import reference
 
 CANVAS = 224
-ANCHORS = make_anchors(IMPROVED_ANCHORS, CANVAS)
+ANCHORS = make_anchors(IMPROVED_ANCHORS, (CANVAS, CANVAS))
 # One map of 2 x 2 cells, with one anchor each that fills its cell.
-FOUR = make_anchors(AnchorConfig((8,), (1.0,), ((1.0,),), "cell"), 16)
+FOUR = make_anchors(AnchorConfig((8,), (1.0,), ((1.0,),), "cell"), (16, 16))
 
 
 def random_boxes(random: np.random.Generator, count: int) -> np.ndarray:
@@ -25,7 +25,7 @@ def random_boxes(random: np.random.Generator, count: int) -> np.ndarray:
 
 def test_no_regions_have_no_anchors() -> None:
     assert len(IgnoreRegions()) == 0
-    assert anchors_over(IgnoreRegions(), ANCHORS, IMPROVED_MATCHING).tolist() == []
+    assert find_anchors_over(IgnoreRegions(), ANCHORS, IMPROVED_MATCHING).tolist() == []
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_no_regions_have_no_anchors() -> None:
 )
 def test_an_anchor_is_ignored_if_half_of_it_lies_in_a_crowd(crowd: list[float], expected: list[int]) -> None:
     regions = IgnoreRegions(crowd=np.array([crowd], np.float64))
-    assert anchors_over(regions, FOUR, IMPROVED_MATCHING).tolist() == expected
+    assert find_anchors_over(regions, FOUR, IMPROVED_MATCHING).tolist() == expected
 
 
 def test_each_crowd_counts_by_itself() -> None:
     halves = np.array([[0, 0, 0.25, 0.2], [0.25, 0, 0.5, 0.2]])
-    assert anchors_over(IgnoreRegions(crowd=halves), FOUR, IMPROVED_MATCHING).tolist() == []
+    assert find_anchors_over(IgnoreRegions(crowd=halves), FOUR, IMPROVED_MATCHING).tolist() == []
     both = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
-    assert anchors_over(IgnoreRegions(crowd=both), FOUR, IMPROVED_MATCHING).tolist() == [0, 3]
+    assert find_anchors_over(IgnoreRegions(crowd=both), FOUR, IMPROVED_MATCHING).tolist() == [0, 3]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_an_anchor_is_ignored_if_it_overlaps_a_difficult_object_enough(
     matching: MatchingConfig, width: float, expected: list[int]
 ) -> None:
     regions = IgnoreRegions(difficult=np.array([[0, 0, 0.5, width]]))
-    assert anchors_over(regions, FOUR, matching).tolist() == expected
+    assert find_anchors_over(regions, FOUR, matching).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_anchor_is_ignored_if_it_overlaps_a_difficult_object_enough(
 )
 def test_the_anchors_are_the_references(config: AnchorConfig, matching: MatchingConfig) -> None:
     random = np.random.default_rng(0)
-    anchors = make_anchors(config, CANVAS)
+    anchors = make_anchors(config, (CANVAS, CANVAS))
     corners = [reference.corners(c) for c in anchors.centroids.tolist()]
     lowest = min(t for t in (matching.positive_iou, matching.ignore_iou) if t is not None)
     for _ in range(5):
@@ -90,7 +90,7 @@ def test_the_anchors_are_the_references(config: AnchorConfig, matching: Matching
             overlaps = [reference.iou(box, anchor) for box in difficult.tolist()]
             if max(inside) >= 0.5 * area or max(overlaps) >= lowest:
                 expected.append(number)
-        found = anchors_over(IgnoreRegions(crowd, difficult), anchors, matching)
+        found = find_anchors_over(IgnoreRegions(crowd, difficult), anchors, matching)
         assert found.tolist() == expected and found.dtype == np.int64
 
 
@@ -104,7 +104,7 @@ def test_what_is_matched_stays_matched_and_the_rest_over_regions_is_ignored() ->
     np.testing.assert_array_equal(targets.anchors, plain.anchors)
     np.testing.assert_array_equal(targets.classes, plain.classes)
     np.testing.assert_array_equal(targets.offsets, plain.offsets)
-    over = anchors_over(regions, ANCHORS, IMPROVED_MATCHING)
+    over = find_anchors_over(regions, ANCHORS, IMPROVED_MATCHING)
     expected = sorted({*over.tolist(), *plain.ignored.tolist()} - set(plain.anchors.tolist()))
     assert targets.ignored.tolist() == matches.ignored.tolist() == expected
     assert targets.ignored.dtype == np.int64

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.geometry.anchors import AnchorConfig, make_anchors
 from pipeline.geometry.boxes import Array, iou
-from pipeline.geometry.matching import Matches, MatchingConfig, match, match_bipartite
+from pipeline.geometry.matching import FORCED, Matches, MatchingConfig, match, match_bipartite
 from tests import reference
 
 HALF = MatchingConfig(positive_iou=0.5, ignore_iou=0.4)
@@ -29,7 +29,7 @@ def pairs(matches: Matches) -> list[tuple[int, int]]:
 
 
 def assert_as_reference(overlaps: Array, config: MatchingConfig) -> None:
-    expected = reference.assign(overlaps.tolist(), config.positive_iou, config.ignore_iou)
+    expected = reference.assign(overlaps.tolist(), config.positive_iou, config.ignore_iou, config.forced)
     matches = match(overlaps, config)
     assert pairs(matches) == sorted(expected.ground_truth_of.items())
     assert matches.ignored.tolist() == sorted(expected.ignored)
@@ -78,6 +78,42 @@ def test_an_anchor_won_in_the_first_pass_keeps_its_ground_truth_though_another_o
     assert pairs(match(overlaps, HALF)) == [(0, 0), (1, 2)]
     crowded = table([[0.9, 0.8], [0.85, 0.3]])  # ground truth 1 is left with anchor 1, which overlaps 0 more
     assert pairs(match(crowded, HALF)) == [(0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("forced", "expected", "ignored"),
+    [
+        ("bipartite", [(0, 0), (2, 1)], []),
+        ("first", [(0, 0), (2, 1)], []),
+        ("last", [(0, 0), (2, 1)], []),
+        ("none", [(2, 1)], [0]),
+    ],
+)
+def test_forced_matches(forced: str, expected: list[tuple[int, int]], ignored: list[int]) -> None:
+    """The best anchor of object 0 is below the threshold, that of object 1 above it; nothing overlaps object 2."""
+    overlaps = table([[0.45, 0.3, 0.0], [0.42, 0.1, 0.6], [0.0, 0.0, 0.0]])
+    matches = match(overlaps, MatchingConfig(0.5, 0.4, forced))
+    assert pairs(matches) == expected and matches.ignored.tolist() == ignored
+
+
+@pytest.mark.parametrize(
+    ("forced", "expected"),
+    [
+        ("bipartite", [(0, 1), (1, 0)]),  # the best pair is that of object 1, and object 0 has what is left
+        ("first", [(0, 0), (1, 1)]),  # anchor 1 is over the threshold for object 1
+        ("last", [(0, 2), (1, 1)]),
+        ("none", [(0, 1), (1, 1)]),
+    ],
+)
+def test_an_anchor_that_is_best_for_several(forced: str, expected: list[tuple[int, int]]) -> None:
+    overlaps = table([[0.7, 0.3, 0.0], [0.8, 0.6, 0.0], [0.2, 0.1, 0.0]])
+    assert pairs(match(overlaps, MatchingConfig(0.5, None, forced))) == expected
+
+
+@pytest.mark.parametrize(("forced", "expected"), [("bipartite", 1), ("first", 1), ("last", 1), ("none", 0)])
+def test_a_single_object_is_forced_too(forced: str, expected: int) -> None:
+    matches = match(table([[0.1, 0.2]]), MatchingConfig(0.5, None, forced))
+    assert len(matches.anchors) == expected
 
 
 def test_ignored_anchors_are_unmatched_and_overlap_from_the_ignore_threshold() -> None:
@@ -129,7 +165,8 @@ def test_both_passes_are_the_references_with_many_ties() -> None:
         overlaps = random.integers(0, 11, shape) / 10.0
         overlaps[random.random(shape) < 0.3] = 0.0
         positive, ignore = random.choice([0.1, 0.3, 0.5, 0.8, 1.0], 2)
-        assert_as_reference(overlaps, MatchingConfig(float(positive), float(ignore)))
+        for forced in FORCED:
+            assert_as_reference(overlaps, MatchingConfig(float(positive), float(ignore), forced))
 
 
 def test_both_passes_are_the_references_in_any_memory_order() -> None:
@@ -142,7 +179,7 @@ def test_both_passes_are_the_references_in_any_memory_order() -> None:
 @PRESETS
 def test_real_anchors_are_matched_as_the_reference_does(anchor_config: AnchorConfig, matching: MatchingConfig) -> None:
     random = np.random.default_rng(3)
-    corners = make_anchors(anchor_config, 224).corners
+    corners = make_anchors(anchor_config, (224, 224)).corners
     for count in [1] * 12 + [2, 3, 5, 8]:
         side = random.integers(8, 100, (count, 1))
         low = random.integers(0, 124, (count, 2))
@@ -154,14 +191,14 @@ def test_real_anchors_are_matched_as_the_reference_does(anchor_config: AnchorCon
 def test_a_crowd_is_matched_as_the_reference_does(count: int) -> None:
     """Up to 40 objects of one size in one corner: nearly all want the same few anchors."""
     random = np.random.default_rng(count)
-    corners = make_anchors(BASELINE_ANCHORS, 112).corners
+    corners = make_anchors(BASELINE_ANCHORS, (112, 112)).corners
     low = random.integers(0, 20, (count, 2))
     boxes = np.concatenate([low, low + 32], axis=1) / 112.0
     assert_as_reference(iou(boxes, corners), BASELINE_MATCHING)
 
 
 def test_equal_boxes_share_their_anchors_out() -> None:
-    corners = make_anchors(BASELINE_ANCHORS, 224).corners
+    corners = make_anchors(BASELINE_ANCHORS, (224, 224)).corners
     overlaps = iou(np.array([[18, 113, 82, 177]] * 3) / 224.0, corners)
     assert_as_reference(overlaps, BASELINE_MATCHING)
     assert set(match(overlaps, BASELINE_MATCHING).ground_truths.tolist()) == {0, 1, 2}

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry.anchor_fit import (
+from pipeline.anchor_proposal.anchor_fit import (
     GOOD_IOU,
     GROUP_NAMES,
     AnchorFit,
-    coverable_by_size,
-    fit_of,
-    with_finer_maps,
+    add_finer_maps,
+    count_coverable,
+    measure_fit,
 )
-from pipeline.geometry.anchors import AnchorConfig, cell_shapes, make_anchors
-from pipeline.geometry.propose_anchors import propose_anchors
+from pipeline.anchor_proposal.propose_anchors import propose_anchors
+from pipeline.geometry.anchors import AnchorConfig, list_cell_shapes, make_anchors
 
 
 @dataclass(frozen=True)
 class Proposal:
     """Proposed anchors, how they and the current ones fit the boxes, and what any anchors could reach."""
 
-    canvas_size: int  # pixels
+    canvas: tuple[int, int]  # height, width, pixels
     anchors: AnchorConfig
     fit: AnchorFit
     current_fit: AnchorFit
@@ -33,20 +33,22 @@ class Proposal:
 
     def lines(self) -> list[str]:
         """What the commands print."""
+        height, width = self.canvas
+        size = f"{height}" if height == width else f"{height} × {width}"
         return [
-            f"how anchors fit {self.fit.boxes:,} boxes on a canvas of {self.canvas_size} pixels:",
+            f"how anchors fit {self.fit.boxes:,} boxes on a canvas of {size} pixels:",
             f"the share with a best IoU of at least {GOOD_IOU}, by the square root of a box's area; `possible` is what "
             "anchors of any shape could reach on these maps",
             f"  {'pixels':10} {'boxes':>9} {'current':>9} {'proposed':>9} {'possible':>9}",
-            *self._table(),
+            *self._make_table(),
             f"current: {self.current_fit.summary()}",
             f"proposed: {self.fit.summary()}",
             *(f"  a map of stride {stride} is added, for the small boxes" for stride in self.added_strides),
-            *_shapes(self.anchors, self.canvas_size),
-            *self._out_of_reach(),
+            *_list_shapes(self.anchors, min(self.canvas)),
+            *self._name_unreachable(),
         ]
 
-    def _table(self) -> list[str]:
+    def _make_table(self) -> list[str]:
         """A row for each group that has boxes, and one for all."""
         columns = (
             self.fit.boxes_by_size,
@@ -61,7 +63,7 @@ class Proposal:
             if row[0]
         ]
 
-    def _out_of_reach(self) -> list[str]:
+    def _name_unreachable(self) -> list[str]:
         count = self.fit.boxes - sum(self.coverable_by_size)
         if not count:
             return []
@@ -73,7 +75,12 @@ class Proposal:
 
 
 def make_proposal(
-    boxes: NDArray[np.floating], current: AnchorConfig, *, strides: Sequence[int], canvas_size: int, positive_iou: float
+    boxes: NDArray[np.floating],
+    current: AnchorConfig,
+    *,
+    strides: Sequence[int],
+    canvas: tuple[int, int],
+    positive_iou: float,
 ) -> Proposal:
     """Proposes anchors for boxes, [G, 4] corners in [0, 1] of the canvas, and compares them with the current ones.
 
@@ -81,32 +88,32 @@ def make_proposal(
         boxes: ground truth of a sample of training images; thousands are enough.
         current: the configuration's own anchors.
         strides: of the feature maps, pixels. Finer ones are added where many boxes are too small for these.
-        canvas_size: pixels.
+        canvas: height and width, pixels.
         positive_iou: the least IoU of an anchor that is an object.
 
     Raises `UserError` if no box has an area.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    chosen = with_finer_maps(boxes, canvas_size=canvas_size, strides=strides)
-    proposed = propose_anchors(boxes, canvas_size=canvas_size, strides=chosen)
+    chosen = add_finer_maps(boxes, canvas=canvas, strides=strides)
+    proposed = propose_anchors(boxes, canvas=canvas, strides=chosen)
     fit, current_fit = (
-        fit_of(boxes, make_anchors(config, canvas_size), canvas_size=canvas_size, positive_iou=positive_iou)
+        measure_fit(boxes, make_anchors(config, canvas), canvas=canvas, positive_iou=positive_iou)
         for config in (proposed, current)
     )
-    coverable = coverable_by_size(boxes, canvas_size=canvas_size, strides=chosen)
+    coverable = count_coverable(boxes, canvas=canvas, strides=chosen)
     added = tuple(stride for stride in chosen if stride < min(strides))
-    return Proposal(canvas_size, proposed, fit, current_fit, coverable, added)
+    return Proposal(canvas, proposed, fit, current_fit, coverable, added)
 
 
-def _shapes(config: AnchorConfig, canvas_size: int) -> list[str]:
-    """A line for each map: its stride, its scale in pixels of the canvas, its ratios."""
+def _list_shapes(config: AnchorConfig, side: int) -> list[str]:
+    """A line for each map: its stride, its scale in pixels of a canvas with this shorter side, its ratios."""
     following = [*config.scales[1:], config.scale_after_last]
     lines = []
     for stride, scale, after, ratios in zip(
         config.strides, config.scales, following, config.aspect_ratios, strict=True
     ):
         named = ", ".join(f"{ratio:g}" for ratio in ratios)
-        squares = [side for side, _ in cell_shapes(scale, after, ())]
-        further = "".join(f", and a square of {side * canvas_size:.0f}" for side in squares)
-        lines.append(f"  stride {stride}: {scale * canvas_size:.0f} pixels, width over height {named}{further}")
+        squares = [square for square, _ in list_cell_shapes(scale, after, ())]
+        further = "".join(f", and a square of {square * side:.0f}" for square in squares)
+        lines.append(f"  stride {stride}: {scale * side:.0f} pixels, width over height {named}{further}")
     return lines

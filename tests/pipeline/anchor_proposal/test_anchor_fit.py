@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.config.presets import IMPROVED_ANCHORS
-from pipeline.geometry.anchor_fit import (
+from pipeline.anchor_proposal.anchor_fit import (
     POSITIVES_SAMPLE,
     SIZES,
-    centre_distances,
-    coverable_by_size,
-    fit_of,
+    add_finer_maps,
+    count_coverable,
     iou_at_distance,
-    with_finer_maps,
+    measure_distances,
+    measure_fit,
 )
-from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
+from pipeline.config.presets import IMPROVED_ANCHORS
+from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors, place_centers
 from pipeline.geometry.boxes import Array, corners_to_centroids, iou
 
 pytestmark = pytest.mark.any_stack
@@ -41,7 +41,7 @@ def test_a_fit_by_hand() -> None:
             (0.1, 0.1, 0.15, 0.15),  # 5 pixels
         ]
     )
-    fit = fit_of(boxes, anchors, canvas_size=100, positive_iou=0.25)
+    fit = measure_fit(boxes, anchors, canvas=(100, 100), positive_iou=0.25)
     assert fit.anchors == 4 and fit.boxes == 5
     assert fit.boxes_by_size == (1, 0, 0, 0, 3, 1) and fit.covered_by_size == (0, 0, 0, 0, 2, 0)
     assert fit.covered == 2 / 5 and fit.covered_from(8) == fit.covered_from(12) == 2 / 4
@@ -55,19 +55,19 @@ def test_a_fit_by_hand() -> None:
 def test_a_size_on_the_border_of_two_groups_belongs_to_the_larger() -> None:
     anchors = Anchors((FeatureMap((1, 1), ((1.0, 1.0),)),))
     boxes = np.array([(0.0, 0.0, size / 320, size / 320) for size in SIZES[1:]])
-    assert fit_of(boxes, anchors, canvas_size=320, positive_iou=0.5).boxes_by_size == (0, 1, 1, 1, 1, 1)
+    assert measure_fit(boxes, anchors, canvas=(320, 320), positive_iou=0.5).boxes_by_size == (0, 1, 1, 1, 1, 1)
 
 
 def test_no_boxes_are_covered() -> None:
-    fit = fit_of(np.zeros((0, 4)), make_anchors(IMPROVED_ANCHORS, 64), canvas_size=64, positive_iou=0.5)
+    fit = measure_fit(np.zeros((0, 4)), make_anchors(IMPROVED_ANCHORS, (64, 64)), canvas=(64, 64), positive_iou=0.5)
     assert fit.boxes == 0 and fit.covered == 1.0 and fit.positives == 0.0
     assert len(fit.lines()) == 1
 
 
 def test_a_fit_agrees_with_the_iou_of_every_anchor() -> None:
     boxes = random_boxes(300)
-    anchors = make_anchors(IMPROVED_ANCHORS, 128)
-    fit = fit_of(boxes, anchors, canvas_size=128, positive_iou=0.4)
+    anchors = make_anchors(IMPROVED_ANCHORS, (128, 128))
+    fit = measure_fit(boxes, anchors, canvas=(128, 128), positive_iou=0.4)
     overlaps = iou(boxes, anchors.corners)
     sizes = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * 128
     groups = [(sizes >= least) & (sizes < most) for least, most in zip(SIZES, (*SIZES[1:], 1e9), strict=True)]
@@ -77,11 +77,11 @@ def test_a_fit_agrees_with_the_iou_of_every_anchor() -> None:
 
 
 def test_positives_of_many_boxes_are_those_of_a_sample() -> None:
-    anchors = make_anchors(IMPROVED_ANCHORS, 64)
+    anchors = make_anchors(IMPROVED_ANCHORS, (64, 64))
     many = random_boxes(2 * POSITIVES_SAMPLE + 1)
-    fit = fit_of(many, anchors, canvas_size=64, positive_iou=0.5)
+    fit = measure_fit(many, anchors, canvas=(64, 64), positive_iou=0.5)
     assert fit.boxes == len(many)
-    assert fit.positives_per_map == fit_of(many[::3], anchors, canvas_size=64, positive_iou=0.5).positives_per_map
+    assert fit.positives_per_map == measure_fit(many[::3], anchors, canvas=(64, 64), positive_iou=0.5).positives_per_map
 
 
 @pytest.mark.parametrize("cells", [1, 3, 20])
@@ -90,7 +90,7 @@ def test_the_nearest_anchor_of_a_shape_is_the_best(cells: int) -> None:
     centroids = corners_to_centroids(boxes)
     for shape in ((0.1, 0.1), (0.3, 0.05), (0.6, 0.9)):
         anchors = Anchors((FeatureMap((cells, cells), (shape,)),))
-        distances = centre_distances(centroids[:, :2], (cells, cells))
+        distances = measure_distances(centroids[:, :2], (cells, cells), place_centers(cells, cells))
         near = iou_at_distance(centroids[:, 2:], distances, np.array(shape))
         np.testing.assert_allclose(near, iou(boxes, anchors.corners).max(axis=1), atol=1e-12)
 
@@ -99,11 +99,11 @@ def test_no_shape_covers_more_than_what_is_possible() -> None:
     boxes = random_boxes(300)
     boxes[:, 2:] = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2]) * 0.1  # small ones
     stride, size = 16, 320
-    possible = coverable_by_size(boxes, canvas_size=size, strides=(stride,))
+    possible = count_coverable(boxes, canvas=(size, size), strides=(stride,))
     sides = np.exp(np.linspace(np.log(0.004), np.log(0.3), 24))
     shapes = tuple((float(height), float(width)) for height in sides for width in sides)
     anchors = Anchors((FeatureMap((size // stride, size // stride), shapes),))
-    reached = fit_of(boxes, anchors, canvas_size=size, positive_iou=0.5).covered_by_size
+    reached = measure_fit(boxes, anchors, canvas=(size, size), positive_iou=0.5).covered_by_size
     assert all(a <= b for a, b in zip(reached, possible, strict=True))
     assert sum(possible) - sum(reached) <= 0.05 * len(boxes)  # so many shapes come close to it
     assert 0 < sum(possible) < len(boxes)
@@ -116,11 +116,11 @@ def test_a_finer_map_is_added_if_it_reaches_a_twentieth_of_the_boxes() -> None:
         # Its centre is one of stride 4, and three pixels from those of stride 8.
         small = np.tile([(2 / 320, 2 / 320, 2 / 320, 2 / 320)], (count, 1)) + np.array([-side, -side, side, side]) / 2
         boxes = np.concatenate([big, small.clip(0)])
-        assert with_finer_maps(boxes, canvas_size=320, strides=(16, 8)) == expected
-    assert with_finer_maps(np.concatenate([big, big, small]), canvas_size=320, strides=(8,)) == (8,)
+        assert add_finer_maps(boxes, canvas=(320, 320), strides=(16, 8)) == expected
+    assert add_finer_maps(np.concatenate([big, big, small]), canvas=(320, 320), strides=(8,)) == (8,)
     tiny = np.tile([(0.5, 0.5, 0.5 + 1 / 320, 0.5 + 1 / 320)], (9, 1))
-    assert with_finer_maps(tiny, canvas_size=320, strides=(4,)) == (4,)  # there is no finer one
-    assert with_finer_maps(np.zeros((0, 4)), canvas_size=320, strides=(8,)) == (8,)
+    assert add_finer_maps(tiny, canvas=(320, 320), strides=(4,)) == (4,)  # there is no finer one
+    assert add_finer_maps(np.zeros((0, 4)), canvas=(320, 320), strides=(8,)) == (8,)
 
 
 def test_a_box_far_from_every_centre_is_out_of_reach() -> None:
@@ -128,5 +128,5 @@ def test_a_box_far_from_every_centre_is_out_of_reach() -> None:
     for side, reachable in ((19, 0), (20, 1)):
         low, high = (160 - side / 2) / 320, (160 + side / 2) / 320
         box = np.array([(low, low, high, high)])
-        assert sum(coverable_by_size(box, canvas_size=320, strides=(8,))) == reachable
-        assert sum(coverable_by_size(box, canvas_size=320, strides=(8, 64))) == 1  # whose centres are there
+        assert sum(count_coverable(box, canvas=(320, 320), strides=(8,))) == reachable
+        assert sum(count_coverable(box, canvas=(320, 320), strides=(8, 64))) == 1  # whose centres are there

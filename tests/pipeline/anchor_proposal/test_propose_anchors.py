@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.anchor_proposal.anchor_fit import AnchorFit, count_coverable, measure_fit
+from pipeline.anchor_proposal.proposal import make_proposal
+from pipeline.anchor_proposal.propose_anchors import MOST_BOXES, cluster_sizes, propose_anchors
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.errors import UserError
-from pipeline.geometry.anchor_fit import AnchorFit, coverable_by_size, fit_of
 from pipeline.geometry.anchors import MAX_ANCHORS, AnchorConfig, make_anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import match
-from pipeline.geometry.proposal import make_proposal
-from pipeline.geometry.propose_anchors import MOST_BOXES, cluster_sizes, propose_anchors
-from pipeline.geometry.view_matching import match_views
-from tests.pipeline.geometry.annotated_sets import coco_boxes, voc_boxes
+from pipeline.geometry.near_matching import match_views
+from tests.pipeline.anchor_proposal.annotated_sets import coco_boxes, voc_boxes
 
 pytestmark = pytest.mark.any_stack
 
@@ -43,7 +43,7 @@ def drawn(least: float, most: float, *, ratio: float = 1.0, spread: float = 0.2,
 
 
 def fit(boxes: Array, config: AnchorConfig, size: int = SIZE) -> AnchorFit:
-    return fit_of(boxes, make_anchors(config, size), canvas_size=size, positive_iou=0.5)
+    return measure_fit(boxes, make_anchors(config, (size, size)), canvas=(size, size), positive_iou=0.5)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def fit(boxes: Array, config: AnchorConfig, size: int = SIZE) -> AnchorFit:
 )
 def test_made_boxes_are_covered(boxes: Array, least: float, preset_at_most: float) -> None:
     assert fit(boxes, IMPROVED_ANCHORS).covered <= preset_at_most
-    assert fit(boxes, propose_anchors(boxes, canvas_size=SIZE, strides=STRIDES)).covered >= least
+    assert fit(boxes, propose_anchors(boxes, canvas=(SIZE, SIZE), strides=STRIDES)).covered >= least
 
 
 def test_tiny_boxes_are_covered_as_far_as_that_is_possible() -> None:
     boxes = drawn(12, 16)
-    possible = sum(coverable_by_size(boxes, canvas_size=SIZE, strides=STRIDES)) / len(boxes)
+    possible = sum(count_coverable(boxes, canvas=(SIZE, SIZE), strides=STRIDES)) / len(boxes)
     assert 0.8 < possible < 1.0
-    assert fit(boxes, propose_anchors(boxes, canvas_size=SIZE, strides=STRIDES)).covered > possible - 0.1
+    assert fit(boxes, propose_anchors(boxes, canvas=(SIZE, SIZE), strides=STRIDES)).covered > possible - 0.1
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the sets are not on this machine")
@@ -82,7 +82,7 @@ def test_tiny_boxes_are_covered_as_far_as_that_is_possible() -> None:
 def test_real_boxes_of_at_least_12_pixels_are_covered(
     read: Callable[[], Array], least: float, added: tuple[int, ...]
 ) -> None:
-    proposal = make_proposal(read(), IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
+    proposal = make_proposal(read(), IMPROVED_ANCHORS, strides=STRIDES, canvas=(SIZE, SIZE), positive_iou=0.5)
     assert proposal.fit.covered_from(12) >= least > proposal.current_fit.covered_from(12)
     assert proposal.added_strides == added
     assert proposal.fit.anchors <= (5 if added else 2) * proposal.current_fit.anchors
@@ -90,14 +90,14 @@ def test_real_boxes_of_at_least_12_pixels_are_covered(
 
 def test_anchors_for_some_boxes_fit_others_of_their_kind() -> None:
     boxes = drawn(16, 150, spread=0.3, count=400)
-    config = propose_anchors(boxes[::4], canvas_size=SIZE, strides=STRIDES)
+    config = propose_anchors(boxes[::4], canvas=(SIZE, SIZE), strides=STRIDES)
     assert fit(boxes, config).covered >= fit(boxes[::4], config).covered - 0.05 >= 0.85
 
 
 @pytest.mark.parametrize("size", [64, 300])
 def test_a_proposal_stays_within_maps_and_limits(size: int) -> None:
     boxes = drawn(6, 300, spread=0.5)
-    config = propose_anchors(boxes, canvas_size=size, strides=STRIDES)
+    config = propose_anchors(boxes, canvas=(size, size), strides=STRIDES)
     assert set(config.strides) == set(STRIDES) and config.strides == tuple(sorted(config.strides))
     assert len(config.strides) <= len(STRIDES) + 2
     scales = (*config.scales, config.scale_after_last)
@@ -107,17 +107,19 @@ def test_a_proposal_stays_within_maps_and_limits(size: int) -> None:
             len(ratios) + 1 for s, ratios in zip(config.strides, config.aspect_ratios, strict=True) if s == stride
         )
         assert 2 <= boxes_a_cell <= MOST_BOXES
-    assert len(make_anchors(config, size)) <= 2 * len(make_anchors(IMPROVED_ANCHORS, size))
+    assert len(make_anchors(config, (size, size))) <= 2 * len(make_anchors(IMPROVED_ANCHORS, (size, size)))
     assert fit(boxes, config, size).covered > fit(boxes, IMPROVED_ANCHORS, size).covered
 
 
 def test_the_order_of_the_boxes_does_not_matter() -> None:
     boxes = drawn(10, 200, spread=0.1, count=50)
     shuffled = np.random.default_rng(5).permutation(boxes).astype(np.float32)
-    one, other = (propose_anchors(b, canvas_size=SIZE, strides=STRIDES) for b in (boxes.astype(np.float32), shuffled))
+    one, other = (
+        propose_anchors(b, canvas=(SIZE, SIZE), strides=STRIDES) for b in (boxes.astype(np.float32), shuffled)
+    )
     assert one == other
     # Strides may come from anchors that were proposed before.
-    assert propose_anchors(shuffled, canvas_size=SIZE, strides=(8, *STRIDES[::-1])) == one
+    assert propose_anchors(shuffled, canvas=(SIZE, SIZE), strides=(8, *STRIDES[::-1])) == one
 
 
 def test_boxes_are_matched_to_a_map_that_is_listed_twice() -> None:
@@ -128,7 +130,7 @@ def test_boxes_are_matched_to_a_map_that_is_listed_twice() -> None:
         scales=(0.05, *IMPROVED_ANCHORS.scales),
         aspect_ratios=((1.0, 2.0), *IMPROVED_ANCHORS.aspect_ratios),
     )
-    anchors, matching = make_anchors(config, SIZE), IMPROVED_MATCHING
+    anchors, matching = make_anchors(config, (SIZE, SIZE)), IMPROVED_MATCHING
     (near,) = match_views([boxes], anchors, matching)
     table = match(iou(boxes, anchors.corners), matching)
     for field in fields(table):
@@ -138,13 +140,13 @@ def test_boxes_are_matched_to_a_map_that_is_listed_twice() -> None:
 
 def test_one_box_has_an_anchor() -> None:
     box = np.array([(0.2, 0.3, 0.35, 0.6)])
-    assert fit(box, propose_anchors(box, canvas_size=SIZE, strides=STRIDES)).covered == 1.0
+    assert fit(box, propose_anchors(box, canvas=(SIZE, SIZE), strides=STRIDES)).covered == 1.0
 
 
 @pytest.mark.parametrize("boxes", [np.zeros((0, 4)), np.array([(0.5, 0.5, 0.5, 0.7)])], ids=["none", "no area"])
 def test_without_a_box_there_is_no_proposal(boxes: Array) -> None:
     with pytest.raises(UserError, match="the training images have no box with an area"):
-        propose_anchors(boxes, canvas_size=SIZE, strides=STRIDES)
+        propose_anchors(boxes, canvas=(SIZE, SIZE), strides=STRIDES)
 
 
 def test_clusters_are_the_medians_of_what_is_alike() -> None:
@@ -156,7 +158,7 @@ def test_clusters_are_the_medians_of_what_is_alike() -> None:
 
 def test_the_lines_of_a_proposal() -> None:
     boxes = np.array([(0.1, 0.1, 0.4, 0.4), (0.0, 0.0, 7 / 320, 7 / 320), (0.05, 0.05, 0.05 + 5 / 320, 0.05 + 5 / 320)])
-    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
+    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas=(SIZE, SIZE), positive_iou=0.5)
     lines = proposal.lines()
     assert lines[0] == "how anchors fit 3 boxes on a canvas of 320 pixels:"
     assert [line.split() for line in lines[2:6]] == [
@@ -172,18 +174,18 @@ def test_the_lines_of_a_proposal() -> None:
 
 def test_boxes_that_no_anchor_reaches_are_counted() -> None:
     boxes = np.concatenate([drawn(40, 80, count=39), [(0.05, 0.05, 0.05 + 3 / 320, 0.05 + 3 / 320)]])
-    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas_size=SIZE, positive_iou=0.5)
+    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas=(SIZE, SIZE), positive_iou=0.5)
     assert proposal.added_strides == ()  # for one box of forty
     assert proposal.lines()[-1].startswith("boxes out of reach: 1, too small for anchors that stand 8 pixels apart")
 
 
 def test_a_cell_of_a_fine_map_has_few_anchors() -> None:
-    config = propose_anchors(drawn(6, 60), canvas_size=SIZE, strides=(4, *STRIDES))
+    config = propose_anchors(drawn(6, 60), canvas=(SIZE, SIZE), strides=(4, *STRIDES))
     pairs = zip(config.strides, config.aspect_ratios, strict=True)
     assert 2 <= sum(len(ratios) + 1 for stride, ratios in pairs if stride == 4) <= MOST_BOXES // 2
 
 
 def test_a_large_canvas_has_no_more_anchors_than_are_allowed() -> None:
     boxes = drawn(1, 2, spread=0.5, count=20)  # 3 to 20 pixels there
-    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas_size=3000, positive_iou=0.5)
-    assert proposal.fit.anchors == len(make_anchors(proposal.anchors, 3000)) <= MAX_ANCHORS
+    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas=(3000, 3000), positive_iou=0.5)
+    assert proposal.fit.anchors == len(make_anchors(proposal.anchors, (3000, 3000))) <= MAX_ANCHORS

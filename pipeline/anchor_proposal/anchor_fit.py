@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry.anchors import MAX_ANCHORS, Anchors
+from pipeline.geometry.anchors import MAX_ANCHORS, Anchors, Centers, place_centers
 from pipeline.geometry.boxes import Array, areas, corners_to_centroids, iou
 from pipeline.geometry.matching import IOU_DECIMALS
 
@@ -75,36 +75,39 @@ class AnchorFit:
         return sum(self.covered_by_size[first:]) / count if count else 1.0
 
 
-def fit_of(boxes: NDArray[np.floating], anchors: Anchors, *, canvas_size: int, positive_iou: float) -> AnchorFit:
-    """How well anchors fit boxes, [G, 4] corners in [0, 1] of a canvas of `canvas_size` pixels.
+def measure_fit(
+    boxes: NDArray[np.floating], anchors: Anchors, *, canvas: tuple[int, int], positive_iou: float
+) -> AnchorFit:
+    """How well anchors fit boxes, [G, 4] corners in [0, 1] of a canvas (height, width in pixels).
 
     Positives are counted for at most `POSITIVES_SAMPLE` boxes, evenly spaced in their order.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    covered = is_covered(boxes, anchors)
-    groups = size_groups(boxes, canvas_size)
+    covered = find_covered(boxes, anchors)
+    groups = group_sizes(boxes, canvas)
     step = max(1, math.ceil(len(boxes) / POSITIVES_SAMPLE))
     return AnchorFit(
         anchors=len(anchors),
-        boxes_by_size=_counts(groups),
-        covered_by_size=_counts(groups[covered]),
-        positives_per_map=_positives_per_map(boxes[::step], anchors, positive_iou),
+        boxes_by_size=_count(groups),
+        covered_by_size=_count(groups[covered]),
+        positives_per_map=_count_positives(boxes[::step], anchors, positive_iou),
     )
 
 
-def is_covered(boxes: NDArray[np.floating], anchors: Anchors) -> NDArray[np.bool_]:
+def find_covered(boxes: NDArray[np.floating], anchors: Anchors) -> NDArray[np.bool_]:
     """Whether the best IoU of each box with any anchor is at least `GOOD_IOU`. [G, 4] corners in [0, 1] -> [G]."""
-    best = _best_iou(np.asarray(boxes, np.float64).reshape(-1, 4), anchors)
+    best = _find_best_iou(np.asarray(boxes, np.float64).reshape(-1, 4), anchors)
     return np.asarray(best.round(IOU_DECIMALS) >= GOOD_IOU)
 
 
-def size_groups(boxes: Array, canvas_size: int) -> NDArray[np.int64]:
-    """The group of each box, an index into `SIZES`, [G]."""
-    sizes = np.sqrt(np.maximum(areas(boxes), 0.0)) * canvas_size
+def group_sizes(boxes: Array, canvas: tuple[int, int]) -> NDArray[np.int64]:
+    """The group of each box, an index into `SIZES`, [G]. Corners in [0, 1] of a canvas (height, width in pixels)."""
+    height, width = canvas
+    sizes = np.sqrt(np.maximum(areas(boxes), 0.0)) * math.sqrt(height * width)
     return np.searchsorted(SIZES, sizes.round(IOU_DECIMALS), side="right").astype(np.int64) - 1
 
 
-def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
+def count_coverable(boxes: Array, *, canvas: tuple[int, int], strides: Sequence[int]) -> tuple[int, ...]:
     """How many boxes of each group of `SIZES` could be covered at most, if each had an anchor shape made for it.
 
     Anchors sit at the centres of cells. A box much smaller than a cell may lie so far from every centre that no
@@ -113,39 +116,46 @@ def coverable_by_size(boxes: Array, *, canvas_size: int, strides: Sequence[int])
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     best = np.zeros(len(boxes))
     for stride in strides:
-        best = np.maximum(best, _best_possible_iou(boxes, math.ceil(canvas_size / stride)))
-    return _counts(size_groups(boxes, canvas_size)[best.round(IOU_DECIMALS) >= GOOD_IOU])
+        best = np.maximum(best, _find_best_possible_iou(boxes, divide_canvas(canvas, stride)))
+    return _count(group_sizes(boxes, canvas)[best.round(IOU_DECIMALS) >= GOOD_IOU])
 
 
-def with_finer_maps(boxes: Array, *, canvas_size: int, strides: Sequence[int]) -> tuple[int, ...]:
+def divide_canvas(canvas: tuple[int, int], stride: int) -> tuple[int, int]:
+    """The rows and columns of a map: ⌈height / stride⌉ and ⌈width / stride⌉."""
+    height, width = canvas
+    return math.ceil(height / stride), math.ceil(width / stride)
+
+
+def add_finer_maps(boxes: Array, *, canvas: tuple[int, int], strides: Sequence[int]) -> tuple[int, ...]:
     """The strides, ascending, preceded by those of finer maps if many boxes are too small for the given maps.
 
     Halves the finest stride, down to `_FINEST_STRIDE`, as long as the new map brings at least `_WORTH_A_MAP` of the
-    boxes into reach (see `coverable_by_size`) and every cell of all maps can still have `_ROOM` anchors.
+    boxes into reach (see `count_coverable`) and every cell of all maps can still have `_ROOM` anchors.
     """
     chosen, count = tuple(sorted(set(strides))), max(len(boxes), 1)
-    reach = sum(coverable_by_size(boxes, canvas_size=canvas_size, strides=chosen))
+    reach = sum(count_coverable(boxes, canvas=canvas, strides=chosen))
     while chosen[0] >= 2 * _FINEST_STRIDE:
         finer = (chosen[0] // 2, *chosen)
-        if _ROOM * sum(math.ceil(canvas_size / stride) ** 2 for stride in finer) > MAX_ANCHORS:
+        if _ROOM * sum(math.prod(divide_canvas(canvas, stride)) for stride in finer) > MAX_ANCHORS:
             break
-        further = sum(coverable_by_size(boxes, canvas_size=canvas_size, strides=finer))
+        further = sum(count_coverable(boxes, canvas=canvas, strides=finer))
         if further - reach < _WORTH_A_MAP * count:
             break
         chosen, reach = finer, further
     return chosen
 
 
-def centre_distances(centers: Array, cells: tuple[int, int]) -> Array:
-    """How far points are from the nearest centre of a cell, on y and on x.
+def measure_distances(points: Array, size: tuple[int, int], centers: Centers) -> Array:
+    """How far points are from the nearest centre of a map's cells, on y and on x, [G, 2].
 
     Args:
-        centers: y and x in [0, 1], [G, 2].
-        cells: rows and columns.
+        points: y and x in [0, 1], [G, 2].
+        size: rows and columns of the map.
+        centers: where the centres of its cells lie.
     """
-    counts = np.array(cells)
-    cell = np.clip(np.floor(centers * counts), 0, counts - 1)
-    return np.abs(centers - (cell + 0.5) / counts)
+    offset, cells = np.array(centers.offset), np.array(centers.cells)
+    nearest = np.clip(np.floor(points * cells - (offset - 0.5)), 0, np.array(size) - 1)
+    return np.abs(points - (nearest + offset) / cells)
 
 
 def iou_at_distance(sizes: Array, distances: Array, anchor_sizes: Array) -> Array:
@@ -164,18 +174,18 @@ def iou_at_distance(sizes: Array, distances: Array, anchor_sizes: Array) -> Arra
     return np.asarray(shared / (both - shared))
 
 
-def _best_iou(boxes: Array, anchors: Anchors) -> Array:
+def _find_best_iou(boxes: Array, anchors: Anchors) -> Array:
     """The best IoU of each box with any anchor, [G]. Of the anchors of one shape, the nearest overlaps most."""
     centroids = corners_to_centroids(boxes)
     best = np.zeros(len(boxes))
     for feature_map in anchors.feature_maps:
-        distances = centre_distances(centroids[:, :2], feature_map.size)
+        distances = measure_distances(centroids[:, :2], feature_map.size, feature_map.centers)
         for shape in feature_map.boxes:
             best = np.fmax(best, iou_at_distance(centroids[:, 2:], distances, np.array(shape)))
     return best
 
 
-def _positives_per_map(boxes: Array, anchors: Anchors, positive_iou: float) -> tuple[float, ...]:
+def _count_positives(boxes: Array, anchors: Anchors, positive_iou: float) -> tuple[float, ...]:
     """Anchors of IoU `positive_iou` or more per box, by map."""
     positives = np.zeros(len(anchors), np.int64)
     for start in range(0, len(boxes), _CHUNK):
@@ -185,15 +195,15 @@ def _positives_per_map(boxes: Array, anchors: Anchors, positive_iou: float) -> t
     return tuple(float(positives[a:b].sum() / max(len(boxes), 1)) for a, b in pairwise(starts))
 
 
-def _best_possible_iou(boxes: Array, cells: int) -> Array:
-    """The best IoU of each box with an anchor of whatever shape, in the nearest cell of a map, [G].
+def _find_best_possible_iou(boxes: Array, size: tuple[int, int]) -> Array:
+    """The best IoU of each box with an anchor of whatever shape, in the nearest cell of a map (rows, columns), [G].
 
     On each axis the best anchor either just contains the box or just lies inside of it: it is longer or shorter by
     twice the distance of the centres. In between, overlap and union are linear in its length, so the IoU is monotonic.
     """
     centroids = corners_to_centroids(boxes)
     sizes = np.maximum(centroids[:, 2:], 1e-9)
-    distances = centre_distances(centroids[:, :2], (cells, cells))
+    distances = measure_distances(centroids[:, :2], size, place_centers(*size))
     best = np.zeros(len(boxes))
     for change in ((-2, -2), (-2, 2), (2, -2), (2, 2)):
         anchor = np.maximum(sizes + distances * change, 1e-9)
@@ -201,5 +211,5 @@ def _best_possible_iou(boxes: Array, cells: int) -> Array:
     return best
 
 
-def _counts(groups: NDArray[np.int64]) -> tuple[int, ...]:
+def _count(groups: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(np.bincount(groups, minlength=len(SIZES)).tolist())
