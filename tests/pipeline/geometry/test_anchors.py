@@ -206,7 +206,6 @@ def test_the_fingerprint_changes_with_size_box_and_order() -> None:
         [],
         {},
         {"feature_maps": []},
-        {"feature_maps": [STORED]},
         {"feature_maps": [STORED | {"size": [1]}], "fingerprint": "0"},
         {"feature_maps": [STORED | {"boxes": [[1, 1, 1]]}], "fingerprint": "0"},
         {"feature_maps": [STORED | {"boxes": [["a", 1]]}], "fingerprint": "0"},
@@ -218,7 +217,7 @@ def test_the_fingerprint_changes_with_size_box_and_order() -> None:
     ],
 )
 def test_a_manifests_broken_anchors_are_one_line_that_names_it(values: object) -> None:
-    with pytest.raises(UserError, match=r"^DIR/manifest.json: anchors[^\n]* must [^\n]*$"):
+    with pytest.raises(UserError, match=r"^DIR/manifest.json: anchors: [^\n]+$"):
         from_dict(Anchors, values, where="DIR/manifest.json: anchors")
 
 
