@@ -16,7 +16,8 @@ from apache_beam.pipeline import Pipeline
 from beam_jobs import record_flags
 from beam_jobs.job.coverage import check_coverage, measure_coverage, propose
 from beam_jobs.job.entries import all_shards
-from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
+from beam_jobs.job.fingerprint import set_fingerprint
+from beam_jobs.job.finish import collect_receipts, finish
 from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system

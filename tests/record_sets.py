@@ -99,7 +99,7 @@ def collage_of(config: RecordsConfig) -> Collage:
 
 def make_records(config: RecordsConfig, split: str, count: int) -> list[Record]:
     """The first `count` records of a split."""
-    anchors = make_anchors(config.anchors, config.canvas[0])
+    anchors = make_anchors(config.anchors, config.canvas)
     return [make_record(config, anchors, split, number) for number in range(count)]
 
 
@@ -131,7 +131,7 @@ def write_record_set(
         folder=str(folder),
         fingerprint="0123456789abcdef",
         config=config,
-        anchors=make_anchors(config.anchors, config.canvas[0]),
+        anchors=make_anchors(config.anchors, config.canvas),
         class_names=CLASS_NAMES,
         category_ids=None,
         passes=BySplit(**shards),
@@ -146,7 +146,7 @@ def write_record_set(
 def statistics_of(records: Sequence[Record], config: RecordsConfig) -> Statistics:
     """The statistics of a split of these records, counted one by one."""
     views = [view for record in records for view in record.views]
-    anchors = make_anchors(config.anchors, config.canvas[0])
+    anchors = make_anchors(config.anchors, config.canvas)
     labels = [label for view in views for label in view.labels.tolist()]
     matched = [anchor for view in views for anchor in view.targets.anchors.tolist()]
     heights, widths = [r.height for r in records], [r.width for r in records]

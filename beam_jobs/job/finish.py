@@ -12,25 +12,15 @@ from importlib.metadata import version
 from msgspec.structs import replace
 
 from beam_jobs.job.entries import all_shards
-from beam_jobs.job.library_versions import library_versions
+from beam_jobs.job.fingerprint import library_versions
 from beam_jobs.job.receipt import Receipt, rejected_lines, rejected_text
 from beam_jobs.job.record_folder import RecordFolder
-from beam_jobs.sources.source import Check, Source
+from beam_jobs.sources.source import Source
 from pipeline.config.records_config import SPLITS, RecordsConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import make_anchors
-from pipeline.records.manifest import FORMAT_VERSION, MANIFEST, REJECTED, BySplit, Manifest, Rejected
+from pipeline.records.manifest import MANIFEST, REJECTED, BySplit, Manifest, Rejected
 from pipeline.records.statistics import Statistics
-from pipeline.typed_json import checksum, to_dict
-
-
-def set_fingerprint(config: RecordsConfig, source: Source, *, check: Check = "sizes") -> str:
-    """16 hex digits that change with the configuration, the source, and the libraries that affect the records' bytes.
-
-    `check`: how closely to look at the source's images, see `Source.fingerprint`.
-    """
-    values = [FORMAT_VERSION, to_dict(config), source.fingerprint(check=check), library_versions()]
-    return checksum(values)[:16]
 
 
 def collect_receipts(folder: RecordFolder, config: RecordsConfig) -> dict[str, list[Receipt]]:

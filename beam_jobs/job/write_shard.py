@@ -11,7 +11,7 @@ import apache_beam as beam
 
 from beam_jobs.job import metrics, storage
 from beam_jobs.job.entries import PackedEntry, ShardId, in_order, unpack
-from beam_jobs.job.library_versions import check_versions, library_versions
+from beam_jobs.job.fingerprint import check_versions, library_versions
 from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.job.record_folder import RecordFolder

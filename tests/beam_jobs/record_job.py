@@ -13,7 +13,8 @@ from apache_beam.pipeline import Pipeline
 from beam_jobs.checks.check_folder import check_files, check_receipts
 from beam_jobs.checks.check_shard import check_shard, shard_checks
 from beam_jobs.checks.repeated_ids import find_repeated_ids
-from beam_jobs.job.finish import collect_receipts, finish, set_fingerprint
+from beam_jobs.job.fingerprint import set_fingerprint
+from beam_jobs.job.finish import collect_receipts, finish
 from beam_jobs.job.job import build_job
 from beam_jobs.job.metrics import JobMetrics
 from beam_jobs.job.record_folder import own_folder

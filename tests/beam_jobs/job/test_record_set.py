@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.job.library_versions import library_versions
+from beam_jobs.job.fingerprint import library_versions
 from beam_jobs.job.receipt import parse_receipt, receipt_name
 from beam_jobs.sources.cifar10 import Cifar10
 from beam_jobs.sources.digits import Digits
