@@ -102,7 +102,7 @@ def test_every_pass_shows_another_view_until_all_were_seen(tmp_path: Path) -> No
 def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> None:
     """Nothing is scaled where a view's part has the size of its place; elsewhere the pixels are close to OpenCV's."""
     config = replace(TINY, composition=Letterbox(canvas=(64, 64)), views=12)
-    anchors = make_anchors(config.anchors, 64)
+    anchors = make_anchors(config.anchors, (64, 64))
     bits = np.random.default_rng(4)
     records = []
     for number, shape in enumerate([(64, 48), (40, 64), (200, 150), (30, 90)]):

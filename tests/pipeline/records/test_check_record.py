@@ -57,7 +57,7 @@ def letterbox_record(number: int, split: str = "train") -> Record:
         SourceImage((40, 80), truth=truth), views=LETTERBOX.views_of(split), bits=EntryBits(LETTERBOX.seed, key)
     )
     pixels = np.random.default_rng(number).integers(0, 256, (20, 40, 3), dtype=np.uint8)
-    return make_record(pixels, layout, key=key, config=LETTERBOX, anchors=make_anchors(LETTERBOX.anchors, 64))[0]
+    return make_record(pixels, layout, key=key, config=LETTERBOX, anchors=make_anchors(LETTERBOX.anchors, (64, 64)))[0]
 
 
 def with_statistics(manifest: Manifest, statistics: Statistics) -> Manifest:

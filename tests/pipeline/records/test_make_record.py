@@ -12,7 +12,7 @@ from pipeline.compositions.letterbox import Letterbox
 from pipeline.compositions.view import Rectangle, View, boxes_in_view
 from pipeline.config.records_config import IMAGE_FORMATS
 from pipeline.geometry.anchors import make_anchors
-from pipeline.geometry.ignore_regions import anchors_over, no_boxes
+from pipeline.geometry.ignore_regions import find_anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
 from pipeline.records.image_codec import encode_image
@@ -23,7 +23,7 @@ from tests.one_view import encode_targets
 from tests.record_sets import TINY
 
 CONFIG = replace(TINY, composition=Letterbox(canvas=(64, 64)), views=3)
-ANCHORS = make_anchors(CONFIG.anchors, 64)
+ANCHORS = make_anchors(CONFIG.anchors, (64, 64))
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 80, 3), dtype=np.uint8)
 NO, YES = np.array([False] * 3), np.array([False, False, True])
 SOURCE = SourceImage(
@@ -112,7 +112,7 @@ def test_fewer_views_of_an_image_are_the_first_of_more() -> None:
 
 
 @pytest.mark.parametrize("kind", ["crowd", "difficult"])
-def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that_show_them(kind: str) -> None:
+def test_find_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that_show_them(kind: str) -> None:
     region = np.array([[0.0, 42, 24, 66]])  # its centre is not in the second view, and neither is anything of it
     crowd, difficult = (region, no_boxes()) if kind == "crowd" else (no_boxes(), region)
     layout = replace(LAYOUT, crowd=crowd, difficult=difficult)
@@ -122,7 +122,7 @@ def test_anchors_over_crowds_and_difficult_objects_are_ignored_in_the_views_that
         np.testing.assert_array_equal(view.boxes, without.boxes)
         np.testing.assert_array_equal(view.targets.anchors, without.targets.anchors)
         np.testing.assert_array_equal(view.targets.offsets, without.targets.offsets)
-        over = anchors_over(layout.regions()[number], ANCHORS, CONFIG.matching)
+        over = find_anchors_over(layout.regions()[number], ANCHORS, CONFIG.matching)
         expected = (set(without.targets.ignored.tolist()) | set(over.tolist())) - set(view.targets.anchors.tolist())
         assert view.targets.ignored.tolist() == sorted(expected) == matches[number].ignored.tolist()
     assert len(record.views[0].targets.ignored) > len(plain.views[0].targets.ignored)

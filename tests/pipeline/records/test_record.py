@@ -102,7 +102,7 @@ def real_record(views: int = 1) -> Record:
     key = "train/00042/0"
     image = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
     layout = collage.layout(SourceImage((32, 32), label=7), views=views, bits=EntryBits(0, key))
-    anchors = make_anchors(IMPROVED_ANCHORS, 224)
+    anchors = make_anchors(IMPROVED_ANCHORS, (224, 224))
     return make_record(collage.paint(layout, [image]), layout, key=key, config=config, anchors=anchors)[0]
 
 

@@ -100,7 +100,7 @@ def test_unequal_lists_of_altered_receipts_can_be_added_and_then_compared() -> N
 @pytest.mark.parametrize("views", [1, 3])
 def test_records_as_they_are_made_count_as_they_do_box_by_box(views: int) -> None:
     config = dataclasses.replace(TINY, views=views)
-    anchors = make_anchors(config.anchors, 64)
+    anchors = make_anchors(config.anchors, (64, 64))
     for count in (0, 1, 5):
         made = [make_matched_record(config, anchors, "train", number) for number in range(count)]
         counted = StatisticsCounter(len(CLASS_NAMES), anchors, config.matching.positive_iou)
