@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from model.detection.evaluator import STATISTICS_BATCHES, Evaluator
 from model.network.ssd import NetworkShape
+from pipeline.compositions.composition import GroundTruth
 from pipeline.config.presets import IMPROVED_DECODE
 from pipeline.errors import UserError
 from pipeline.reader.dataset import training_batches
@@ -53,18 +55,32 @@ def test_evaluation_counts_every_image(tmp_path: Path) -> None:
     assert len(evaluator.evaluate(manifest, "test", batch=4, limit=3).ground_truth["images"]) == 3
 
 
+def with_source(**change: Any) -> Callable[[Record], Record]:
+    """With another source image."""
+    return lambda record: replace(record, drawn=(replace(record.drawn[0], **change),))
+
+
+def with_truth(change: Callable[[GroundTruth], dict[str, Any]]) -> Callable[[Record], Record]:
+    """With other ground truth."""
+
+    def changed(record: Record) -> Record:
+        assert record.truth is not None
+        return with_source(truth=replace(record.truth, **change(record.truth)))(record)
+
+    return changed
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        lambda r: replace(r, source_size=(2 * r.source_size[0], 2 * r.source_size[1])),
-        lambda r: replace(r, source_size=(10**6, 10**6)),
-        lambda r: replace(r, source_size=None),
-        lambda r: replace(r, truth=None),
-        lambda r: replace(r, truth=replace(r.truth, labels=1 - r.truth.labels)),
-        lambda r: replace(r, truth=replace(r.truth, corners=r.truth.corners + 1)),
-        lambda r: replace(r, image_id='"x'),
+        lambda r: with_source(size=(2 * r.drawn[0].size[0], 2 * r.drawn[0].size[1]))(r),
+        with_source(size=(10**6, 10**6)),
+        with_source(truth=None, label=0),
+        with_truth(lambda truth: {"labels": 1 - truth.labels}),
+        with_truth(lambda truth: {"corners": truth.corners + 1}),
+        with_source(image_id='"x'),
     ],
-    ids=["twice the size", "a huge size", "no size", "no objects", "other classes", "other boxes", "no id"],
+    ids=["twice the size", "a huge size", "no objects", "other classes", "other boxes", "no id"],
 )
 def test_objects_that_are_not_those_on_the_canvas_are_named(change: Callable[[Record], Record], tmp_path: Path) -> None:
     """They moved AP without a word: figures are computed in the source's own pixels."""
