@@ -15,7 +15,7 @@ from tqdm import tqdm
 from model.detection.coco_metrics import METRICS
 from model.detection.evaluator import Evaluator
 from model.drawing.drawn_detections import drawn_detections
-from model.network.out_of_memory import named_out_of_memory
+from model.network.execution import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.config.records_config import SPLITS
