@@ -29,7 +29,7 @@ CONFIG = Config(
         views=16,
         image_format="jpeg",
     ),
-    model=replace(presets.IMPROVED_MODEL, top_down_channels=96),
+    model=replace(presets.IMPROVED_MODEL, feature_pyramid_channels=96),
     loss=replace(presets.IMPROVED_LOSS, offsets="giou+huber", offsets_weight=2.0),
     decode=presets.IMPROVED_DECODE,
     training=replace(

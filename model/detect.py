@@ -19,7 +19,7 @@ from model.detection.evaluator import Evaluator
 from model.detection.image_files import ImageFile, check_overwrites_nothing, find_images, output_names
 from model.detection.own_pixels import coco_results, detect_in_images
 from model.drawing.annotate_image import annotate_image, encode_image_file
-from model.network.out_of_memory import named_out_of_memory
+from model.network.execution import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.command_line import run_command

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from model.detection.coco import METRICS
 from model.detection.evaluator import Evaluator
 from model.drawing.image_grid import draw_detections
-from model.network.out_of_memory import named_out_of_memory
+from model.network.execution import named_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.command_line import run_command

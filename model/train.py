@@ -27,11 +27,11 @@ from model.distribution.strategies import (
     make_strategy,
     rank_of,
 )
-from model.network.precision import check_arithmetic, set_arithmetic
+from model.network.backbones.registry import find_backbone
+from model.network.execution import check_arithmetic, set_arithmetic
 from model.network.ssd import build_network
 from model.training.addons import AVERAGING, OptimizerAverages, check_addons, cross_device_ops_for
 from model.training.augmentation import unpack_augmented, unpacked, with_draws
-from model.training.borrowed_weights import IMAGENET, borrowed_weights
 from model.training.broken_loss import StopOnBrokenLoss
 from model.training.checkpoints import LastCheckpoints, has_checkpoints
 from model.training.detector import Detector
@@ -43,6 +43,7 @@ from model.training.history import WriteHistory
 from model.training.memory import KeepFreedMemory
 from model.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from model.training.overrides import with_overrides
+from model.training.pretrained_weights import IMAGENET, load_pretrained_weights
 from model.training.progress import CountSteps, Progress
 from model.training.run_folder import RunFolder, describe_run, other_parts
 from model.training.save_last import SaveLast
@@ -77,7 +78,7 @@ flags.DEFINE_string(
     None,
     f"Weights to begin with: {IMAGENET}, a file of Keras Applications' MobileNetV2, or the folder of a run.",
 )
-flags.DEFINE_integer("freeze", None, "Keep the borrowed weights of the stem and of the first n blocks.")
+flags.DEFINE_integer("freeze", None, "Keep the pretrained weights of the stem and of the first n blocks.")
 flags.DEFINE_integer("evaluate_every", None, "Evaluate every n-th epoch, and the last, instead of the configuration's.")
 flags.DEFINE_integer("evaluate_examples", None, "Evaluate the first n images of val, instead of the configuration's.")
 flags.DEFINE_integer(
@@ -109,6 +110,7 @@ def main() -> None:
     manifest = load_manifest(FLAGS.records or f"records/{FLAGS.config}")
     run = describe_run(config, manifest)
     other = other_parts(config, manifest)
+    find_backbone(config.model)  # raises if there is none of this name, or with so few blocks
     check_optimizer(training.optimizer, training.precision)
     check_addons(optimizer=training.optimizer, box_loss=config.loss.offsets)
     strategy = make_strategy(FLAGS.strategy, FLAGS.replicas, cross_device_ops=cross_device_ops_for(training.optimizer))
@@ -122,7 +124,7 @@ def main() -> None:
         for split in ("train", "val"):
             check_shards(manifest, split)
     folder = RunFolder(Path(FLAGS.run or f"runs/{FLAGS.config}"))
-    borrowed = borrowed_weights(training.init, run) if training.init and not has_checkpoints(folder) else None
+    pretrained = load_pretrained_weights(training.init, run) if training.init and not has_checkpoints(folder) else None
     if rank.is_chief:
         lock = folder.hold()  # the kernel drops it when this process ends
         folder.begin(run, command=" ".join(sys.argv))
@@ -135,7 +137,7 @@ def main() -> None:
     unpack = partial(unpack_augmented, feed=feed, config=config.augment, by_matrices=on_device)
     with strategy.scope():
         network = build_network(config.model, run.shape)
-        taken = borrowed.give_to(network, freeze=config.model.freeze) if borrowed else None
+        taken = pretrained.give_to(network, freeze=config.model.freeze) if pretrained else None
         detector = Detector(
             network,
             anchors=run.shape.anchors,

@@ -1,1 +1,1 @@
-"""The network: MobileNetV2, the extra layers of SSD, heads."""
+"""The network: a backbone, the extra layers of SSD, perhaps a feature pyramid, heads."""

@@ -1,4 +1,4 @@
-"""The network: MobileNetV2, the extra layers of SSD, perhaps top-down layers, and the two heads of every map."""
+"""The network: a backbone, the extra layers of SSD, perhaps a feature pyramid, and the two heads of every map."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from model.network.mobilenet_v2 import Blocks, mobilenet_v2, scaled_channels
-from model.network.top_down import add_top_down
+from model.network.backbones.registry import find_backbone
+from model.network.feature_pyramid import add_feature_pyramid
+from model.network.layers.layer_maker import LayerMaker
 from pipeline.config.run_config import ModelConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import Anchors
@@ -34,53 +35,47 @@ class NetworkShape:
 
 
 def build_network(config: ModelConfig, shape: NetworkShape) -> tf.keras.Model:
-    """MobileNetV2-SSD (arXiv 1801.04381, 1512.02325).
+    """SSD (arXiv 1512.02325) on the configuration's backbone.
 
     Returns:
         A model from uint8 [B, H, W, 3] to `logits` float32 [B, N, classes + 1], background last, and `offsets`
         float32 [B, N, 4] (cy, cx, h, w). Both are in the order of the anchors: by map, row, column and box.
 
     Raises:
-        UserError: if a stride has no feature map, or a map's size is not that of the anchors.
+        UserError: if the backbone is unknown, a stride has no feature map, or a map's size is not that of the anchors.
     """
+    backbone = find_backbone(config)
+    make = backbone.layers(config)
     images = layers.Input([shape.canvas_size, shape.canvas_size, 3], dtype=tf.uint8, name="images")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images)
-    maps = mobilenet_v2(x, config)
-    _add_extra_maps(maps, max(shape.strides), Blocks(config))
+    maps = backbone.feature_maps(images, config)
+    _add_extra_maps(maps, max(shape.strides), make)
     _check_maps(maps, shape)
-    if config.top_down_channels:
+    if config.feature_pyramid_channels:
         used = {stride: maps[stride] for stride in maps if stride >= min(shape.strides)}
-        maps = add_top_down(used, Blocks(config), channels=config.top_down_channels)
+        maps = add_feature_pyramid(used, make, channels=config.feature_pyramid_channels)
     logits, offsets = [], []
     for number, (stride, feature_map) in enumerate(zip(shape.strides, shape.anchors.feature_maps, strict=True)):
         boxes, classes = len(feature_map.boxes), shape.class_count + 1
-        scores = _head(maps[stride], boxes * classes, config, bias=_prior(boxes, classes), name=f"scores_{number}")
+        scores = _head(maps[stride], boxes * classes, make, bias=_prior(boxes, classes), name=f"scores_{number}")
         logits.append(layers.Reshape([-1, classes], name=f"logits_{number}")(scores))
-        shifts = _head(maps[stride], boxes * 4, config, name=f"shifts_{number}")
+        shifts = _head(maps[stride], boxes * 4, make, name=f"shifts_{number}")
         offsets.append(layers.Reshape([-1, 4], name=f"offsets_{number}")(shifts))
     outputs = {
         "logits": layers.Concatenate(axis=1, dtype=tf.float32, name="logits")(logits),
         "offsets": layers.Concatenate(axis=1, dtype=tf.float32, name="offsets")(offsets),
     }
-    return tf.keras.Model(images, outputs, name="mobilenet_v2_ssd")
+    return tf.keras.Model(images, outputs, name="ssd")
 
 
-def _add_extra_maps(maps: dict[int, tf.Tensor], last_stride: int, blocks: Blocks) -> None:
-    config = blocks.config
+def _add_extra_maps(maps: dict[int, tf.Tensor], last_stride: int, make: LayerMaker) -> None:
     stride = max(maps)
     x = maps[stride]
     for number in range(last_stride.bit_length() - stride.bit_length()):
         for part, channels in enumerate(_EXTRA_CHANNELS[min(number, 1)]):
             name = f"extra_{number}_{'ab'[part]}"
-            x = blocks.convolution(
-                x,
-                scaled_channels(channels, config.width_multiplier),
-                (1, 3)[part],
-                stride=part + 1,
-                name=name,
-            )
-            if config.batch_norm_in_extra_layers:
-                x = blocks.batch_norm(x, name=f"{name}_bn")
+            x = make.convolution(x, make.channels(channels), (1, 3)[part], stride=part + 1, name=name)
+            if make.config.batch_norm_in_extra_layers:
+                x = make.batch_norm(x, name=f"{name}_bn")
             x = layers.ReLU(name=f"{name}_relu")(x)
         stride *= 2
         maps[stride] = x
@@ -99,23 +94,24 @@ def _check_maps(maps: dict[int, tf.Tensor], shape: NetworkShape) -> None:
             )
 
 
-def _head(x: tf.Tensor, channels: int, config: ModelConfig, *, bias: list[float] | None = None, name: str) -> tf.Tensor:
-    """A 3x3 convolution; 1x1 on top-down layers, which end with the separable 3x3 that starts an SSDLite head.
+def _head(x: tf.Tensor, channels: int, make: LayerMaker, *, bias: list[float] | None = None, name: str) -> tf.Tensor:
+    """A 3x3 convolution; 1x1 on a feature pyramid, whose maps end with the separable 3x3 that starts an SSDLite head.
 
     If heads have a bias, it starts at `bias`, and the kernel starts near 0. With kernels of the usual scale, the first
     logits and offsets are so far off that the hardest negatives, mined from thousands, make up most of the loss for
     hundreds of steps. (RetinaNet, arXiv 1708.02002, section 4.1.)
     """
+    config = make.config
     small = {
         "kernel_initializer": tf.keras.initializers.RandomNormal(stddev=_HEAD_STDDEV),
         "bias_initializer": tf.keras.initializers.Constant(bias or 0.0),
     }
     return layers.Conv2D(
         channels,
-        1 if config.top_down_channels else 3,
+        1 if config.feature_pyramid_channels else 3,
         padding="same",
         use_bias=config.head_bias,
-        kernel_regularizer=Blocks(config).regularizer(),
+        kernel_regularizer=make.regularizer(),
         name=name,
         **(small if config.head_bias else {}),
     )(x)

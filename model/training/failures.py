@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from model.distribution.workers import Rank
-from model.network.out_of_memory import named_out_of_memory
+from model.network.execution import named_out_of_memory
 from pipeline.errors import UserError, first_line
 
 _REASON = re.compile(

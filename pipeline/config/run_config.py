@@ -23,12 +23,12 @@ MAX_RATE = 1e30  # well inside of float32
 MAX_DETECTIONS = 100_000
 MAX_CUTOUTS = 10_000
 
-BACKBONE_BLOCKS = 10  # of MobileNetV2 up to stride 16
+MAX_BLOCKS = 1000  # of a backbone, which knows how many it has
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """MobileNetV2-SSD. Its heads are not configured here: they follow from the manifest's anchors."""
+    """SSD on a backbone. Its heads are not configured here: they follow from the manifest's anchors."""
 
     width_multiplier: float = 1.0
     batch_norm_momentum: float = 0.99
@@ -36,15 +36,16 @@ class ModelConfig:
     head_bias: bool = True
     weight_decay: float = 4e-5  # L2 on convolution kernels; the value is MobileNetV2's
     synchronized_batch_norm: bool = False  # statistics over the global batch instead of each replica's part
-    freeze: int = field(default=0, metadata=LATER)  # the stem and so many blocks after it keep their borrowed weights
-    top_down_channels: int = field(default=0, metadata=LATER)  # of a feature pyramid's maps; 0: no pyramid
+    freeze: int = field(default=0, metadata=LATER)  # the stem and so many blocks after it keep their pretrained weights
+    feature_pyramid_channels: int = field(default=0, metadata=LATER)  # of its maps; 0: no feature pyramid
+    backbone: Name = field(default="mobilenet_v2_block9", metadata=LATER)  # one of model/network/backbones/registry.py
 
     def __post_init__(self) -> None:
         require_between("model.width_multiplier", self.width_multiplier, 0.01, MAX_WIDTH)
         require(0 < self.batch_norm_momentum < 1, "model.batch_norm_momentum", "in (0, 1)", self.batch_norm_momentum)
         require_between("model.weight_decay", self.weight_decay, 0, MAX_WEIGHT)
-        require_between("freeze", self.freeze, 0, BACKBONE_BLOCKS)
-        require_between("model.top_down_channels", self.top_down_channels, 0, MAX_CHANNELS)
+        require_between("freeze", self.freeze, 0, MAX_BLOCKS)
+        require_between("model.feature_pyramid_channels", self.feature_pyramid_channels, 0, MAX_CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class TrainingConfig:
     precision: str = "float32"  # of the network's arithmetic; weights and losses stay float32
     xla: bool = False  # compile the step with XLA
     deterministic: bool = False  # the same bits in every run on the same devices; slower
-    init: PathText | None = field(default=None, metadata=LATER)  # source of the first weights: see borrowed_weights.py
+    init: PathText | None = field(default=None, metadata=LATER)  # pretrained weights: see pretrained_weights.py
 
     def __post_init__(self) -> None:
         known = self.precision in PRECISIONS

@@ -113,7 +113,7 @@ def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
 
 @pytest.mark.parametrize("log_size", [-5.0, 5.0])
 def test_a_box_of_a_wildly_wrong_size_is_pulled_back_by_giou_plus_huber(log_size: float) -> None:
-    """With GIoU alone such boxes stay as they are: a training from borrowed weights ended with all of them huge."""
+    """With GIoU alone such boxes stay as they are: a training from pretrained weights ended with all of them huge."""
     count = len(ANCHORS)
     offsets = tf.Variable(np.full((1, count, 4), [0.0, 0.0, log_size, log_size], np.float32))
     classes = np.full((1, count), -1, np.int32)

@@ -19,12 +19,12 @@ from tests.record_sets import TINY, with_format, write_record_set
 # of all test batches. Each stack must give them, and so what one writes trains the other alike. They change with the
 # format of records or with the order of the stream, and then on purpose. The dense batches are those of format 1 still.
 SHARDS = {
-    "raw": "a1c52b815d5c6549c57f3fafd1073bf532b71e3c734fe3b9d1008b6c4e02613a",
-    "png": "0af2cd32f52b52fc16876500612fb997a05ad6d2e7a91196e5df4424b80fa67e",
-    "jpeg": "2875203101ffdecaf674c4ce6ba53846ab3664d8fa5ee9ffc054ccdf312b1615",
+    "raw": "e547d4d89308070fbfb805048a84773241a34dc5962e451fad0b9fb1bcfc7dfb",
+    "png": "89e6691f89c57ca466d193cd99060ebb80aae91f4494cb24fe71c626f61e8eed",
+    "jpeg": "013062b64f45e9be0fa47501787137d5f92c5c187c64ad54caddc1a6272f663f",
 }
 LOSSLESS = (
-    "fb107bb77fbcf6a64d2cd5c51c547526a1daab432ac69b877f35c54810647ad2",
+    "612c31d7347c018bdf83b0348fa7144f72a71d4d29bb6f9e717cd5da8a5e0c67",
     "0aa04ab79f228478142eaf4db6192a5ba92bb42da004d5c047247e6ed52e8231",
     "c38c2ec09539800e75c9155661ea8e0a2d5153dd791aa8f03681166003302293",
 )
@@ -32,7 +32,7 @@ BATCHES = {
     "raw": LOSSLESS,
     "png": LOSSLESS,
     "jpeg": (
-        "2af5e70b8cffa39dac3848043be26061d7710a810f174bd2664d3d1b5f12e6ea",
+        "75cd4811b631705765f03796dcae10a74e82a0595aff543b206d5871a5fe71ba",
         "dd51fabfafe19a76f466a80374cf0eababd34f537dc7917297b640310b577392",
         "84ca1a48b35d1d7719ac7e01664e683059a4db3a29debec48063243ec301ebd4",
     ),

@@ -1,4 +1,4 @@
-"""Weights that a run begins with, borrowed from ImageNet, from a file, or from another run."""
+"""Pretrained weights that a run begins with: ImageNet's, a file's, or another run's."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from model.network.pretrained import (
-    Weights,
-    imagenet_file,
-    parts_of_network,
-    take_weights,
-    weights_of_file,
-    weights_of_network,
-)
+from model.network.backbones.backbone import Backbone
+from model.network.backbones.registry import find_backbone
 from model.network.ssd import build_network
+from model.network.weights.imagenet import imagenet_file
+from model.network.weights.keras_file import read_keras_file
+from model.network.weights.parts import HEADS, PYRAMID, Weights, parts_of_network, take_weights, weights_of_network
 from model.training.checkpoints import restore_best
 from model.training.run_folder import Run, RunFolder
 from pipeline.errors import UserError
@@ -25,10 +22,11 @@ IMAGENET = "imagenet"
 
 
 @dataclass(frozen=True)
-class BorrowedWeights:
+class PretrainedWeights:
     """Weights by name, where they are from, and which parts of the network cannot take them, with the reason."""
 
     source: str
+    backbone: Backbone
     weights: Weights
     unfit: Mapping[str, str] = field(default_factory=dict)  # by part, as `parts_of_network` names it
 
@@ -39,18 +37,18 @@ class BorrowedWeights:
 
         Raises `UserError` if they do not fit, if none of them is the network's, or if they lack a frozen block.
         """
-        parts = list(parts_of_network(network))
-        wanted = [part for part in parts if part not in self.unfit]
-        taken = take_weights(network, self.weights, source=self.source, parts=wanted)
+        parts = parts_of_network(network, self.backbone)
+        wanted = {part: variables for part, variables in parts.items() if part not in self.unfit}
+        taken = take_weights(wanted, self.weights, source=self.source)
         if not taken:
             raise UserError(f"{self.source} must hold all weights of some part of the network, got no whole part")
-        frozen = ["stem", *(f"block_{number}" for number in range(freeze))] if freeze else []
+        frozen = self.backbone.frozen_parts(freeze)
         if missing := [part for part in frozen if part not in taken]:
             raise UserError(
                 f"--freeze={freeze} must name blocks that {self.source} holds, got one without {_listed(missing)}"
             )
         anew = [part for part in parts if part not in taken]
-        reason = f" ({self.unfit['heads']})" if "heads" in self.unfit else ""
+        reason = f" ({self.unfit[HEADS]})" if HEADS in self.unfit else ""
         kept = f"; {_listed(frozen)} frozen" if frozen else ""
         return (
             f"weights of {self.source}: loaded {_listed(taken)}{kept}; "
@@ -58,56 +56,58 @@ class BorrowedWeights:
         )
 
 
-def borrowed_weights(init: str, run: Run) -> BorrowedWeights:
+def load_pretrained_weights(init: str, run: Run) -> PretrainedWeights:
     """What `init` names: `imagenet`, a weight file as Keras Applications publishes them, or the folder of a run.
 
     Call it before the process's seed is set: building another run's network draws random numbers.
 
     Raises `UserError`, one line, if the weights cannot be loaded.
     """
+    backbone = find_backbone(run.config.model)
     if init == IMAGENET:
         if (width := run.config.model.width_multiplier) != 1.0:
             raise UserError(
                 f"--init={IMAGENET} must go with a width_multiplier of 1.0, got {width}; give a file of that width"
             )
-        return BorrowedWeights("ImageNet", weights_of_file(imagenet_file()))
+        return PretrainedWeights("ImageNet", backbone, read_keras_file(imagenet_file(backbone), backbone))
     path = Path(init)
     if not path.exists():
         raise UserError(
             f"--init must be {IMAGENET}, a weight file or the folder of a run, got {init}, which is not there"
         )
     if not path.is_dir():
-        return BorrowedWeights(init, weights_of_file(path))
+        return PretrainedWeights(init, backbone, read_keras_file(path, backbone))
     folder = RunFolder(path)
     if not folder.config.is_file():
         raise UserError(f"--init must be the folder of a run, got {init} without {folder.config.name}")
-    lender = folder.load()
-    network = build_network(lender.config.model, lender.shape)
+    earlier = folder.load()
+    if (theirs := earlier.config.model.backbone) != run.config.model.backbone:
+        raise UserError(f"--init={init} is a run with the backbone {theirs}; this run has {run.config.model.backbone}")
+    network = build_network(earlier.config.model, earlier.shape)
     restore_best(folder, network)
-    return BorrowedWeights(init, weights_of_network(network), _unfit_parts(lender, run))
+    return PretrainedWeights(init, backbone, weights_of_network(network), _unfit_parts(earlier, run))
 
 
-def _unfit_parts(lender: Run, run: Run) -> dict[str, str]:
-    if lender.config.model.top_down_channels != run.config.model.top_down_channels:
-        return dict.fromkeys(("top_down", "heads"), "other top-down layers")
-    if lender.class_names != run.class_names:
-        return {"heads": "other classes"}
-    if (lender.shape.strides, lender.shape.anchors) != (run.shape.strides, run.shape.anchors):
-        return {"heads": "other anchors"}
+def _unfit_parts(earlier: Run, run: Run) -> dict[str, str]:
+    if earlier.config.model.feature_pyramid_channels != run.config.model.feature_pyramid_channels:
+        return dict.fromkeys((PYRAMID, HEADS), "another feature pyramid")
+    if earlier.class_names != run.class_names:
+        return {HEADS: "other classes"}
+    if (earlier.shape.strides, earlier.shape.anchors) != (run.shape.strides, run.shape.anchors):
+        return {HEADS: "other anchors"}
     return {}
 
 
 def _listed(parts: Sequence[str]) -> str:
-    """`stem, blocks 0 to 9, extra layers 0 to 3, top-down layers, heads`."""
-    words = []
-    for kind, name in (("block", "blocks"), ("extra", "extra layers")):
-        numbers = [int(part.removeprefix(f"{kind}_")) for part in parts if part.startswith(f"{kind}_")]
-        if numbers:
-            words.append(f"{name} {_ranges(numbers)}")
-    last = {"top_down": "top-down layers", "heads": "heads"}
-    return ", ".join(
-        [*(part for part in parts if part == "stem"), *words, *(last[part] for part in parts if part in last)]
-    )
+    """`stem, blocks 0 to 9, extra layers 0 to 3, feature pyramid, heads`."""
+    words: dict[str, list[int]] = {}  # with the numbers of the parts
+    for part in parts:
+        kind, _, number = part.rpartition("_")
+        if number.isdigit():
+            words.setdefault({"block": "blocks", "extra": "extra layers"}.get(kind, kind), []).append(int(number))
+        else:
+            words[part.replace("_", " ")] = []
+    return ", ".join(f"{word} {_ranges(numbers)}" if numbers else word for word, numbers in words.items())
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -1,6 +1,9 @@
-"""Arithmetic of the step: precision, compilation, determinism, and which of them exclude each other."""
+"""How the network is executed: precision, compilation, determinism, and what to do when memory runs out."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -31,3 +34,17 @@ def set_arithmetic(config: Config) -> None:
     tf.keras.utils.set_random_seed(training.seed)
     if training.deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def named_out_of_memory(*, batch: int, others: str = "") -> Iterator[None]:
+    """Turns TensorFlow's and Python's errors about memory that ran out into a `UserError`.
+
+    Args:
+        batch: images at a time.
+        others: what else helps, as it follows "choose a smaller batch".
+    """
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        raise UserError(f"out of memory with --batch={batch}; choose a smaller batch{others}") from None

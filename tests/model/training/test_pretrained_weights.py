@@ -13,19 +13,23 @@ import pytest
 import tensorflow as tf
 
 from model.detection.evaluator import Evaluator
-from model.network.pretrained import weights_of_file, weights_of_network
+from model.network.backbones import mobilenet_v2_block9
+from model.network.backbones.registry import BACKBONES, find_backbone
 from model.network.ssd import build_network
-from model.training.borrowed_weights import borrowed_weights
+from model.network.weights.keras_file import read_keras_file
+from model.network.weights.parts import weights_of_network
 from model.training.checkpoints import BestCheckpoint
 from model.training.overrides import with_overrides
+from model.training.pretrained_weights import load_pretrained_weights
 from model.training.run_folder import Run, RunFolder, describe_run
 from pipeline.errors import UserError
 from tests.model import tiny
-from tests.model.network.keras_file import edit, without_layers, write_keras_file
+from tests.model.network.weights.keras_file import edit, without_layers, write_keras_file
 from tests.model.tiny import refusal, run_command, run_several
 from tests.model.training.test_restarts import history, kill_after_backup, last_state
 from tests.record_sets import write_record_set
 
+BACKBONE = mobilenet_v2_block9.BACKBONE
 WIDTH = tiny.MODEL.width_multiplier
 
 
@@ -47,7 +51,7 @@ def changed(run: Run, **model: Any) -> Run:
     return dataclasses.replace(run, config=config)
 
 
-def lend(run: Run, folder: Path) -> tf.keras.Model:
+def finish(run: Run, folder: Path) -> tf.keras.Model:
     """A run with a best checkpoint. -> its network."""
     RunFolder(folder).begin(run, command="")
     network = build_network(run.config.model, run.shape)
@@ -59,70 +63,74 @@ def lend(run: Run, folder: Path) -> tf.keras.Model:
 
 def test_a_file_gives_the_backbone(file: Path, run: Run) -> None:
     network = build_network(run.config.model, run.shape)
-    told = borrowed_weights(str(file), run).give_to(network, freeze=4)
+    told = load_pretrained_weights(str(file), run).give_to(network, freeze=4)
     assert told == (
         f"weights of {file}: loaded stem, blocks 0 to 9; stem, blocks 0 to 3 frozen; "
         "newly initialised extra layers 0 to 3, heads"
     )
-    found, expected = weights_of_network(network), weights_of_file(file)
+    found, expected = weights_of_network(network), read_keras_file(file, BACKBONE)
     np.testing.assert_array_equal(found["block_9_project/kernel"], expected["block_9_project/kernel"])
 
 
 def test_a_file_that_lacks_blocks_gives_the_others(file: Path, run: Run, tmp_path: Path) -> None:
     part = Path(shutil.copy(file, tmp_path / "a *[?] 'ü' $part.h5"))
     edit(part, without_layers("block_5_", "block_8_", "block_9_"))
-    borrowed = borrowed_weights(str(part), run)
+    pretrained = load_pretrained_weights(str(part), run)
     network = build_network(run.config.model, run.shape)
-    told = borrowed.give_to(network, freeze=0)
+    told = pretrained.give_to(network, freeze=0)
     assert told == (
         f"weights of {part}: loaded stem, blocks 0 to 4, 6 to 7; "
         "newly initialised blocks 5, 8 to 9, extra layers 0 to 3, heads"
     )
-    borrowed.give_to(network, freeze=5)
+    pretrained.give_to(network, freeze=5)
     with pytest.raises(UserError, match=r"--freeze=6 must name blocks that .*part.h5 holds, got one without blocks 5$"):
-        borrowed.give_to(network, freeze=6)
+        pretrained.give_to(network, freeze=6)
 
 
 def test_a_run_of_the_same_classes_and_anchors_gives_everything(run: Run, tmp_path: Path) -> None:
-    lender = lend(run, tmp_path / "run")
+    earlier = finish(run, tmp_path / "run")
     network = build_network(run.config.model, run.shape)
-    told = borrowed_weights(str(tmp_path / "run"), run).give_to(network, freeze=0)
+    told = load_pretrained_weights(str(tmp_path / "run"), run).give_to(network, freeze=0)
     assert told.endswith("loaded stem, blocks 0 to 9, extra layers 0 to 3, heads; nothing newly initialised")
-    for a, b in zip(network.get_weights(), lender.get_weights(), strict=True):
+    for a, b in zip(network.get_weights(), earlier.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.long
 def test_heads_of_other_classes_begin_anew(run: Run, tmp_path: Path) -> None:
-    lend(run, tmp_path / "run")
+    finish(run, tmp_path / "run")
     renamed = dataclasses.replace(run, class_names=("red", "green", "yellow"))
     network = build_network(run.config.model, run.shape)
     before = weights_of_network(network)
-    told = borrowed_weights(str(tmp_path / "run"), renamed).give_to(network, freeze=0)
+    told = load_pretrained_weights(str(tmp_path / "run"), renamed).give_to(network, freeze=0)
     assert told.endswith("loaded stem, blocks 0 to 9, extra layers 0 to 3; newly initialised heads (other classes)")
     np.testing.assert_array_equal(weights_of_network(network)["scores_0/kernel"], before["scores_0/kernel"])
 
 
 @pytest.mark.long
-def test_other_top_down_layers_and_heads_on_them_begin_anew(run: Run, tmp_path: Path) -> None:
-    lend(changed(run, top_down_channels=8), tmp_path / "run")
+def test_another_feature_pyramid_and_heads_on_it_begin_anew(run: Run, tmp_path: Path) -> None:
+    finish(changed(run, feature_pyramid_channels=8), tmp_path / "run")
     told = {}
     for channels in (0, 8, 16):
-        taker = changed(run, top_down_channels=channels)
+        taker = changed(run, feature_pyramid_channels=channels)
         network = build_network(taker.config.model, taker.shape)
-        told[channels] = borrowed_weights(str(tmp_path / "run"), taker).give_to(network, freeze=0)
+        told[channels] = load_pretrained_weights(str(tmp_path / "run"), taker).give_to(network, freeze=0)
     backbone = "loaded stem, blocks 0 to 9, extra layers 0 to 3"
-    assert told[0].endswith(f"{backbone}; newly initialised heads (other top-down layers)")
-    assert told[8].endswith(f"{backbone}, top-down layers, heads; nothing newly initialised")
-    assert told[16].endswith(f"{backbone}; newly initialised top-down layers, heads (other top-down layers)")
+    assert told[0].endswith(f"{backbone}; newly initialised heads (another feature pyramid)")
+    assert told[8].endswith(f"{backbone}, feature pyramid, heads; nothing newly initialised")
+    assert told[16].endswith(f"{backbone}; newly initialised feature pyramid, heads (another feature pyramid)")
 
 
 @pytest.mark.long
-def test_what_cannot_be_borrowed_is_one_line(file: Path, run: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_loaded_is_one_line(
+    file: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKBONES, "another", BACKBONE)
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
     RunFolder(tmp_path / "unfinished").begin(run, command="")
-    lend(changed(run, width_multiplier=0.5), tmp_path / "wide")
+    finish(changed(run, width_multiplier=0.5), tmp_path / "wide")
+    RunFolder(tmp_path / "other").begin(changed(run, backbone="another"), command="")
     for init, message in {
         "imagenet": "--init=imagenet must go with a width_multiplier of 1.0, got 0.25",
         "nowhere.h5": "--init must be imagenet, a weight file or the folder of a run, got nowhere.h5, which is not",
@@ -130,17 +138,18 @@ def test_what_cannot_be_borrowed_is_one_line(file: Path, run: Run, tmp_path: Pat
         str(tmp_path / "pipe"): "pipe must be a regular file, got a FIFO",
         str(tmp_path / "unfinished"): "best must hold a checkpoint, got none: no epoch is finished yet",
         str(tmp_path / "wide"): r"wide must fit the network: stem/kernel must have the shape .*8.*, got .*16",
+        str(tmp_path / "other"): "other is a run with the backbone another; this run has mobilenet_v2_block9$",
     }.items():
         with pytest.raises((UserError, OSError), match=message) as raised:
-            borrowed_weights(init, run).give_to(build_network(run.config.model, run.shape), freeze=0)
+            load_pretrained_weights(init, run).give_to(build_network(run.config.model, run.shape), freeze=0)
         assert "\n" not in str(raised.value)
 
 
-def test_what_is_frozen_must_be_borrowed() -> None:
+def test_what_is_frozen_must_be_pretrained() -> None:
     with pytest.raises(UserError, match=r"^freeze must be 0 unless init says whose weights to keep, got 3$"):
         dataclasses.replace(tiny.CONFIG, model=dataclasses.replace(tiny.MODEL, freeze=3))
     with pytest.raises(UserError, match=r"^freeze must be from 0 to 10, got 11$"):
-        dataclasses.replace(tiny.MODEL, freeze=11)
+        find_backbone(dataclasses.replace(tiny.MODEL, freeze=11))
 
 
 @pytest.mark.parametrize("init", ["", "\udcff", "a" * 5000])
@@ -152,7 +161,7 @@ def test_init_must_be_a_path(init: str) -> None:
 def test_evaluation_leaves_the_statistics_of_frozen_blocks(file: Path, run: Run, tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
     evaluator = Evaluator(dataclasses.replace(tiny.MODEL, freeze=2), run.shape, tiny.CONFIG.decode)
-    borrowed_weights(str(file), run).give_to(evaluator.network, freeze=2)
+    load_pretrained_weights(str(file), run).give_to(evaluator.network, freeze=2)
     before = weights_of_network(evaluator.network)
     evaluator.fit_statistics(manifest, batch=4, seed=0)
     after = weights_of_network(evaluator.network)
@@ -163,15 +172,15 @@ def test_evaluation_leaves_the_statistics_of_frozen_blocks(file: Path, run: Run,
 
 
 def test_a_run_goes_on_with_what_it_began_with_alone(run: Run, tmp_path: Path) -> None:
-    def borrowing(init: str | None, freeze: int) -> Run:
+    def beginning(init: str | None, freeze: int) -> Run:
         return dataclasses.replace(run, config=with_overrides(tiny.CONFIG, init=init, freeze=freeze))
 
     folder = RunFolder(tmp_path / "run")
-    assert not folder.begin(borrowing("a.h5", 3), command="")
-    assert folder.begin(borrowing("a.h5", 3), command="")
+    assert not folder.begin(beginning("a.h5", 3), command="")
+    assert folder.begin(beginning("a.h5", 3), command="")
     for other, message in (
-        (borrowing("b.h5", 3), r"config\.training\.init was 'a.h5', now 'b.h5'"),
-        (borrowing("a.h5", 2), r"config\.model\.freeze was 3, now 2"),
+        (beginning("b.h5", 3), r"config\.training\.init was 'a.h5', now 'b.h5'"),
+        (beginning("a.h5", 2), r"config\.model\.freeze was 3, now 2"),
         (run, r"config\.model\.freeze was 3, now 0; config\.training\.init was 'a.h5', now None"),
     ):
         with pytest.raises(UserError, match=message):
@@ -188,15 +197,15 @@ def test_a_run_begun_from_a_file_goes_on_to_the_bit_without_it(file: Path, tmp_p
         command = ("model.train", "--config=tiny", f"--records={tmp_path / 'records'}", f"--run={run}")
         return (*command, "--deterministic", "--backup_steps=1", *flags)
 
-    borrowing = (f"--init={init}", "--freeze=3")
-    printed = run_command(*train(whole, *borrowing))
+    pretrained = (f"--init={init}", "--freeze=3")
+    printed = run_command(*train(whole, *pretrained))
     assert (
         "loaded stem, blocks 0 to 9; stem, blocks 0 to 2 frozen; newly initialised extra layers 0 to 3, heads\n"
         in printed
     )
-    kill_after_backup(2, train(killed, *borrowing), killed)
+    kill_after_backup(2, train(killed, *pretrained), killed)
     init.unlink()
-    printed = run_command(*train(killed, *borrowing))
+    printed = run_command(*train(killed, *pretrained))
     assert "resumed from" in printed and "weights of" not in printed
     assert history(killed) == history(whole)
     expected, found = last_state(whole), last_state(killed)
@@ -207,7 +216,7 @@ def test_a_run_begun_from_a_file_goes_on_to_the_bit_without_it(file: Path, tmp_p
     stored = RunFolder(whole).load()
     kept = build_network(stored.config.model, stored.shape)
     tf.train.Checkpoint(network=kept).read(tiny.last_checkpoint(whole)).expect_partial()
-    theirs = weights_of_file(file)
+    theirs = read_keras_file(file, BACKBONE)
     for name, value in weights_of_network(kept).items():
         if name.startswith(("stem", "block_0_", "block_1_", "block_2_")):
             np.testing.assert_array_equal(value, theirs[name], err_msg=name)
@@ -220,6 +229,7 @@ def test_weights_that_cannot_be_had_leave_no_run_behind(tmp_path: Path) -> None:
     write_record_set(tmp_path / "records", train=4, val=1, test=1)
     run = tmp_path / "run"
     flags = ("--config=tiny", f"--records={tmp_path / 'records'}", f"--run={run}", "--init=nowhere.h5")
-    (found,) = run_several("model.train", [flags])
-    assert "--init must be imagenet, a weight file or the folder of a run, got nowhere.h5" in refusal(*found)
+    nowhere, blocks = run_several("model.train", [flags, (*flags, "--freeze=11")])
+    assert "--init must be imagenet, a weight file or the folder of a run, got nowhere.h5" in refusal(*nowhere)
+    assert "freeze must be from 0 to 10, got 11" in refusal(*blocks)
     assert not run.exists()  # so that another --init may follow

@@ -14,18 +14,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.network import pretrained
-from model.network.mobilenet_v2 import mobilenet_v2
-from model.network.pretrained import imagenet_file, parts_of_network, take_weights, weights_of_file, weights_of_network
+from model.network.backbones.backbone import Backbone
+from model.network.backbones.mobilenet_v2_block9 import BACKBONE
+from model.network.backbones.registry import BACKBONES
 from model.network.ssd import NetworkShape, build_network
+from model.network.weights.imagenet import imagenet_file
+from model.network.weights.keras_file import read_keras_file
+from model.network.weights.parts import parts_of_network, take_weights, weights_of_network
 from pipeline.config.run_config import MAX_WIDTH
 from pipeline.errors import UserError
 from pipeline.files import file_sha256
 from tests.model import tiny
-from tests.model.network.keras_file import PIXELS, edit, without_layers, write_keras_file
+from tests.model.network.weights.keras_file import PIXELS, edit, without_layers, write_keras_file
 from tests.record_sets import TINY
 
-BACKBONE = ["stem", *(f"block_{number}" for number in range(10))]
+PARTS = ["stem", *(f"block_{number}" for number in range(10))]
 
 
 def our_network(width: float = 0.35) -> tf.keras.Model:
@@ -48,8 +51,7 @@ def path(original: tuple[Path, tf.keras.Model], tmp_path: Path) -> Path:
 def test_features_are_those_of_keras_applications(original: tuple[Path, tf.keras.Model]) -> None:
     path, theirs = original
     ours = our_network()
-    taken = take_weights(ours, weights_of_file(path), source="file", parts=list(parts_of_network(ours)))
-    assert taken == BACKBONE
+    assert take_weights(parts_of_network(ours, BACKBONE), read_keras_file(path, BACKBONE), source="file") == PARTS
     names = {"stem_relu": "Conv1_relu", "block_2_add": "block_2_add", "block_9_add": "block_9_add"}
     pixels = np.random.default_rng(1).integers(0, 256, (2, PIXELS, PIXELS, 3), dtype=np.uint8)
     found = tf.keras.Model(ours.input, [ours.get_layer(name).output for name in names])(pixels, training=False)
@@ -63,8 +65,8 @@ def test_a_part_takes_all_of_its_weights_or_none(path: Path) -> None:
     edit(path, without_layers("block_4_project_BN", "block_8_", "block_9_"))
     network = our_network()
     before = weights_of_network(network)
-    taken = take_weights(network, weights_of_file(path), source="file", parts=list(parts_of_network(network)))
-    assert taken == [part for part in BACKBONE if part not in ("block_4", "block_8", "block_9")]
+    taken = take_weights(parts_of_network(network, BACKBONE), read_keras_file(path, BACKBONE), source="file")
+    assert taken == [part for part in PARTS if part not in ("block_4", "block_8", "block_9")]
     for name, value in weights_of_network(network).items():
         if name.startswith(("block_4_", "block_8_", "extra_", "scores_")):
             np.testing.assert_array_equal(value, before[name])
@@ -77,18 +79,18 @@ def test_a_file_of_a_whole_model_around_it_fits_too(tmp_path: Path) -> None:
     outputs["inside"] = tf.keras.Sequential([backbone, tf.keras.layers.Flatten(), tf.keras.layers.Dense(2)])
     for name, model in outputs.items():
         model.save(tmp_path / f"{name}.h5", include_optimizer=False)
-        weights = weights_of_file(tmp_path / f"{name}.h5")
+        weights = read_keras_file(tmp_path / f"{name}.h5", BACKBONE)
         np.testing.assert_array_equal(weights["stem/kernel"], backbone.get_layer("Conv1").get_weights()[0])
         np.testing.assert_array_equal(
             weights["block_9_project_bn/moving_variance"], backbone.get_layer("block_9_project_BN").get_weights()[3]
         )
 
 
-def refused(path: Path, network: tf.keras.Model | None = None) -> str:
+def refused(path: Path, network: tf.keras.Model | None = None, *, backbone: Backbone = BACKBONE) -> str:
     with pytest.raises((UserError, OSError)) as raised:
-        weights = weights_of_file(path)
+        weights = read_keras_file(path, backbone)
         assert network is not None
-        take_weights(network, weights, source=str(path), parts=BACKBONE)
+        take_weights(parts_of_network(network, backbone), weights, source=str(path))
     message = str(raised.value)
     assert str(path) in message and "\n" not in message
     return message
@@ -172,15 +174,14 @@ def test_floats_in_another_file_are_not_read(kind: str, path: Path, tmp_path: Pa
     assert "the floats of block_1_expand/kernel:0 itself, got the name of another file" in refused(path)
 
 
-def test_the_numbers_in_all_weights_are_limited(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_numbers_in_all_weights_are_limited(path: Path) -> None:
     """Each weight had a limit, but a file of 1 MB could have any number of them."""
-    weights = weights_of_file(path)
-    assert {part for name in weights for part in re.findall(r"^(?:stem|block_\d+)", name)} == set(BACKBONE)
+    weights = read_keras_file(path, BACKBONE)
+    assert {BACKBONE.part_of(name.partition("/")[0]) for name in weights} == set(PARTS)
     total = sum(value.size for value in weights.values())
-    monkeypatch.setattr(pretrained, "_LARGEST", total)
-    assert weights_of_file(path).keys() == weights.keys()
-    monkeypatch.setattr(pretrained, "_LARGEST", total - 1)
-    assert re.search(rf"at most {total - 1:,} floats in the layers that are read, got more in block_9_", refused(path))
+    assert read_keras_file(path, replace(BACKBONE, most_weights=total)).keys() == weights.keys()
+    line = refused(path, backbone=replace(BACKBONE, most_weights=total - 1))
+    assert re.search(rf"at most {total - 1:,} floats in the layers that are read, got more in block_9_", line)
 
 
 def test_a_chunk_is_limited_too(path: Path) -> None:
@@ -196,25 +197,35 @@ def test_a_chunk_is_limited_too(path: Path) -> None:
     assert "floats in the layers that are read, got more in block_1_expand/kernel:0" in refused(path)
 
 
-def test_the_limit_leaves_room_for_the_widest_network() -> None:
-    images = tf.keras.Input([PIXELS, PIXELS, 3])
-    maps = mobilenet_v2(images, replace(tiny.MODEL, width_multiplier=MAX_WIDTH))
-    assert tf.keras.Model(images, list(maps.values())).count_params() <= pretrained._LARGEST
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_limit_leaves_room_for_the_widest_network(name: str) -> None:
+    images = tf.keras.Input([PIXELS, PIXELS, 3], dtype=tf.uint8)
+    maps = BACKBONES[name].feature_maps(images, replace(tiny.MODEL, backbone=name, width_multiplier=MAX_WIDTH))
+    assert tf.keras.Model(images, list(maps.values())).count_params() <= BACKBONES[name].most_weights
 
 
 def test_another_width_is_one_line(path: Path) -> None:
     assert "stem/kernel must have the shape (3, 3, 3, 24), got (3, 3, 3, 16)" in refused(path, our_network(0.75))
 
 
+def test_a_backbone_whose_names_are_not_known_is_one_line(path: Path) -> None:
+    backbone = replace(BACKBONE, title="OtherNet", names={})
+    assert refused(path, backbone=backbone).endswith("how Keras Applications names OtherNet's layers is not known")
+
+
 def test_the_published_file_comes_from_the_cache_or_a_download(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREMATCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(pretrained, "URL", "http://localhost:1/published.h5")
+    assert BACKBONE.imagenet is not None
+    published = replace(BACKBONE.imagenet, url="http://localhost:1/published.h5")
+    backbone = replace(BACKBONE, imagenet=published)
     with pytest.raises(UserError, match=r"cannot be downloaded: .*give it as INIT=published.h5$"):
-        imagenet_file()
+        imagenet_file(backbone)
     shutil.copy(path, tmp_path / "cache" / "published.h5")
     with pytest.raises(UserError, match="cannot be downloaded"):  # not the published one: downloaded again
-        imagenet_file()
-    monkeypatch.setattr(pretrained, "SHA256", file_sha256(path))
-    assert imagenet_file() == tmp_path / "cache" / "published.h5"
+        imagenet_file(backbone)
+    ours = replace(backbone, imagenet=replace(published, sha256=file_sha256(path)))
+    assert imagenet_file(ours) == tmp_path / "cache" / "published.h5"
+    with pytest.raises(UserError, match=r"^no file of ImageNet's weights is known for MobileNetV2; give one as INIT="):
+        imagenet_file(replace(BACKBONE, imagenet=None))

@@ -1,4 +1,4 @@
-"""Top-down layers: sizes of maps, what reaches which map, and upsampling by hand."""
+"""The feature pyramid: sizes of maps, what reaches which map, and upsampling by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.network.mobilenet_v2 import Blocks
+from model.network.feature_pyramid import NearestUpsampling, add_feature_pyramid
+from model.network.layers.layer_maker import LayerMaker
 from model.network.ssd import NetworkShape, build_network
-from model.network.top_down import NearestUpsampling, add_top_down
 from pipeline.config.presets import IMPROVED_ANCHORS
 from pipeline.geometry.anchors import make_anchors
 from tests.model import tiny
 
-WITH_TOP_DOWN = replace(tiny.MODEL, top_down_channels=16)
+WITH_PYRAMID = replace(tiny.MODEL, feature_pyramid_channels=16)
 
 
 @pytest.mark.parametrize("size", [(4, 6), (3, 5), (1, 2)])
@@ -34,7 +34,7 @@ def test_upsampling_repeats_cells_and_its_gradient_adds_them(size: tuple[int, in
 
 def test_a_map_sees_the_coarser_ones_alone() -> None:
     inputs = {stride: tf.keras.Input((cells, cells, 5)) for stride, cells in ((8, 9), (16, 5), (32, 3))}
-    found = add_top_down(inputs, Blocks(WITH_TOP_DOWN), channels=16)
+    found = add_feature_pyramid(inputs, LayerMaker(WITH_PYRAMID), channels=16)
     assert {stride: x.shape[1:] for stride, x in found.items()} == {8: (9, 9, 16), 16: (5, 5, 16), 32: (3, 3, 16)}
     model = tf.keras.Model(inputs, found)
     bits = np.random.default_rng(0)
@@ -51,6 +51,6 @@ def test_a_map_sees_the_coarser_ones_alone() -> None:
 @pytest.mark.parametrize("size", [64, 72])
 def test_heads_stand_on_the_new_maps(size: int) -> None:
     anchors = make_anchors(IMPROVED_ANCHORS, (size, size))
-    network = build_network(WITH_TOP_DOWN, NetworkShape(size, IMPROVED_ANCHORS.strides, anchors, tiny.CLASS_COUNT))
+    network = build_network(WITH_PYRAMID, NetworkShape(size, IMPROVED_ANCHORS.strides, anchors, tiny.CLASS_COUNT))
     assert network.output_shape["offsets"] == (None, len(anchors), 4)
     assert all(network.get_layer(f"scores_{k}").input.shape[-1] == 16 for k in range(6))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.network.pretrained import weights_of_network
 from model.network.ssd import NetworkShape, build_network
+from model.network.weights.parts import weights_of_network
 from tests.model import tiny
 from tests.record_sets import TINY
 

@@ -1,10 +1,10 @@
-"""Top-down layers: every feature map also gets the features of the coarser ones."""
+"""A feature pyramid: every feature map also gets the features of the coarser ones."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from model.network.mobilenet_v2 import Blocks
+from model.network.layers.layer_maker import LayerMaker
 
 layers = tf.keras.layers
 
@@ -32,7 +32,7 @@ class NearestUpsampling(tf.keras.layers.Layer):
         return {**super().get_config(), "size": self.size}
 
 
-def add_top_down(maps: dict[int, tf.Tensor], blocks: Blocks, *, channels: int) -> dict[int, tf.Tensor]:
+def add_feature_pyramid(maps: dict[int, tf.Tensor], make: LayerMaker, *, channels: int) -> dict[int, tf.Tensor]:
     """The maps of a feature pyramid network (arXiv 1612.03144, section 3), with separable convolutions.
 
     A fine map of the backbone knows little about a cell's surroundings. Here each map, brought to `channels` by a 1x1
@@ -40,20 +40,20 @@ def add_top_down(maps: dict[int, tf.Tensor], blocks: Blocks, *, channels: int) -
 
     Args:
         maps: by stride, each twice the one before; float [B, h, w, C].
-        blocks: makes the layers.
+        make: makes the layers.
         channels: of every map that comes out.
     """
     found, coarser = {}, None
     for stride in sorted(maps, reverse=True):
-        name = f"top_down_{stride}"
-        total = blocks.convolution(maps[stride], channels, 1, name=f"{name}_lateral")
-        total = blocks.batch_norm(total, name=f"{name}_lateral_bn")
+        name = f"feature_pyramid_{stride}"
+        total = make.convolution(maps[stride], channels, 1, name=f"{name}_lateral")
+        total = make.batch_norm(total, name=f"{name}_lateral_bn")
         if coarser is not None:
             upsampled = NearestUpsampling(tuple(total.shape[1:3]), name=f"{name}_upsampled")(coarser)
             total = layers.Add(name=f"{name}_sum")([total, upsampled])
         coarser = total
-        x = blocks.depthwise(total, stride=1, name=f"{name}_depthwise")
-        x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(blocks.batch_norm(x, name=f"{name}_depthwise_bn"))
-        x = blocks.batch_norm(blocks.convolution(x, channels, 1, name=f"{name}_smooth"), name=f"{name}_smooth_bn")
+        x = make.depthwise(total, stride=1, name=f"{name}_depthwise")
+        x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(make.batch_norm(x, name=f"{name}_depthwise_bn"))
+        x = make.batch_norm(make.convolution(x, channels, 1, name=f"{name}_smooth"), name=f"{name}_smooth_bn")
         found[stride] = layers.ReLU(6.0, name=f"{name}_smooth_relu")(x)
     return found

@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import model
 import tensorflow as tf
-from model.network.batch_norm import SynchronizedBatchNorm
+from model.network.layers.batch_norm import SynchronizedBatchNorm
 from model.distribution.strategies import make_strategy
 
 replicas = int(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Backbones, one file each: from an image to feature maps."""

@@ -1,0 +1,1 @@
+"""Layers as a configuration has them: convolutions, batch norm."""
