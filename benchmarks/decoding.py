@@ -23,7 +23,7 @@ from benchmarks.flags import FLAGS
 from benchmarks.goals import Goal
 from benchmarks.report import Conditions, report
 from configs import load_config
-from model.detection.decoding import Detections, decode, predicted_corners
+from model.detection.decoding import Detections, decode, decode_offsets
 from pipeline.command_line import run_command
 from pipeline.config.run_config import DecodeConfig
 from pipeline.errors import UserError
@@ -71,7 +71,7 @@ class Result:
 def decode_by_class(predictions: Predictions, anchors: Anchors, config: DecodeConfig) -> Detections:
     """Finds the same detections as `decode`, with an NMS for each class of each image."""
     scores = tf.nn.softmax(predictions["logits"])[..., :-1]
-    boxes = predicted_corners(predictions["offsets"], anchors)
+    boxes = decode_offsets(predictions["offsets"], anchors)
     count, classes = len(anchors), scores.shape[2]
     candidates, most = min(config.max_candidates or count, count), config.max_detections
     ranked = tf.nn.top_k(tf.transpose(scores, [0, 2, 1]), k=candidates)

@@ -49,7 +49,7 @@ def main() -> None:
             f"the anchors of {manifest.folder} must have the fingerprint {run.shape.anchors.fingerprint}, like the "
             f"model of {folder.path}, got {manifest.anchors.fingerprint}; choose the --records of the run"
         )
-    if (manifest.class_names, manifest.canvas[0]) != (run.class_names, run.shape.canvas_size):
+    if (manifest.class_names, manifest.canvas) != (run.class_names, run.shape.canvas):
         raise UserError(
             f"{manifest.folder} must have the classes and the canvas size of {folder.path}, got others; choose the "
             "--records of the run"

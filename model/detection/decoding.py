@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.geometry.anchors import Anchors
 _CHUNK = 256  # candidates that go through NMS together
 _SHORTLIST = 1024  # anchors that are tried first
 
+UNWEIGHTED = (1.0, 1.0, 1.0, 1.0)
 MAX_LOG_SIZE = 10.0  # of a box relative to its anchor; keeps extreme predictions finite
 
 
@@ -25,7 +27,13 @@ class Detections(NamedTuple):
     counts: tf.Tensor  # [B] int32
 
 
-def decode(predictions: dict[str, tf.Tensor], anchors: Anchors, config: DecodeConfig) -> Detections:
+def decode(
+    predictions: dict[str, tf.Tensor],
+    anchors: Anchors,
+    config: DecodeConfig,
+    *,
+    coder_weights: Sequence[float] = UNWEIGHTED,
+) -> Detections:
     """Detections of a batch.
 
     In each class the `max_candidates` best anchors with a score above `min_score` go through greedy NMS, which drops a
@@ -40,8 +48,9 @@ def decode(predictions: dict[str, tf.Tensor], anchors: Anchors, config: DecodeCo
         predictions: `logits` [B, N, classes + 1], background last, and `offsets` [B, N, 4].
         anchors: N of them.
         config: thresholds and limits.
+        coder_weights: see `decode_offsets`.
     """
-    logits, boxes = predictions["logits"], predicted_corners(predictions["offsets"], anchors)
+    logits, boxes = predictions["logits"], decode_offsets(predictions["offsets"], anchors, coder_weights)
 
     def decode_all() -> Detections:
         scores = tf.map_fn(tf.nn.softmax, logits)
@@ -156,8 +165,13 @@ def _best_apart(
     )
 
 
-def predicted_corners(offsets: tf.Tensor, anchors: Anchors) -> tf.Tensor:
-    """Undoes `pipeline.geometry.targets.centroids_to_offsets`. [B, N, 4] -> corners in [0, 1], [B, N, 4] float32."""
+def decode_offsets(offsets: tf.Tensor, anchors: Anchors, coder_weights: Sequence[float] = UNWEIGHTED) -> tf.Tensor:
+    """Undoes `pipeline.geometry.targets.centroids_to_offsets`. [B, N, 4] -> corners in [0, 1], [B, N, 4] float32.
+
+    `coder_weights`: the factors that cy, cx, h, w were encoded with.
+    """
+    if tuple(coder_weights) != UNWEIGHTED:
+        offsets = offsets / tf.constant(coder_weights, tf.float32)
     centroids = tf.constant(np.ascontiguousarray(anchors.centroids), tf.float32)
     centers = offsets[..., :2] * centroids[:, 2:] + centroids[:, :2]
     halves = tf.exp(tf.minimum(offsets[..., 2:], MAX_LOG_SIZE)) * centroids[:, 2:] / 2

@@ -33,11 +33,12 @@ class Evaluator:
     def __init__(self, model: ModelConfig, shape: NetworkShape, decoding: DecodeConfig) -> None:
         self.shape = shape
         self.network = build_network(model, shape)
-        canvases = tf.TensorSpec([None, shape.canvas_size, shape.canvas_size, 3], tf.uint8)
+        canvases = tf.TensorSpec([None, *shape.canvas, 3], tf.uint8)
 
         @tf.function(input_signature=[canvases], autograph=False)
         def detect(images: tf.Tensor) -> Detections:
-            return decode(self.network(images, training=False), shape.anchors, decoding)
+            outputs = self.network(images, training=False)
+            return decode(outputs, shape.anchors, decoding, coder_weights=shape.coder_weights)
 
         @tf.function(input_signature=[canvases], autograph=False)
         def normalise(images: tf.Tensor) -> None:

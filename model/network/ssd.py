@@ -10,6 +10,7 @@ import tensorflow as tf
 from model.network.backbones.registry import find_backbone
 from model.network.feature_pyramid import add_feature_pyramid
 from model.network.layers.layer_maker import LayerMaker
+from pipeline.compositions.view import Shape
 from pipeline.config.run_config import ModelConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import Anchors
@@ -28,10 +29,11 @@ _BACKGROUND_PRIOR = 0.75  # three of four anchors in the loss are background
 class NetworkShape:
     """The part of a network that records decide."""
 
-    canvas_size: int  # pixels
+    canvas: Shape  # height and width, pixels
     strides: tuple[int, ...]  # of the feature maps, pixels
     anchors: Anchors
     class_count: int  # without background
+    coder_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # factors of offsets, cy, cx, h, w
 
 
 def build_network(config: ModelConfig, shape: NetworkShape) -> tf.keras.Model:
@@ -46,7 +48,7 @@ def build_network(config: ModelConfig, shape: NetworkShape) -> tf.keras.Model:
     """
     backbone = find_backbone(config)
     make = backbone.layers(config)
-    images = layers.Input([shape.canvas_size, shape.canvas_size, 3], dtype=tf.uint8, name="images")
+    images = layers.Input([*shape.canvas, 3], dtype=tf.uint8, name="images")
     maps = backbone.feature_maps(images, config)
     _add_extra_maps(maps, max(shape.strides), make)
     _check_maps(maps, shape)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from model.detection.decoding import predicted_corners
+from model.detection.decoding import decode_offsets
 from model.training.addons import addons_giou_loss
 from model.training.giou import giou_loss
 from pipeline.config.run_config import GIOU_LOSSES, LossConfig
@@ -108,7 +108,7 @@ def _error(predicted: tf.Tensor, wanted: tf.Tensor, anchors: Anchors, kind: str)
         return _error(predicted, wanted, anchors, "giou") + _error(predicted, wanted, anchors, "huber")
     if kind in GIOU_LOSSES:
         loss = giou_loss if kind == "giou" else addons_giou_loss
-        return loss(predicted_corners(wanted, anchors), predicted_corners(predicted, anchors))
+        return loss(decode_offsets(wanted, anchors), decode_offsets(predicted, anchors))
     if kind == "squared":
         return tf.reduce_sum(tf.square(predicted - wanted), axis=-1)
     size = tf.abs(predicted - wanted)

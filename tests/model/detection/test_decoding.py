@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from model.detection import decoding
-from model.detection.decoding import Detections, decode, predicted_corners
+from model.detection.decoding import Detections, decode, decode_offsets
 from pipeline.config.presets import IMPROVED_DECODE
 from pipeline.config.run_config import DecodeConfig
 from tests.model import tiny
@@ -50,7 +50,7 @@ def in_graph(config: DecodeConfig) -> Decode:
 def check(logits: np.ndarray, offsets: np.ndarray, config: DecodeConfig, graph: Decode | None = None) -> Detections:
     predictions = {"logits": tf.constant(logits), "offsets": tf.constant(offsets)}
     found = (graph or in_graph(config))(predictions)
-    boxes = predicted_corners(predictions["offsets"], tiny.ANCHORS).numpy()
+    boxes = decode_offsets(predictions["offsets"], tiny.ANCHORS).numpy()
     for b in range(len(logits)):
         expected = greedy(boxes[b], tf.nn.softmax(logits[b]).numpy()[:, :-1], config)
         count = int(found.counts[b])
@@ -160,6 +160,9 @@ def test_boxes_are_those_of_the_targets_and_wild_ones_stay_finite() -> None:
     bits = np.random.default_rng(2)
     offsets = bits.normal(0, 0.5, (1, N, 4)).astype(np.float32)
     expected = offsets_to_corners(offsets[0], tiny.ANCHORS.centroids)
-    np.testing.assert_allclose(predicted_corners(offsets, tiny.ANCHORS)[0], expected, rtol=1e-5, atol=1e-6)
-    wild = predicted_corners(tf.fill([1, N, 4], 1e4), tiny.ANCHORS)
+    np.testing.assert_allclose(decode_offsets(offsets, tiny.ANCHORS)[0], expected, rtol=1e-5, atol=1e-6)
+    weights = (10.0, 10.0, 5.0, 5.0)
+    weighted = decode_offsets(offsets * np.float32(weights), tiny.ANCHORS, weights)
+    np.testing.assert_allclose(weighted[0], expected, rtol=1e-5, atol=1e-6)
+    wild = decode_offsets(tf.fill([1, N, 4], 1e4), tiny.ANCHORS)
     assert np.isfinite(wild).all()

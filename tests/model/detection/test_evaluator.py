@@ -29,7 +29,7 @@ from tests.record_sets import TINY, write_record_set
 @pytest.mark.long
 def test_statistics_are_those_of_the_current_weights(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
-    shape = NetworkShape(64, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+    shape = NetworkShape((64, 64), TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
     evaluator.fit_statistics(manifest, batch=4, seed=3)
     network = evaluator.network
@@ -47,7 +47,7 @@ def test_statistics_are_those_of_the_current_weights(tmp_path: Path) -> None:
 
 def test_evaluation_counts_every_image(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, test=10)
-    shape = NetworkShape(64, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+    shape = NetworkShape((64, 64), TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
     done: list[int] = []
     results = evaluator.evaluate(manifest, "test", batch=4, keep=2, progress=done.append)
@@ -89,6 +89,6 @@ def test_objects_that_are_not_those_on_the_canvas_are_named(change: Callable[[Re
     key = next(iter(read_shards(records)))[2].key
     name = forge(records, lambda stored: [change(stored[0]), *stored[1:]])
     manifest = load_manifest(str(records))
-    shape = NetworkShape(64, IMAGES.anchors.strides, manifest.anchors, len(CLASSES))
+    shape = NetworkShape((64, 64), IMAGES.anchors.strides, manifest.anchors, len(CLASSES))
     with pytest.raises(UserError, match=f"{name}: record 0|record {key}: "):
         Evaluator(tiny.MODEL, shape, IMPROVED_DECODE).evaluate(manifest, "train", batch=4)

@@ -35,9 +35,7 @@ def test_pycocotools_takes_the_users_own_annotation_file(tmp_path: Path) -> None
     annotation_file.write_text(json.dumps(content))
     make_set(tmp_path / "records", IMAGES, source=make_source("coco", paths))
     manifest = load_manifest(str(tmp_path / "records"))
-    shape = NetworkShape(
-        manifest.canvas[0], manifest.config.anchors.strides, manifest.anchors, len(manifest.class_names)
-    )
+    shape = NetworkShape(manifest.canvas, manifest.config.anchors.strides, manifest.anchors, len(manifest.class_names))
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
     shown = evaluator.evaluate(manifest, "test", batch=4, keep=12).images
     assert len(shown) == 12

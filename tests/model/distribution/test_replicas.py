@@ -22,7 +22,7 @@ from tests.model import tiny
 from tests.model.small_training import small_network
 
 def detector_network():
-    return build_network(tiny.MODEL, NetworkShape(64, tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
+    return build_network(tiny.MODEL, NetworkShape((64, 64), tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
 
 bits = np.random.default_rng(0)
 images = bits.integers(0, 256, (32, 64, 64, 3), dtype=np.uint8)
@@ -72,7 +72,7 @@ import tempfile
 manifest = write_record_set(Path(tempfile.mkdtemp()), train=16)
 strategy = make_strategy("mirrored", 2)
 with strategy.scope():
-    network = build_network(tiny.MODEL, NetworkShape(64, tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
+    network = build_network(tiny.MODEL, NetworkShape((64, 64), tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
     detector = Detector(network, anchors=tiny.ANCHORS, background=3, loss=IMPROVED_LOSS, average_decay=0.5)
     detector.compile(optimizer=tf.keras.optimizers.SGD(1e-3, jit_compile=False))
 detector.fit(training_batches(manifest, batch=8, seed=0, dense=True), steps_per_epoch=3, epochs=1, verbose=0)

@@ -51,6 +51,8 @@ def test_a_map_sees_the_coarser_ones_alone() -> None:
 @pytest.mark.parametrize("size", [64, 72])
 def test_heads_stand_on_the_new_maps(size: int) -> None:
     anchors = make_anchors(IMPROVED_ANCHORS, (size, size))
-    network = build_network(WITH_PYRAMID, NetworkShape(size, IMPROVED_ANCHORS.strides, anchors, tiny.CLASS_COUNT))
+    network = build_network(
+        WITH_PYRAMID, NetworkShape((size, size), IMPROVED_ANCHORS.strides, anchors, tiny.CLASS_COUNT)
+    )
     assert network.output_shape["offsets"] == (None, len(anchors), 4)
     assert all(network.get_layer(f"scores_{k}").input.shape[-1] == 16 for k in range(6))

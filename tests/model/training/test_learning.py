@@ -71,7 +71,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 @pytest.mark.long
 def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
     tf.keras.utils.set_random_seed(0)
-    shape = NetworkShape(64, CONFIG.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+    shape = NetworkShape((64, 64), CONFIG.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
     network = build_network(tiny.MODEL, shape)
     detector = Detector(
         network,

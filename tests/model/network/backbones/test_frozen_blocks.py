@@ -13,7 +13,7 @@ from model.network.weights.parts import weights_of_network
 from tests.model import tiny
 from tests.record_sets import TINY
 
-SHAPE = NetworkShape(64, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+SHAPE = NetworkShape((64, 64), TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
 
 
 def frozen_names(freeze: int) -> tuple[str, ...]:

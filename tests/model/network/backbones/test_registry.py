@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from tests.model import tiny
 from tests.record_sets import TINY
 
-SHAPE = NetworkShape(64, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+SHAPE = NetworkShape((64, 64), TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
 MODEL = replace(tiny.MODEL, backbone="small", feature_pyramid_channels=8)
 
 

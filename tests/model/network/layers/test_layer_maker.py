@@ -18,7 +18,9 @@ def test_channels_are_scaled_to_multiples_of_eight(channels: int, width: float, 
 
 
 def test_a_convolution_over_one_cell_is_that_of_keras() -> None:
-    network = build_network(tiny.MODEL, NetworkShape(64, IMPROVED_ANCHORS.strides, tiny.ANCHORS, tiny.CLASS_COUNT))
+    network = build_network(
+        tiny.MODEL, NetworkShape((64, 64), IMPROVED_ANCHORS.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+    )
     names = [layer.name for layer in network.layers if isinstance(layer, OneCellConv2D)]
     assert names == ["extra_2_b", "extra_3_b"]  # 64 pixels: strides 128 and 256 follow on one cell
     cell = tf.constant(np.random.default_rng(0).normal(size=(4, 1, 1, 8)), tf.float32)

@@ -32,7 +32,7 @@ PARTS = ["stem", *(f"block_{number}" for number in range(10))]
 
 
 def our_network(width: float = 0.35) -> tf.keras.Model:
-    shape = NetworkShape(PIXELS, TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
+    shape = NetworkShape((PIXELS, PIXELS), TINY.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
     return build_network(replace(tiny.MODEL, width_multiplier=width), shape)
 
 
