@@ -25,7 +25,7 @@ from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
 from pipeline.command_line import run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.reader.feed import feed_of
+from pipeline.reader.batch_spec import make_batch_spec
 from pipeline.records.manifest import Manifest, load_manifest
 from pipeline.records.packed_view import WORD_BYTES
 
@@ -76,8 +76,8 @@ def _with_many_views(data_dir: str, records: str) -> Manifest:
 
 def _feed_bytes(manifest: Manifest) -> float:
     """Bytes of an image in a sparse batch of training."""
-    feed = feed_of(manifest, "train")
-    return feed.height * feed.width * 3 + feed.words * WORD_BYTES
+    spec = make_batch_spec(manifest, "train")
+    return spec.height * spec.width * 3 + spec.words * WORD_BYTES
 
 
 def main() -> None:

@@ -38,8 +38,8 @@ from model.training.run_folder import describe_run
 from model.training.schedule import LearningRate
 from pipeline.command_line import run_command
 from pipeline.config.run_config import Config
+from pipeline.reader.batch_spec import make_batch_spec
 from pipeline.reader.dataset import training_batches
-from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import Manifest, load_manifest
 
 CONFIG = "cifar10_small"
@@ -98,8 +98,8 @@ class Way:
 
 def measure(config: Config, manifest: Manifest, *, rounds: int, steps: int) -> list[Round]:
     """Times all ways in turn, on networks of the same kind. Nothing is augmented, so that all do the same."""
-    feed = feed_of(manifest, "train")
-    unpack = partial(unpack_augmented, feed=feed, config=config.augment)
+    spec = make_batch_spec(manifest, "train")
+    unpack = partial(unpack_augmented, spec=spec, config=config.augment)
     batches = partial(training_batches, manifest, batch=config.training.batch, seed=0)
     ready = list(batches(dense=True).take(READY))
     ways = (

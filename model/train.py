@@ -13,6 +13,7 @@ from pathlib import Path
 
 import tensorflow as tf
 from absl import flags, logging
+from pipeline.reader.feed import feed_of
 
 from configs import config_names, load_config
 from model.detection.evaluator import Evaluator
@@ -54,7 +55,6 @@ from pipeline.command_line import make_variable, run_command
 from pipeline.config.run_config import BOX_LOSSES, PRECISIONS
 from pipeline.errors import UserError, counted, printable
 from pipeline.reader.dataset import Reader, named_read_errors, steps_per_pass, training_batches
-from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import check_shards, load_manifest
 
 FEW = 8  # images a replica: with fewer, the statistics of its batch norm are noisy

@@ -17,7 +17,7 @@ from pipeline.compositions.random_bits import EntryBits
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Rectangle, View, boxes_in_image
 from pipeline.geometry.boxes import Array
-from pipeline.reader.images import scaled
+from pipeline.reader.images import scale
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def lay_on_canvas(image: RgbImage, letterbox: Letterbox) -> tuple[RgbImage, View
     shape = (image.shape[0], image.shape[1])
     layout = letterbox.layout(SourceImage(shape, truth=no_objects()), views=1, bits=EntryBits(0, ""))
     place = layout.views[0].place
-    shown = scaled(tf.constant(letterbox.paint(layout, [image])), tf.constant(place.shape)).numpy()
+    shown = scale(tf.constant(letterbox.paint(layout, [image])), tf.constant(place.shape)).numpy()
     canvas = np.zeros((*letterbox.canvas, 3), np.uint8)
     canvas[: place.height, : place.width] = shown
     return canvas, View(Rectangle(0, 0, *shape), place, mirrored=False)

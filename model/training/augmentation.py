@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tensorflow as tf
+from pipeline.reader.feed import WORDS, Feed
 
 from pipeline.config.run_config import AugmentConfig
 from pipeline.reader.dataset import ONLY_READER, Reader, without_autograph
-from pipeline.reader.feed import WORDS, Feed
 from pipeline.reader.unpack import unpack
 
 _FLIP, _COLOUR, _CUTOUT = range(3)  # each has its own key, so none shifts another's draws

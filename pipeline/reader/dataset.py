@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.errors import UserError
-from pipeline.reader.feed import feed_of
+from pipeline.reader.batch_spec import make_batch_spec
 from pipeline.reader.parsing import parse_evaluation_batch, parse_keys, parse_training_batch
 from pipeline.reader.unpack import unpack
 from pipeline.records.image_id import BrokenImageId
@@ -114,15 +114,15 @@ def training_batches(
         dense: whether to unpack the batches here, for a trainer that takes images and dense targets.
 
     Returns:
-        Sparse batches, as feed.py describes them, for `unpack`; or what `unpack` makes of them: (images, targets),
+        Sparse batches, as batch_spec.py describes them, for `unpack`; or what `unpack` makes of them: (images, targets),
         uint8 [B, H, W, 3], `classes` int32 [B, N] and `offsets` float32 [B, N, 4].
     """
-    feed = feed_of(manifest, "train")
+    spec = make_batch_spec(manifest, "train")
 
     @without_autograph
     def parse(records: tf.Tensor, number: tf.Tensor) -> Any:
-        parsed = parse_training_batch(records, number, manifest, feed)
-        return unpack(parsed, feed) if dense else parsed
+        parsed = parse_training_batch(records, number, manifest, spec)
+        return unpack(parsed, spec) if dense else parsed
 
     serialized = _serialized_batches(manifest, batch=batch, seed=seed, start_step=start_step, reader=reader)
     batches = serialized.map(parse, num_parallel_calls=parallel_calls, deterministic=True)
@@ -184,13 +184,13 @@ def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int
     records = tf.data.TFRecordDataset([str(Path(manifest.folder) / shard.name) for shard in manifest.shards(split)])
     if limit is not None:
         records = records.take(limit)
-    feed = feed_of(manifest, split)
+    spec = make_batch_spec(manifest, split)
 
     @without_autograph
     def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
         views = manifest.config.views_of(split)
-        sparse, ground_truth = parse_evaluation_batch(serialized, manifest, feed, views=views)
-        return unpack(sparse, feed)[0], ground_truth
+        sparse, ground_truth = parse_evaluation_batch(serialized, manifest, spec, views=views)
+        return unpack(sparse, spec)[0], ground_truth
 
     batches = records.batch(batch).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())

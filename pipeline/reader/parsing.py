@@ -6,9 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipeline.reader.feed import IMAGES, WORDS, Feed
-from pipeline.reader.images import shown_images
-from pipeline.reader.reading_checks import BROKEN_RECORD, checked
+from pipeline.reader.batch_spec import IMAGES, WORDS, BatchSpec
+from pipeline.reader.images import BROKEN_RECORD, require_all, take_shown_parts
 from pipeline.records import packed_view as layout
 from pipeline.records import record
 from pipeline.records.manifest import Manifest
@@ -28,7 +27,7 @@ _KEY = {record.KEY: _ONE_STRING}
 
 
 def parse_training_batch(
-    serialized: tf.Tensor, passes: tf.Tensor, manifest: Manifest, feed: Feed
+    serialized: tf.Tensor, passes: tf.Tensor, manifest: Manifest, spec: BatchSpec
 ) -> dict[str, tf.Tensor]:
     """Parses serialized training records to a sparse batch.
 
@@ -36,26 +35,26 @@ def parse_training_batch(
         serialized: string [B].
         passes: the number of the pass that each belongs to, int64, [] or [B]. It decides which view is shown.
         manifest: of the record set.
-        feed: of its training split.
+        spec: of its training split.
     """
     count = manifest.config.views
     views = {record.VIEWS: tf.io.FixedLenFeature([count], tf.string)}
     features = tf.io.parse_example(serialized, {**_IMAGE, **_KEY, **views})
     shown = (tf.strings.to_hash_bucket_fast(features[record.KEY], count) + passes) % count
     packed = tf.gather(features[record.VIEWS], shown, batch_dims=1)
-    words = _words(packed, feed)
-    return {IMAGES: shown_images(features, words, manifest, feed), WORDS: words[:, : feed.words]}
+    words = _take_words(packed, spec)
+    return {IMAGES: take_shown_parts(features, words, manifest, spec), WORDS: words[:, : spec.words]}
 
 
 def parse_evaluation_batch(
-    serialized: tf.Tensor, manifest: Manifest, feed: Feed, *, views: int = 1
+    serialized: tf.Tensor, manifest: Manifest, spec: BatchSpec, *, views: int = 1
 ) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
     """Parses serialized records to a sparse batch of their first views, and the ground truth there.
 
     Args:
         serialized: string [B].
         manifest: of the record set.
-        feed: of the split.
+        spec: of the split.
         views: of each record of the split.
 
     Returns:
@@ -66,9 +65,9 @@ def parse_evaluation_batch(
     packed = {record.VIEWS: tf.io.FixedLenFeature([views], tf.string)}
     own = manifest.config.composition.takes_boxes
     features = tf.io.parse_example(serialized, {**_IMAGE, **_KEY, **packed, **(_SOURCE if own else {})})
-    keys, words = features[record.KEY], _words(features[record.VIEWS][:, 0], feed)
-    boxes, labels = _ground_truth(words, feed)
-    batch = {IMAGES: shown_images(features, words, manifest, feed), WORDS: words[:, : feed.words]}
+    keys, words = features[record.KEY], _take_words(features[record.VIEWS][:, 0], spec)
+    boxes, labels = _take_ground_truth(words, spec)
+    batch = {IMAGES: take_shown_parts(features, words, manifest, spec), WORDS: words[:, : spec.words]}
     truth = {"keys": keys, "boxes": boxes, "labels": labels}
     if own:
         truth["objects"], truth["image_ids"] = features[record.TRUTH], features[record.IMAGE_ID]
@@ -82,25 +81,25 @@ def parse_keys(serialized: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_example(serialized, _KEY)[record.KEY]
 
 
-def _words(packed: tf.Tensor, feed: Feed) -> tf.Tensor:
+def _take_words(packed: tf.Tensor, spec: BatchSpec) -> tf.Tensor:
     """The words of packed views, string [B] -> int32 [B, all words]. Checks their counts and lengths alone."""
-    words = tf.io.decode_raw(packed, tf.int32, fixed_length=layout.WORD_BYTES * feed.all_words)  # pads with zeros
+    words = tf.io.decode_raw(packed, tf.int32, fixed_length=layout.WORD_BYTES * spec.all_words)  # pads with zeros
     counts = words[:, layout.POSITIVES : layout.HEADER]
     end = layout.find_parts(*tf.unstack(counts, axis=1)).end
     holds = [
-        (counts >= 0) & (counts <= tf.constant([feed.positives, feed.ignored, feed.boxes])),
+        (counts >= 0) & (counts <= tf.constant([spec.positives, spec.ignored, spec.boxes])),
         tf.strings.length(packed) == layout.WORD_BYTES * end,
     ]
-    return checked(words, holds, f"{BROKEN_RECORD} views of the lengths that they state")
+    return require_all(words, holds, f"{BROKEN_RECORD} views of the lengths that they state")
 
 
-def _ground_truth(words: tf.Tensor, feed: Feed) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+def _take_ground_truth(words: tf.Tensor, spec: BatchSpec) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """The boxes, [B, (G), 4] float32, and the labels, [B, (G)] int64, of views."""
     counts = words[:, layout.BOXES]
     starts = layout.find_parts(words[:, layout.POSITIVES], words[:, layout.IGNORED], counts)
-    number = tf.range(feed.boxes)
-    labels = _at(words, starts.labels[:, None] + number, feed)
-    corners = tf.bitcast(_at(words, starts.boxes[:, None, None] + 4 * number[:, None] + tf.range(4), feed), tf.float32)
+    number = tf.range(spec.boxes)
+    labels = _at(words, starts.labels[:, None] + number, spec)
+    corners = tf.bitcast(_at(words, starts.boxes[:, None, None] + 4 * number[:, None] + tf.range(4), spec), tf.float32)
     there = number < counts[:, None]
     rows = tf.RaggedTensor.from_row_lengths
     lengths = tf.cast(counts, tf.int64)
@@ -110,6 +109,6 @@ def _ground_truth(words: tf.Tensor, feed: Feed) -> tuple[tf.RaggedTensor, tf.Rag
     )
 
 
-def _at(words: tf.Tensor, at: tf.Tensor, feed: Feed) -> tf.Tensor:
+def _at(words: tf.Tensor, at: tf.Tensor, spec: BatchSpec) -> tf.Tensor:
     """Words of each row by their indices, [B, ...]; of indices that are too large, the last word."""
-    return tf.gather(words, tf.minimum(at, feed.all_words - 1), batch_dims=1)
+    return tf.gather(words, tf.minimum(at, spec.all_words - 1), batch_dims=1)

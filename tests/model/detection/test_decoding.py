@@ -162,7 +162,7 @@ def test_boxes_are_those_of_the_targets_and_wild_ones_stay_finite() -> None:
     expected = offsets_to_corners(offsets[0], tiny.ANCHORS.centroids)
     np.testing.assert_allclose(decode_offsets(offsets, tiny.ANCHORS)[0], expected, rtol=1e-5, atol=1e-6)
     weights = (10.0, 10.0, 5.0, 5.0)
-    weighted = decode_offsets(offsets * np.float32(weights), tiny.ANCHORS, weights)
+    weighted = decode_offsets(offsets * np.array(weights, np.float32), tiny.ANCHORS, weights)
     np.testing.assert_allclose(weighted[0], expected, rtol=1e-5, atol=1e-6)
     wild = decode_offsets(tf.fill([1, N, 4], 1e4), tiny.ANCHORS)
     assert np.isfinite(wild).all()

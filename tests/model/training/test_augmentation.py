@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from pipeline.reader.feed import Feed
 
 from model.training.augmentation import (
     COLOURS,
@@ -24,7 +25,6 @@ from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from pipeline.geometry.matching import MatchingConfig
 from pipeline.geometry.targets import Targets
 from pipeline.reader.dataset import Reader
-from pipeline.reader.feed import Feed
 from pipeline.reader.unpack import dense_targets, unpack
 from pipeline.records.packed_view import BOX_WORDS, RecordView, pack_view
 from tests.one_view import encode_targets

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from pipeline.reader.feed import feed_of
 
 from model.training.augmentation import unpack_augmented, unpacked, with_draws
 from pipeline.config.run_config import AugmentConfig
 from pipeline.reader.dataset import ONLY_READER, Reader, training_batches
-from pipeline.reader.feed import feed_of
 from pipeline.records.manifest import Manifest
 from tests.record_sets import write_record_set
 

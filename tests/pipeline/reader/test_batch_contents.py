@@ -16,8 +16,8 @@ from pipeline.compositions.random_bits import EntryBits
 from pipeline.compositions.resize import resize
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.boxes import areas
+from pipeline.reader.batch_spec import make_batch_spec
 from pipeline.reader.dataset import evaluation_batches, keys_of_step, training_batches
-from pipeline.reader.feed import feed_of
 from pipeline.reader.unpack import IGNORED, unpack
 from tests.one_record import make_record
 from tests.pipeline.reader.batches import batches, canvas, dense, dense_batches, same
@@ -57,13 +57,13 @@ VIEWS = replace(TINY, views=5, composition=msgspec.structs.replace(collage_of(TI
 def test_sparse_batches_unpack_to_the_dense_ones(tmp_path: Path) -> None:
     """Both ways of laying images on canvases, and under XLA too; images of several sizes, some mirrored."""
     manifest = write_record_set(tmp_path, config=VIEWS, train=16)
-    feed = feed_of(manifest, "train")
-    by_matrices = tf.function(lambda batch: unpack(batch, feed, by_matrices=True), autograph=False)
-    compiled = tf.function(lambda batch: unpack(batch, feed, by_matrices=True), autograph=False, jit_compile=True)
+    spec = make_batch_spec(manifest, "train")
+    by_matrices = tf.function(lambda batch: unpack(batch, spec, by_matrices=True), autograph=False)
+    compiled = tf.function(lambda batch: unpack(batch, spec, by_matrices=True), autograph=False, jit_compile=True)
     for start in (0, 9):
         (sparse,) = training_batches(manifest, batch=16, seed=0, start_step=start).take(1)
         expected = batches(dense_batches(manifest, batch=16, seed=0, start_step=start), 1)
-        assert same([unpack(sparse, feed)], expected)
+        assert same([unpack(sparse, spec)], expected)
         assert same([by_matrices(sparse)], expected)
         assert same([compiled(sparse)], expected)
 
@@ -116,12 +116,12 @@ def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> N
         layout = config.composition.layout(own, views=12, bits=EntryBits(config.seed, key))
         records.append(make_record(pixels, layout, key=key, config=config, anchors=anchors)[0])
     manifest = write_record_set(tmp_path, config=config, records={"train": records, "val": [], "test": []})
-    feed, by_key = feed_of(manifest, "train"), {r.key: r for r in records}
+    spec, by_key = make_batch_spec(manifest, "train"), {r.key: r for r in records}
     exact = 0
     for step in range(12):
         (sparse,) = training_batches(manifest, batch=4, seed=0, start_step=step).take(1)
         expected = batches(dense_batches(manifest, batch=4, seed=0, start_step=step), 1)
-        assert same([unpack(sparse, feed)], expected) and same([unpack(sparse, feed, by_matrices=True)], expected)
+        assert same([unpack(sparse, spec)], expected) and same([unpack(sparse, spec, by_matrices=True)], expected)
         for key, image in zip(keys_of_step(manifest, batch=4, seed=0, step=step), expected[0][0], strict=True):
             first = int(tf.strings.to_hash_bucket_fast(key, 12))
             record, number = by_key[key], (first + step) % 12

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.reader.feed import feed_of
+from pipeline.reader.batch_spec import make_batch_spec
 from pipeline.reader.parsing import parse_evaluation_batch, parse_training_batch
 from pipeline.records.check_record import parse_record
 from pipeline.records.packed_view import BOXES, IGNORED, MIRRORED, PLACE, POSITIVES, SHOWN
@@ -40,11 +40,11 @@ class Parser:
 
     def _parse_training(self, serialized: tf.Tensor) -> Any:
         return parse_training_batch(
-            serialized, tf.constant(0, tf.int64), self.manifest, feed_of(self.manifest, "train")
+            serialized, tf.constant(0, tf.int64), self.manifest, make_batch_spec(self.manifest, "train")
         )
 
     def _parse_evaluation(self, serialized: tf.Tensor) -> Any:
-        return parse_evaluation_batch(serialized, self.manifest, feed_of(self.manifest, "test"))
+        return parse_evaluation_batch(serialized, self.manifest, make_batch_spec(self.manifest, "test"))
 
     def altered(self, split: str, change: Change) -> list[bytes]:
         """Five records; the third has an altered feature."""

@@ -15,7 +15,7 @@ WORDS = "words"  # int32 [B, W]: the view, as packed_view.py has it, without box
 
 
 @dataclass(frozen=True)
-class Feed:
+class BatchSpec:
     """The sizes of a split's batches. All are known before a record is read, so shapes are static."""
 
     canvas: Shape  # height and width, pixels
@@ -40,14 +40,14 @@ class Feed:
         return int(find_parts(self.positives, self.ignored, self.boxes).end)
 
 
-def feed_of(manifest: Manifest, split: str) -> Feed:
+def make_batch_spec(manifest: Manifest, split: str) -> BatchSpec:
     """The sizes of a split's batches, from the manifest's statistics."""
     statistics, composition = manifest.statistics[split], manifest.config.composition
     least = statistics.least_height, statistics.least_width
     most = statistics.most_height, statistics.most_width
     # A view that is scaled fills its place, which may be all of the canvas.
     height, width = manifest.canvas if composition.scales or not statistics.examples else most
-    return Feed(
+    return BatchSpec(
         canvas=manifest.canvas,
         anchors=manifest.anchors,
         background=manifest.background,
