@@ -63,7 +63,8 @@ def from_dict(kind: type[T], values: Any, *, where: str, text: bool = False) -> 
     try:
         made = msgspec.convert(values, kind, strict=not text)
     except (msgspec.ValidationError, UserError) as error:  # the latter from __post_init__
-        raise UserError(f"{where}: {error}") from None
+        line = str(error)  # it may name an unknown field, of any length
+        raise UserError(f"{where}: {line if len(line) <= 1000 else f'{line[:500]}…{line[-300:]}'}") from None
     if unknown := next(_unknown_fields(values, made), None):
         raise UserError(f"{where} has the unknown field {shown(unknown)}: another version of prematch wrote it")
     return made

@@ -45,7 +45,7 @@ def find_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]
         if not least <= got <= most:
             yield f"{name} must be from {least} to {most}, as in the manifest, got {got}"
     yield from _source_faults(record, manifest)
-    yield from _image_faults(record)
+    yield from _image_faults(record, config.image_format)
     count = config.views_of(split)
     if len(record.views) != count:
         yield f"{features.VIEWS} must hold {count} views, got {len(record.views)}"
@@ -85,12 +85,12 @@ def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
         yield f"{name}: labels must be in [0, {classes}), got {show_array(labels)}"
 
 
-def _image_faults(record: Record) -> Iterator[str]:
+def _image_faults(record: Record, image_format: str) -> Iterator[str]:
     if record.height * record.width > MAX_PIXELS:
         yield f"{features.ENCODED} must have at most {MAX_PIXELS} pixels, got {record.height * record.width}"
         return
     try:
-        decode_image(record.encoded, record.format, record.height, record.width)
+        decode_image(record.encoded, image_format, record.height, record.width)
     except ValueError as error:
         yield f"{features.ENCODED}: {error}"
 

@@ -114,8 +114,8 @@ def test_fuzz(tmp_path: Path) -> None:
     assert all(line["key"].split("/")[0] in SPLITS and line["reason"] for line in lines)
     written = {record.key: len(record.views[0].labels) for _, _, record in read_shards(records)}
 
-    assert rejected["image"] + len(written) == len(items) == manifest.rejected["images_seen"]
-    assert {"images": rejected["image"], "boxes": rejected["box"]}.items() <= manifest.rejected.items()
+    assert rejected["image"] + len(written) == len(items) == manifest.rejected.images_seen
+    assert (rejected["image"], rejected["box"]) == (manifest.rejected.images, manifest.rejected.boxes)
     by_id = {item.source_id: item for item in items}
     assert {key.split("/")[1] for key in written} == {
         i for i, item in by_id.items() if readable(Path(source.folder) / item.reference)
@@ -123,7 +123,7 @@ def test_fuzz(tmp_path: Path) -> None:
     given = {key: len(by_id[key.split("/")[1]].boxes or ()) for key in written}
     lost = Counter(line["key"] for line in lines if line["what"] == "box")
     assert {key: written[key] + lost[key] for key in written} == given
-    assert manifest.rejected["boxes_seen"] == sum(given.values())
+    assert manifest.rejected.boxes_seen == sum(given.values())
 
     share = max(rejected["image"] / len(items), rejected["box"] / sum(given.values()))
     make_set(tmp_path / "just enough", IMAGES, source=source, max_rejected=share)

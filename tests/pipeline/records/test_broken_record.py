@@ -10,13 +10,13 @@ import pytest
 from pipeline.compositions.composition import MAX_IMAGE
 from pipeline.records.packed_view import pack_view
 from pipeline.records.record import (
+    DRAWN,
     ENCODED,
     FORMAT,
     HEIGHT,
     IMAGE_ID,
     KEY,
     SOURCE_ID,
-    SOURCE_LABEL,
     SOURCE_SIZE,
     VIEWS,
     WIDTH,
@@ -84,17 +84,20 @@ def test_a_feature_of_another_kind_or_length_is_named(name: str, value: Value) -
 @pytest.mark.parametrize(
     "value",
     [
-        np.array([3, 4], np.int64),  # and one size
-        np.array([-1], np.int64),
-        np.array([2**31], np.int64),
-        np.array([3.0], np.float32),
+        np.array([20, 30], np.int64),
+        np.array([20, 30, 3, 20], np.int64),
+        np.array([0, 30, 3], np.int64),
+        np.array([20, MAX_IMAGE + 1, 3], np.int64),
+        np.array([20, 30, -1], np.int64),
+        np.array([20, 30, 2**31], np.int64),
+        np.array([20.0, 30.0, 3.0], np.float32),
         np.zeros(0, np.int64),
         [b"3"],
     ],
 )
-def test_labels_of_another_kind_or_number_are_named(value: Value) -> None:
-    with pytest.raises(ValueError, match=f"^({SOURCE_LABEL}|{SOURCE_SIZE}) must hold|^{SOURCE_LABEL} must be from 0"):
-        decode_record(altered(SOURCE_LABEL, value, NOTHING))
+def test_sizes_and_labels_of_another_kind_or_number_are_named(value: Value) -> None:
+    with pytest.raises(ValueError, match=f"^{DRAWN} must (hold|be from 0 to)"):
+        decode_record(altered(DRAWN, value, NOTHING))
 
 
 @pytest.mark.parametrize(
