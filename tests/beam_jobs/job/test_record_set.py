@@ -221,7 +221,8 @@ def test_the_manifest_counts_the_best_iou_of_every_view(
 def test_the_manifest_says_by_itself_how_to_read_the_set(cifar10: Path) -> None:
     values = json.loads((cifar10 / "manifest.json").read_text())
     assert values["class_names"] == list(cifar10_files.NAMES)
-    assert values["matching"] == {"positive_iou": 0.5, "ignore_iou": 0.4}
+    thresholds = {"positive_iou": 0.5, "ignore_iou": 0.4}
+    assert values["matching"] == {**thresholds, "forced": "bipartite", "coder_weights": [1.0] * 4}
     assert [m["size"] for m in values["anchors"]["feature_maps"]] == [[n, n] for n in (12, 6, 3, 2, 1, 1)]
     assert [len(m["boxes"]) for m in values["anchors"]["feature_maps"]] == [4, 6, 6, 6, 4, 4]
     assert values["format_version"] == 2
