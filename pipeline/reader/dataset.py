@@ -114,8 +114,8 @@ def training_batches(
         dense: whether to unpack the batches here, for a trainer that takes images and dense targets.
 
     Returns:
-        Sparse batches, as batch_spec.py describes them, for `unpack`; or what `unpack` makes of them: (images, targets),
-        uint8 [B, H, W, 3], `classes` int32 [B, N] and `offsets` float32 [B, N, 4].
+        Sparse batches, as batch_spec.py describes them, for `unpack`; or what `unpack` makes of them: (images,
+        targets), uint8 [B, H, W, 3], `classes` int32 [B, N] and `offsets` float32 [B, N, 4].
     """
     spec = make_batch_spec(manifest, "train")
 

@@ -111,6 +111,22 @@ def test_a_proposal_stays_within_maps_and_limits(size: int) -> None:
     assert fit(boxes, config, size).covered > fit(boxes, IMPROVED_ANCHORS, size).covered
 
 
+@pytest.mark.parametrize("canvas", [(288, 512), (512, 288)])
+def test_anchors_are_proposed_for_a_canvas_that_is_no_square(canvas: tuple[int, int]) -> None:
+    """Boxes of 40 to 50 pixels a side, square in pixels: so are the anchors that fit them."""
+    rng = np.random.default_rng(4)
+    sizes = rng.uniform(40, 50, (80, 1)) / np.array(canvas)
+    low = rng.uniform(0, 1 - sizes)
+    boxes = np.concatenate([low, low + sizes], axis=1)
+    proposal = make_proposal(boxes, IMPROVED_ANCHORS, strides=STRIDES, canvas=canvas, positive_iou=0.5)
+    assert proposal.fit.boxes_by_size == (0, 0, 0, 0, 80, 0)  # 32 to 96 pixels
+    assert proposal.fit.covered == 1.0
+    assert proposal.anchors.strides == STRIDES and 1.0 in proposal.anchors.aspect_ratios[0]
+    assert proposal.lines()[0] == f"how anchors fit 80 boxes on a canvas of {canvas[0]} × {canvas[1]} pixels:"
+    corners = make_anchors(proposal.anchors, canvas).corners
+    assert proposal.fit.covered_by_size[4] == (iou(boxes, corners).max(axis=1) >= 0.5).sum()
+
+
 def test_the_order_of_the_boxes_does_not_matter() -> None:
     boxes = drawn(10, 200, spread=0.1, count=50)
     shuffled = np.random.default_rng(5).permutation(boxes).astype(np.float32)

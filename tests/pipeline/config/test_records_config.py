@@ -143,6 +143,13 @@ ANCHORS: dict[str, Any] = {
         (AnchorConfig, {**ANCHORS, "relative_to": "map"}, "anchors.relative_to"),
         (AnchorConfig, {**ANCHORS, "scale_after_last": 0.0}, "anchors.scale_after_last"),
         (MatchingConfig, {"positive_iou": 0.0, "ignore_iou": 0.5}, "matching.positive_iou"),
+        (MatchingConfig, {"positive_iou": 0.5, "ignore_iou": 0.5, "forced": "all"}, "matching.forced"),
+        (
+            MatchingConfig,
+            {"positive_iou": 0.5, "ignore_iou": 0.5, "coder_weights": (1, 1, 0, 1)},
+            "matching.coder_weights",
+        ),
+        (AnchorConfig, {**ANCHORS, "centers": "corner"}, "anchors.centers"),
         (MatchingConfig, {"positive_iou": 0.5, "ignore_iou": 1.1}, "matching.ignore_iou"),
         (Collage, {"canvas": (0, 64), "object_size": (1, 1)}, "collage.canvas"),
         (Collage, {"canvas": (64, 8193), "object_size": (1, 1)}, "collage.canvas"),

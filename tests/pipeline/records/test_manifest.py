@@ -67,7 +67,10 @@ def test_the_manifest_says_what_others_need_to_rebuild_anchors(folder: Path) -> 
     values = json.loads((folder / MANIFEST).read_text())
     assert next(iter(values)) == "format_version" and values["format_version"] == FORMAT_VERSION
     assert [m["size"] for m in values["anchors"]["feature_maps"]] == [[n, n] for n in (8, 4, 2, 1, 1, 1)]
-    assert values["config"]["matching"].items() >= {"positive_iou": 0.5, "ignore_iou": 0.4}.items()
+    first = values["anchors"]["feature_maps"][0]["centers"]
+    assert first == {"offset": [0.5, 0.5], "cells": [8.0, 8.0]}
+    thresholds = {"positive_iou": 0.5, "ignore_iou": 0.4}
+    assert values["config"]["matching"] == {**thresholds, "forced": "bipartite", "coder_weights": [1.0] * 4}
     assert list(values)[-1] == "checksum"
 
 
