@@ -12,7 +12,7 @@ from beam_jobs.job.coverage import propose
 from beam_jobs.record_flags import composed_for, data_paths, records_config
 from beam_jobs.runners.interrupted_workers import let_sigterm_interrupt
 from beam_jobs.sources import make_source
-from beam_jobs.sources.description import describe_source
+from beam_jobs.sources.source import describe_source
 from pipeline.errors import printable, run_command
 
 flags.adopt_module_key_flags(record_flags)  # --help lists them

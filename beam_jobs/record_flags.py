@@ -9,7 +9,6 @@ from absl import flags
 
 from beam_jobs.sources import SOURCES
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import Source
 from configs import config_names, load_config
 from pipeline.config.records_config import RecordsConfig, on_canvases, with_canvas_size
@@ -52,7 +51,7 @@ def composed_for(config: RecordsConfig, source: Source) -> RecordsConfig:
     Images of single objects are placed on canvases even if the configuration has a letterbox. Raises `UserError` if
     it has a collage and the images have boxes, which a collage cannot use.
     """
-    has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
+    has_boxes = any(item.boxes is not None for item in islice(source.items(), 1))
     if not has_boxes:
         return config if config.collage else on_canvases(config)
     if config.letterbox is None:

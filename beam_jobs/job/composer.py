@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.job.entries import Entry, limited, record_split
-from beam_jobs.sources.image_reference import is_fault
-from beam_jobs.sources.pieces import all_items
+from beam_jobs.sources.boxes import BOX_ORDER, select_usable_boxes
+from beam_jobs.sources.image_files import is_fault
 from beam_jobs.sources.source import BadImage, Item, Source
-from beam_jobs.sources.usable_boxes import BOX_ORDER, usable_boxes
 from pipeline.config.records_config import MAX_OBJECTS, Collage, Letterbox, RecordsConfig
 from pipeline.geometry.boxes import Array
 from pipeline.records.ground_truth import GroundTruth
@@ -98,7 +97,7 @@ class Composer:
             raise BadImage(f"{entry.source_id} must have boxes, got none, and a letterbox needs them")
         if len(entry.boxes) > MAX_OBJECTS:
             raise BadImage(f"{entry.source_id} must have at most {MAX_OBJECTS} boxes, got {len(entry.boxes)}")
-        truth, numbers, faults = usable_boxes(entry.boxes, shape, self.class_names)
+        truth, numbers, faults = select_usable_boxes(entry.boxes, shape, self.class_names)
         count, bits_of = self._config.views_of(entry.split), bits_of_views(self._config.seed, entry.key)
         layout, small = letterbox_layout(config, truth, shape, count=count, bits_of=bits_of)
         for index in small.tolist():
@@ -143,7 +142,7 @@ class Composer:
         if split not in self._items:
             own = [
                 i
-                for i in limited(self._config, all_items(self._source))
+                for i in limited(self._config, self._source.items())
                 if record_split(self._config, self._source, i) == split and not is_fault(i.reference)
             ]
             self._items[split] = own

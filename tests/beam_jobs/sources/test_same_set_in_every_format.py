@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from beam_jobs.sources import make_source
+from beam_jobs.sources.boxes import select_usable_boxes
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Source
-from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.errors import UserError
 from pipeline.records.record import Record
 from tests.beam_jobs.record_job import IMAGES, make_set, read_shards
@@ -40,7 +40,7 @@ def test_the_items_are_those_of_the_set(name: str, tmp_path: Path) -> None:
         assert source.shape(item.reference) == made.shape
         assert source.read(item.reference).shape == (*made.shape, 3)
         assert item.boxes is not None
-        truth, _, reasons = usable_boxes(item.boxes, made.shape, source.class_names)
+        truth, _, reasons = select_usable_boxes(item.boxes, made.shape, source.class_names)
         wanted = np.array([(y, x, y + h, x + w) for x, y, w, h, _ in made.boxes]).reshape(-1, 4)
         np.testing.assert_allclose(truth.corners, wanted, rtol=0, atol=2e-4 if name == "yolo" else 0)
         assert truth.labels.tolist() == [CLASSES.index(box[4]) for box in made.boxes]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from beam_jobs.sources.source import Check, Item, SourceBox
+from beam_jobs.sources.source import Check, Item, Source, SourceBox
 from pipeline.config.presets import IMPROVED_ANCHORS, IMPROVED_DECODE, IMPROVED_LOSS, IMPROVED_MATCHING
 from pipeline.config.records_config import Letterbox, RecordsConfig, ShardCounts
 from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, TrainingConfig
@@ -44,18 +44,13 @@ IMAGES = 10
 
 
 @dataclass(frozen=True)
-class NoisyImages:
+class NoisyImages(Source):
     """Images of noise with two boxes each, some a crowd or difficult; one box is of no known class."""
 
     name: str = "forged"
+    class_names: tuple[str, ...] = ("circle", "square")
     category_ids: tuple[int, ...] | None = (3, 7)
-    has_val: bool = False
     has_test: bool = True
-    test_fraction: float = 0.0
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return ("circle", "square")
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         return "noise"
