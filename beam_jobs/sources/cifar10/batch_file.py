@@ -25,6 +25,10 @@ def _encode(text: str, _: str) -> bytes:
     return text.encode("latin1")
 
 
+def _make_dtype(code: Any, *_: Any) -> Any:
+    return np.dtype(code, False, True)  # a copy, as pickles ask for it, but by 0 and 1, of which NumPy warns
+
+
 # All names that pickles of NumPy arrays hold, from Python 2 on. NumPy 2 renamed `core`.
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
@@ -32,7 +36,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,
     ("numpy._core.numeric", "_frombuffer"): _frombuffer,
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): _make_dtype,
     ("_codecs", "encode"): _encode,  # how Python 3 writes bytes in protocols 0 to 2
 }
 

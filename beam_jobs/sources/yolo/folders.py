@@ -38,7 +38,7 @@ class YoloFolders:
 
 
 def find_folders(root: str) -> YoloFolders:
-    """The parts and classes of a data folder. Raises `UserError` if its YAML file is broken, or if it is no YOLO set."""
+    """The parts and classes of a data folder. Raises `UserError` if its YAML is broken, or it is no YOLO set."""
     path = find_yaml(root)
     return _find_by_names(root) if path is None else _find_by_yaml(root, path)
 

@@ -90,7 +90,7 @@ def change_json(data: bytes, bits: RandomBits) -> bytes:
 
 def check(source: Source) -> int:
     """Reads everything as the job does. Returns the number of items."""
-    items = source.items()
+    items = list(source.items())
     source.fingerprint()
     for item in items:
         assert item.split in ("train", "val", "test")

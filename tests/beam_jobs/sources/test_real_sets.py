@@ -62,6 +62,6 @@ def test_a_little_of_coco() -> None:
     assert counts(source) == ({"train": 80, "test": 80}, 705 + 815, [])
     crowds = Counter(item.split for item in source.items() for box in item.boxes or () if box.crowd)
     assert crowds == {"train": 6, "test": 11}
-    image = source.items()[80]
+    image = list(source.items())[80]
     assert (image.image_id, image.source_id) == ("532481", "000000532481.jpg")
     assert source.read(image.reference).shape == (426, 640, 3)

@@ -13,7 +13,7 @@ from tests.beam_jobs.sources.detection_sets import coco_content, made_set, write
 
 
 def described(*class_names: str, has_val: bool, has_test: bool, test_fraction: float = 0.0) -> list[str]:
-    source = JsonLines((), class_names, has_val, has_test, test_fraction, digest="", list_pieces=())
+    source = JsonLines((), (), "", class_names, has_val=has_val, has_test=has_test, test_fraction=test_fraction)
     return describe_source(source, val_fraction=0.1)
 
 

@@ -86,7 +86,7 @@ def test_two_folders_for_one_split_are_refused(tmp_path: Path) -> None:
     for name in ("train", "val", "valid"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "_annotations.coco.json").write_text(json.dumps(coco_content(MADE)))
-    with pytest.raises(UserError, match="must hold one folder for val, got val and valid in"):
+    with pytest.raises(UserError, match="has two folders for val, val and valid; join them"):
         Coco.prepare(DataPaths(data_dir=str(tmp_path)))
 
 
@@ -94,7 +94,9 @@ def test_a_set_whose_names_all_lead_out_is_refused_before_the_job(tmp_path: Path
     content = coco_content(MADE)
     for image in content["images"]:
         image["file_name"] = f"/elsewhere/{image['file_name']}"
-    with pytest.raises(UserError, match=r"^no image can be used: looked at 4 images, such as .*leads out of it$"):
+    with pytest.raises(
+        UserError, match=r"^no image can be used: looked at 4 images, such as .* leads out of the image"
+    ):
         prepared(tmp_path, content)
 
 
@@ -184,11 +186,11 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
     reasons = reasons_of(source)
     assert len(source.items()) == 4 + 11 + 3
     assert {name: reason for name, reason in reasons.items() if name.startswith("train.json")} == {
-        "train.json image 4": "image 4 of train.json must have an `id` of its own, got 10 again",
+        "train.json image 4": "image 4 of train.json has the `id` 10, which an image before it has",
         "train.json image 5": "image 5 of train.json must have a `file_name`, got None",
         "train.json image 6": "image 6 of train.json must have an integer or a string as `id`, got None",
         "train.json image 7": "image 7 of train.json must be an object, got 7",
-        "train.json image id 99": "image 99 must be listed in train.json, got only 2 annotations of it",
+        "train.json image id 99": "image 99 has 2 annotations in train.json, but is not among its images",
         f"train.json annotation {last - 1}": reasons[f"train.json annotation {last - 1}"],
         f"train.json annotation {last}": (
             f"annotation {last} of train.json must be an object with an `image_id`, got 'x'"
@@ -196,7 +198,7 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
     }
     folder = str(tmp_path / "images")
     for name in ("../train.json", "/etc/passwd", "sub/../train_0.jpg", "gs://elsewhere/a.jpg"):
-        assert reasons[name] == f"{name} must lie inside the image folder {folder}, got a name that leads out of it"
+        assert reasons[name] == f"{name} leads out of the image folder {folder}"
     assert reasons["gone.jpg"] == f"{folder}/gone.jpg is missing"
     assert set(reasons) == {item.source_id for item in source.items()[4:]}
 
@@ -208,8 +210,11 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
         (b"[1]", r"is not JSON of this format: Expected `object`, got `array`"),
         (b'{"images": 3}', "is not JSON of this format"),
         (b"[" * 100_000, "is not JSON of this format"),
-        (b'{"images": []}', "source coco must have images, got none"),
-        (b'{"images": [{"id": 1, "file_name": "train_0.jpg"}]}', "must have objects of at least one class, got none"),
+        (b'{"images": []}', "source coco has no images: there are none in"),
+        (
+            b'{"images": [{"id": 1, "file_name": "train_0.jpg"}]}',
+            "source coco has no class: no object in its",
+        ),
         (
             b'{"images": [], "categories": [{"id": "1", "name": "a"}]}',
             "categories must be objects with an integer `id`",
@@ -225,7 +230,7 @@ def test_broken_images_and_lost_annotations_are_items_with_reasons(tmp_path: Pat
         ),
         (
             b'{"images": [{"id": 1}, 7]}',
-            "must have objects of at least one class, got none in its annotations; the first of its faults: "
+            "no object in its annotations can be used; the first fault in them: "
             "image 0 of train.json must have a `file_name`, got None",
         ),
         (
@@ -249,9 +254,9 @@ def test_missing_files_and_flags_that_do_not_go_together(tmp_path: Path) -> None
         "--annotations must be given for source coco": DataPaths(),
         "--annotations must be left out for source coco with --data_dir": DataPaths(data_dir=here, annotations="a"),
         "--data_dir must be a folder, got '/nowhere'": DataPaths(data_dir="/nowhere"),
-        "--data_dir must hold train/_annotations.coco.json": DataPaths(data_dir=here),
+        "there is no train/_annotations.coco.json in ": DataPaths(data_dir=here),
         "--val_images needs --val_annotations": DataPaths(annotations="a", val_images=here),
-        "the images of train must be in a folder, got '/nowhere'": DataPaths(annotations="a", images="/nowhere"),
+        "there is no folder '/nowhere' for the images of train": DataPaths(annotations="a", images="/nowhere"),
         f"there is no annotation file {here}/none.json": DataPaths(annotations=f"{here}/none.json"),
         f"cannot read the annotations {here}: ": DataPaths(annotations=here),
         f"cannot read the annotations {here}/fifo: ": DataPaths(annotations=f"{here}/fifo"),

@@ -44,7 +44,7 @@ def test_two_folders_for_one_split_are_refused(first: str, second: str, tmp_path
     for folder in {"train", first, second}:
         write_pair(tmp_path, f"{folder}/{folder}.jpg")
     split = first.lower()
-    with pytest.raises(UserError, match=rf"--data_dir must hold one folder for {split}, got {first} and {second} in"):
+    with pytest.raises(UserError, match=rf"has two folders for {split}, {first} and {second}; join them, or move one$"):
         prepared(tmp_path)
 
 
@@ -76,14 +76,14 @@ def test_the_two_folders_must_hold_the_same_splits(images: list[str], xml: list[
         write_image(tmp_path / "images" / folder / "a.jpg")
     for folder in xml:
         write_pair(tmp_path, "images/a.jpg", f"annotations/{folder}/a.xml")
-    why = rf"/annotations and {tmp_path}/images must hold the same split folders, got {got}; name the folders of each"
+    why = rf"/annotations and {tmp_path}/images hold different split folders, {got}; name the folders of each"
     with pytest.raises(UserError, match=why):
         prepared(tmp_path)
 
 
 def test_the_two_folders_must_hold_train(tmp_path: Path) -> None:
     write_pair(tmp_path, "images/test/a.jpg", "annotations/test/a.xml")
-    with pytest.raises(UserError, match=r"must hold a folder train next to test, got .*/annotations' without it"):
+    with pytest.raises(UserError, match=r"there is no folder train next to test in .*/annotations'"):
         prepared(tmp_path)
 
 
@@ -125,7 +125,9 @@ def test_lists_directly_in_their_folder(tmp_path: Path) -> None:
 
 def test_a_folder_above_the_set_is_told(tmp_path: Path) -> None:
     write_lists(tmp_path / "VOC2007", train="a", test="b")
-    with pytest.raises(UserError, match=r"got '\S+' without them; the set may be its folder VOC2007$"):
+    with pytest.raises(
+        UserError, match=r"neither Annotations nor an XML file in '\S+'; the set may be its folder VOC2007$"
+    ):
         prepared(tmp_path)
 
 
@@ -136,7 +138,7 @@ def test_trainval_in_capitals(tmp_path: Path) -> None:
 
 def test_two_lists_for_one_split_are_refused(tmp_path: Path) -> None:
     write_lists(tmp_path, train="a", valid="b", val="c")
-    why = r"--data_dir must hold one list for val, got val\.txt and valid\.txt in '.*/ImageSets/Main'$"
+    why = r"/ImageSets/Main' has two lists for val, val\.txt and valid\.txt; join them, or move one$"
     with pytest.raises(UserError, match=why):
         prepared(tmp_path)
 
@@ -152,7 +154,7 @@ def test_what_lies_beside_the_splits_is_not_left_out(beside: str, tmp_path: Path
     (tmp_path / beside).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / beside).touch()
     name = beside.split("/")[0]
-    why = rf"--data_dir must hold annotations and images in split folders alone, got {name} beside Train in '.*'; move"
+    why = rf"^{name} beside Train in '.*' belongs to no split; move it"
     with pytest.raises(UserError, match=why):
         prepared(tmp_path)
 
@@ -167,5 +169,5 @@ def test_what_lies_beside_the_splits_inside_is_not_left_out(beside: str, tmp_pat
     (tmp_path / beside).parent.mkdir(exist_ok=True)
     (tmp_path / beside).touch()
     folder, name = beside.split("/")[:2]
-    with pytest.raises(UserError, match=rf"got {name} beside train in '.*/{folder}'; move"):
+    with pytest.raises(UserError, match=rf"^{name} beside train in '.*/{folder}' belongs to no split; move"):
         prepared(tmp_path)

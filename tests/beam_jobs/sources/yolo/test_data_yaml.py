@@ -52,7 +52,7 @@ def test_names_that_labelimg_writes_among_the_labels(images: str, labels: str, t
     (tmp_path / "classes.txt").write_text("cat\r\ndog")
     assert prepared(tmp_path).class_names == ("cat", "dog")
     (tmp_path / "classes.txt").write_text("dog\ncat\n")
-    with pytest.raises(UserError, match=f"got classes.txt and {labels}/classes.txt, which differ, in .*; keep the one"):
+    with pytest.raises(UserError, match=f"classes.txt and {labels}/classes.txt in .* name different classes; keep"):
         prepared(tmp_path)
 
 
@@ -75,10 +75,10 @@ def test_a_yaml_file_of_any_name(tmp_path: Path) -> None:
     assert source.class_names == ("cat", "dog")
     assert items_of(source) == [("train", "a.jpg", 1), ("val", "b.jpg", 1)]
     (tmp_path / "my.yaml").write_text("names: [a")
-    with pytest.raises(UserError, match=r"my\.yaml must be YAML, got an error"):
+    with pytest.raises(UserError, match=r"my\.yaml is not YAML: "):
         prepared(tmp_path)
     (tmp_path / "my.yaml").write_text("train: images/val2017\nnames: [owl, ant]")
-    with pytest.raises(UserError, match=r"one YAML file with `names`, got coco2\.YAML, my\.yaml in .* one data\.yaml$"):
+    with pytest.raises(UserError, match=r"coco2\.YAML, my\.yaml in .* each have `names`, .* one data\.yaml$"):
         prepared(tmp_path)
     (tmp_path / "my.yaml").rename(tmp_path / "data.yaml")
     assert prepared(tmp_path).class_names == ("owl", "ant")
@@ -89,22 +89,22 @@ def test_a_yaml_file_of_any_name(tmp_path: Path) -> None:
     [
         ("", "must hold `names` and where `train` is, got None"),
         ("[1, 2]", "must hold `names` and where `train` is"),
-        ("train: [", "must be YAML, got an error"),
-        ("{[1]: 2}", "must be YAML, got an error"),
-        ("names: [a]", "must say where `train` is"),
+        ("train: [", "is not YAML: "),
+        ("{[1]: 2}", "is not YAML: "),
+        ("names: [a]", "does not say where `train` is"),
         ("train: images", "`names` must be a list of names"),
         ("train: images\nnames: {a: b}", "`names` must give a name for each number, got 'a': 'b'"),
         ("train: images\nnames: [[a]]", "`names` must give a name for each number, got 0"),
-        ("train: images\nnames: [a, a]", "names of classes must differ, got a more than once"),
+        ("train: images\nnames: [a, a]", "source yolo has two classes called a; give each a name of its own"),
         ("train: images\nnames: ['']", "names of classes must be printable"),
-        ("train: gone\nnames: [a]", "`train` must be a folder or a text file, got 'gone', which is not there"),
+        ("train: gone\nnames: [a]", "there is no folder and no text file 'gone' for `train`"),
         ("train: {a: b}\nnames: [a]", "`train` must be a folder, a text file or a list of them"),
-        ('train: "a\\0b"\nnames: [a]', "`train` must be a folder or a text file"),
+        ('train: "a\\0b"\nnames: [a]', "there is no folder and no text file"),
         (
             "a: &a [x, x]\nb: &b [*a, *a]\ntrain: *b\nnames: [c]",
             "`train` must be a folder, a text file or a list of them",
         ),
-        ("[" * 800, "must be YAML, got an error"),
+        ("[" * 800, "is not YAML: "),
     ],
 )
 def test_a_broken_yaml_is_one_line(yaml: str, message: str, tmp_path: Path) -> None:
