@@ -11,7 +11,7 @@ from beam_jobs import record_flags
 from beam_jobs.job.coverage import propose
 from beam_jobs.record_flags import choose_composition, data_paths, records_config
 from beam_jobs.sources import make_source
-from beam_jobs.sources.description import describe_source
+from beam_jobs.sources.source import describe_source
 from pipeline.command_line import let_sigterm_interrupt, run_command
 from pipeline.errors import printable
 

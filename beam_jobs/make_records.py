@@ -25,9 +25,9 @@ from beam_jobs.record_flags import choose_composition, data_paths, records_confi
 from beam_jobs.runners.run_job import run, shard_progress
 from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
 from beam_jobs.sources import make_source
-from beam_jobs.sources.data_paths import whole_path
-from beam_jobs.sources.description import describe_source
-from beam_jobs.sources.open_file import is_local
+from beam_jobs.sources.data_paths import make_absolute
+from beam_jobs.sources.image_files import is_local
+from beam_jobs.sources.source import describe_source
 from pipeline.command_line import let_sigterm_interrupt, make_variable, run_command
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import UserError, counted, printable, require_utf8
@@ -75,7 +75,7 @@ def make_records(pipeline: Pipeline) -> None:
     path = FLAGS.records or f"records/{FLAGS.config}"
     require_utf8("--records", path)
     if FLAGS.runner != LOCAL:  # workers may have another current folder
-        path = whole_path(path)
+        path = make_absolute(path)
     source = make_source(config.source, data_paths())
     shards = len(all_shards(config))
     workers = f", {counted(local_workers(FLAGS.workers), 'worker')}" if FLAGS.runner == LOCAL else ""

@@ -9,7 +9,6 @@ from absl import flags
 
 from beam_jobs.sources import SOURCES
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import Source
 from configs import config_names, load_config
 from pipeline.compositions.collage import collage_on
@@ -53,7 +52,7 @@ def choose_composition(config: RecordsConfig, source: Source) -> RecordsConfig:
     Images of single objects are placed on canvases even if the configuration has a composition for images with boxes.
     Raises `UserError` if the images have boxes, which its composition cannot use.
     """
-    has_boxes = any(item.boxes is not None for item in islice(all_items(source), 1))
+    has_boxes = any(item.boxes is not None for item in islice(source.items(), 1))
     if config.composition.takes_boxes == has_boxes:
         return config
     if not has_boxes:

@@ -36,8 +36,8 @@ def generator_batches(config_name: str, folder: str) -> Iterator[Any]:
     """Endless batches of the notebook's generator, from the first file of CIFAR-10."""
     import cv2
 
-    from beam_jobs.sources.cifar10 import TRAIN
-    from beam_jobs.sources.cifar10_pickle import load_batch
+    from beam_jobs.sources.cifar10.batch_file import load_batch
+    from beam_jobs.sources.cifar10.folders import TRAIN
     from benchmarks.notebook_generator import NotebookGenerator
     from pipeline.compositions.collage import Collage
 

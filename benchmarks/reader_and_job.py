@@ -16,7 +16,8 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from beam_jobs.sources.cifar10 import Cifar10
+from beam_jobs.sources.cifar10.reader import Cifar10
+from beam_jobs.sources.data_paths import DataPaths
 from benchmarks.commands import measure_python
 from benchmarks.flags import FLAGS
 from benchmarks.reader_and_job_goals import MANY_VIEWS, WORKERS, Round, goals, table
@@ -87,7 +88,7 @@ def main() -> None:
     rounds: list[Round] = []
     before = Conditions.now()
     with tempfile.TemporaryDirectory(prefix="prematch-bench-") as folder:
-        source = Cifar10.prepare(FLAGS.data_dir or str(write_synthetic_cifar10(Path(folder) / "data")))
+        source = Cifar10.prepare(DataPaths(FLAGS.data_dir or str(write_synthetic_cifar10(Path(folder) / "data"))))
         for _ in tqdm(range(FLAGS.rounds or ROUNDS), desc="rounds", unit="round"):
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 rounds.append(measure(source.folder, str(Path(place) / "records"), FLAGS.limit))

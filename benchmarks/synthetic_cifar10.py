@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.sources.cifar10 import FOLDER, META, TEST, TRAIN
+from beam_jobs.sources.cifar10.folders import FOLDER, META, TEST, TRAIN
 
 BATCH_ROWS = 10_000
 CLASS_NAMES = [f"noise {number}" for number in range(10)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_jobs.sources.cifar10 import FOLDER, META, TEST, TRAIN
+from beam_jobs.sources.cifar10.folders import FOLDER, META, TEST, TRAIN
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ROW_BYTES = 3072

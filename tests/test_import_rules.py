@@ -37,7 +37,12 @@ ROOMS = {
     "pipeline.reader": room("pipeline.records", packages="tensorflow"),
     "configs": room("pipeline.config"),
     "configs.ablations": room("configs", packages="msgspec"),
-    "beam_jobs.sources": room("pipeline.records", packages="apache_beam numpy msgspec sklearn yaml"),
+    "beam_jobs.sources": room("pipeline.records", packages="apache_beam numpy msgspec sklearn"),
+    "beam_jobs.sources.cifar10": room("beam_jobs.sources", packages="numpy"),
+    "beam_jobs.sources.coco": room("beam_jobs.sources", packages="msgspec"),
+    "beam_jobs.sources.jsonl": room("beam_jobs.sources", packages="msgspec"),
+    "beam_jobs.sources.voc": room("beam_jobs.sources"),
+    "beam_jobs.sources.yolo": room("beam_jobs.sources", packages="yaml"),
     "beam_jobs.job": room(
         "beam_jobs.sources", "pipeline.anchor_proposal", packages="apache_beam numpy cv2 msgspec PIL"
     ),
@@ -53,7 +58,7 @@ ROOMS = {
     "model.drawing": room("model.detection", packages="numpy matplotlib PIL"),
     "model.training": room("model.drawing", packages="tensorflow tensorflow_addons numpy msgspec tqdm"),
     "model": room("model.training", "configs", packages="tensorflow absl tqdm"),
-    "benchmarks": room("beam_jobs.sources", "model", packages="tensorflow numpy cv2 absl tqdm"),
+    "benchmarks": room("beam_jobs.sources.cifar10", "model", packages="tensorflow numpy cv2 absl tqdm"),
     "cluster": room("beam_jobs.runners", packages="apache_beam grpc"),
 }
 HOUSES = {name for name in ROOMS if "." not in name}

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.job.entries import Entry, limited, record_split
-from beam_jobs.sources.image_reference import is_fault
-from beam_jobs.sources.pieces import all_items
+from beam_jobs.sources.boxes import BOX_ORDER, select_usable_boxes
+from beam_jobs.sources.image_files import is_fault
 from beam_jobs.sources.source import BadImage, Item, Source
-from beam_jobs.sources.usable_boxes import BOX_ORDER, usable_boxes
 from pipeline.compositions.composition import MAX_OBJECTS, Layout, SourceImage
 from pipeline.compositions.random_bits import EntryBits, RandomBits
 from pipeline.compositions.resize import RgbImage
@@ -102,7 +101,7 @@ class Composer:
             raise BadImage(f"{name} has no list of boxes, and a letterbox needs one")
         if len(boxes) > MAX_OBJECTS:
             raise BadImage(f"{name} must have at most {MAX_OBJECTS} boxes, got {len(boxes)}")
-        truth, numbers, faults = usable_boxes(boxes, size, self.class_names)
+        truth, numbers, faults = select_usable_boxes(boxes, size, self.class_names)
         image = SourceImage(size, truth=truth, image_id=described.image_id, reference=described.reference)
         return image, numbers, faults
 
@@ -130,7 +129,7 @@ class Composer:
         if split not in self._items:
             self._items[split] = [
                 item
-                for item in limited(self._config, all_items(self._source))
+                for item in limited(self._config, self._source.items())
                 if record_split(self._config, self._source, item) == split and not is_fault(item.reference)
             ]
         items = self._items[split]

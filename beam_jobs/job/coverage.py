@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from beam_jobs.job.composer import Composer
 from beam_jobs.job.entries import Entry, entries_of, limited, record_split
-from beam_jobs.sources.pieces import all_items
 from beam_jobs.sources.source import BadImage, Item, Source
 from pipeline.anchor_proposal.anchor_fit import GOOD_IOU, AnchorFit, find_covered, measure_fit
 from pipeline.anchor_proposal.proposal import Proposal, make_proposal
@@ -55,9 +54,7 @@ def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = N
     """
     composer = Composer(config, source)
     items = (
-        item
-        for item in limited(config, all_items(source))
-        if split is None or record_split(config, source, item) == split
+        item for item in limited(config, source.items()) if split is None or record_split(config, source, item) == split
     )
     boxes, count = [np.zeros((0, 4), np.float32)], 0
     for item in heapq.nsmallest(SAMPLE, items, key=lambda i: hash63(f"coverage/{i.source_id}")):

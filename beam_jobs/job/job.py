@@ -10,8 +10,7 @@ from beam_jobs.job.entries import PackedEntry, ShardId, all_shards, entries_of, 
 from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
-from beam_jobs.sources.pieces import Piece, all_items, items_of, pieces_of
-from beam_jobs.sources.source import Item, Source
+from beam_jobs.sources.source import Item, Piece, Source
 from pipeline.config.records_config import RecordsConfig
 
 
@@ -28,7 +27,7 @@ class ListItems(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Item | None]:
         """A pipeline -> items and None."""
         # A limit counts through the whole list, so one worker reads that.
-        pieces = pieces_of(self._source) if self._config.limit is None else (None,)
+        pieces = self._source.pieces() if self._config.limit is None else (None,)
         spread = begin | "Pieces" >> beam.Create(enumerate(pieces), reshuffle=len(pieces) > 1)
         return spread | "List" >> beam.ParDo(_List(self._config, self._source))
 
@@ -92,9 +91,8 @@ class _List(beam.DoFn):
         number, piece = numbered
         if number == 0:
             yield None
-        listed = all_items(self._source) if piece is None else items_of(self._source, piece)
         count = 0
-        for item in limited(self._config, listed):
+        for item in limited(self._config, self._source.items_of(piece)):
             count += 1
             yield item
         self._items.inc(count)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_jobs.sources.open_file import BYTES, is_local, open_file
+from beam_jobs.sources.image_files import BYTES, is_local, open_file
 from pipeline import files
 from pipeline.errors import UserError, disk_error
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beam_jobs.sources.data_paths import DataPaths
-from beam_jobs.sources.image_reference import fault_reference, image_reference
+from beam_jobs.sources.image_files import list_files, list_paths, refer_to_fault, refer_to_image
 from beam_jobs.sources.image_set import Annotated, ImageSet
-from beam_jobs.sources.listing import list_files, paths_in
 from beam_jobs.sources.source import Item
-from beam_jobs.sources.split_folders import require_train, split_folders, split_of
+from beam_jobs.sources.splits import find_split_folders, parse_split, require_train
 from pipeline.errors import UserError, printable
 from pipeline.records.image_file import is_image_name
 
@@ -30,7 +29,7 @@ class ClassFolders:
     def prepare(paths: DataPaths) -> ImageSet:
         """The source of a folder of class folders, or of train, val (or valid) and test that hold them."""
         paths.allow("folder", "data_dir", "test_fraction")
-        return ImageSet.prepare("folder", ClassFolders(_splits_of(paths.folder("folder"))), paths.test_fraction)
+        return ImageSet.prepare("folder", ClassFolders(_find_splits(paths.folder("folder"))), paths.test_fraction)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -39,37 +38,40 @@ class ClassFolders:
 
     def read(self) -> Annotated:
         """Lists the images. A class without images is still a class."""
-        classes = sorted({name for folder in self.folders for name in _subfolders(folder)})
-        items = [item for number in range(len(self.splits)) for item in self._items(number, classes)]
+        classes = sorted({name for folder in self.folders for name in _list_subfolders(folder)})
+        items = [item for number in range(len(self.splits)) for item in self._list_items(number, classes)]
         return Annotated(items, tuple(classes), None, hashlib.sha256(repr(classes).encode()).hexdigest())
 
-    def _items(self, number: int, classes: list[str]) -> Iterator[Item]:
+    def _list_items(self, number: int, classes: list[str]) -> Iterator[Item]:
         split, folder = self.splits[number]
         labels = {name: label for label, name in enumerate(classes)}
         for name in filter(is_image_name, list_files(folder)):
             class_name, slash, _ = name.partition("/")
             if slash and class_name in labels:
-                yield Item(split, name, image_reference(number, name), labels[class_name])
+                yield Item(split, name, refer_to_image(number, name), labels[class_name])
             else:
-                yield Item(split, name, fault_reference("must lie in the folder of a class, got none"), 0)
-        for name in _subfolders(folder, linked=True):  # `walk` does not follow them: they may go in circles
-            yield Item(split, name, fault_reference("must be a folder, got a symbolic link to one"), 0)
+                yield Item(split, name, refer_to_fault("lies in no class's folder; move it into one"), 0)
+        for name in _list_subfolders(folder, linked=True):  # they may go in circles
+            yield Item(split, name, refer_to_fault("is a symbolic link to a folder; such links are not followed"), 0)
 
 
-def _splits_of(folder: str) -> tuple[tuple[str, str], ...]:
-    found = split_folders(folder)
-    if any(_subfolders(path) for path in found.values()):
+def _find_splits(folder: str) -> tuple[tuple[str, str], ...]:
+    found = find_split_folders(folder)
+    if any(_list_subfolders(path) for path in found.values()):
         require_train(found, folder)
-    if not ("train" in found and _subfolders(found["train"])):
+    if not ("train" in found and _list_subfolders(found["train"])):
         return (("train", folder),)
-    loose = filter(is_image_name, map(os.path.basename, paths_in(folder)))
-    if others := [name for name in (*_subfolders(folder), *loose) if split_of(name) is None]:
-        both = f"{os.path.basename(found['train'])} and {printable(others[0])}"
-        raise UserError(f"--data_dir must hold either class folders or splits, got {both} in {folder!r}")
+    loose = filter(is_image_name, map(os.path.basename, list_paths(folder)))
+    if others := [name for name in (*_list_subfolders(folder), *loose) if parse_split(name) is None]:
+        train = os.path.basename(found["train"])
+        raise UserError(
+            f"{folder!r} holds {printable(others[0])} beside the split {train}: it must hold either class folders or "
+            "splits, so move one of them"
+        )
     return tuple(found.items())
 
 
-def _subfolders(folder: str, *, linked: bool = False) -> list[str]:
+def _list_subfolders(folder: str, *, linked: bool = False) -> list[str]:
     """The names of its folders, or of symbolic links to folders, in order; hidden ones are left out."""
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if e.is_dir() and e.is_symlink() == linked and not e.name.startswith("."))

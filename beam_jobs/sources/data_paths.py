@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from beam_jobs.sources.open_file import is_local
+from beam_jobs.sources.image_files import is_local
 from pipeline.errors import UserError
 
 
@@ -50,7 +50,7 @@ class DataPaths:
             raise UserError(f"--data_dir must be given for source {source}")
         if is_local(self.data_dir) and not os.path.isdir(self.data_dir):
             raise UserError(f"--data_dir must be a folder, got {self.data_dir!r}")
-        return whole_path(self.data_dir)
+        return make_absolute(self.data_dir)
 
     def parts(self, source: str) -> list[Part]:
         """The splits that the user named, train first.
@@ -62,26 +62,26 @@ class DataPaths:
         """
         if self.annotations is None:
             raise UserError(f"--annotations must be given for source {source}")
-        parts = [_part("train", self.annotations, self.images)]
+        parts = [_make_part("train", self.annotations, self.images)]
         for split, labels, images in (
             ("val", self.val_annotations, self.val_images),
             ("test", self.test_annotations, self.test_images),
         ):
             if labels is not None:
-                parts.append(_part(split, labels, images or self.images))
+                parts.append(_make_part(split, labels, images or self.images))
             elif images is not None:
                 raise UserError(f"--{split}_images needs --{split}_annotations, which is not given")
         return parts
 
 
-def whole_path(path: str) -> str:
+def make_absolute(path: str) -> str:
     """A path that does not depend on the current folder, because workers may have another one."""
     return os.path.abspath(path) if is_local(path) else path.rstrip("/")
 
 
-def _part(split: str, annotations: str, images: str | None) -> Part:
-    file = whole_path(annotations)
+def _make_part(split: str, annotations: str, images: str | None) -> Part:
+    file = make_absolute(annotations)
     beside = file if is_local(file) and os.path.isdir(file) else os.path.dirname(file)
     if images is not None and is_local(images) and not os.path.isdir(images):
-        raise UserError(f"the images of {split} must be in a folder, got {images!r}")
-    return Part(split, file, whole_path(images) if images is not None else beside)
+        raise UserError(f"there is no folder {images!r} for the images of {split}")
+    return Part(split, file, make_absolute(images) if images is not None else beside)

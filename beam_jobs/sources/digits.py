@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.sources.source import Check, Item
+from beam_jobs.sources.data_paths import DataPaths
+from beam_jobs.sources.source import Check, Item, Source
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
 from pipeline.errors import UserError
 from pipeline.records.keys import chosen
-
-TEST_FRACTION = 0.2  # by hash of the source id: the set has no split of its own
 
 
 @lru_cache(maxsize=1)
@@ -30,29 +29,19 @@ def _load() -> Any:
 
 
 @dataclass(frozen=True)
-class Digits:
-    """Items `0000` to `1796`; a fifth of them, chosen by hash, are the test split."""
+class Digits(Source):
+    """Items `0000` to `1796`; a fifth of them, chosen by hash of the source id, are the test split."""
 
     name: str = "digits"
-    category_ids: None = None
-    has_val: bool = False
-    has_test: bool = False
-    test_fraction: float = TEST_FRACTION
+    class_names: tuple[str, ...] = tuple("0123456789")
+    test_fraction: float = 0.2
 
     @staticmethod
-    def prepare(data_dir: str | None) -> Digits:
-        """Checks that scikit-learn is installed. Raises `UserError` if it is not, or if a data folder is given."""
-        if data_dir is not None:
-            raise UserError(
-                f"--data_dir must be left out for source digits (they come with scikit-learn), got {data_dir!r}"
-            )
+    def prepare(paths: DataPaths) -> Digits:
+        """Raises `UserError` if scikit-learn is not installed, or if a flag names data."""
+        paths.allow("digits")
         _load()
         return Digits()
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The ten digits."""
-        return tuple(str(name) for name in _load().target_names)
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         """SHA-256 of pixels and labels."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from beam_jobs.sources.image_file import image_file_shape, read_image_file
-from beam_jobs.sources.source import Check, Item, SourceBox
+from beam_jobs.sources.image_files import read_image, read_shape
+from beam_jobs.sources.source import Check, Item, Source, SourceBox
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
 
@@ -17,20 +17,14 @@ CLASSES = ("circle", "square")
 
 
 @dataclass
-class ImageSource:
+class ImageSource(Source):
     """Images in a folder, and whatever items a test lists."""
 
     folder: str
     listed: list[Item] = field(default_factory=list)
     name: str = "images"
-    category_ids: None = None
-    has_val: bool = False
+    class_names: tuple[str, ...] = CLASSES
     has_test: bool = True
-    test_fraction: float = 0.0
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return CLASSES
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         return repr(self.listed)
@@ -39,10 +33,10 @@ class ImageSource:
         return self.listed
 
     def shape(self, reference: str) -> Shape:
-        return image_file_shape(str(Path(self.folder) / reference))
+        return read_shape(str(Path(self.folder) / reference))
 
     def read(self, reference: str) -> RgbImage:
-        return read_image_file(str(Path(self.folder) / reference))
+        return read_image(str(Path(self.folder) / reference))
 
 
 def write_image(path: Path, number: int) -> tuple[SourceBox, ...]:

@@ -10,22 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from beam_jobs.sources.source import Check, Item
+from beam_jobs.sources.source import Check, Item, Source
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
 
 
 @dataclass(frozen=True)
-class ModulesSource:
+class ModulesSource(Source):
     """Grey images; reading one writes the names of all loaded modules into a file named after the process."""
 
     folder: str
     name: str = "modules"
     class_names: tuple[str, ...] = ("grey",)
-    category_ids: None = None
-    has_val: bool = False
     has_test: bool = True
-    test_fraction: float = 0.0
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         """There is only one."""

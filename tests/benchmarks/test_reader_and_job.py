@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.sources.cifar10 import TEST, TRAIN, Cifar10
-from beam_jobs.sources.cifar10_pickle import load_batch
+from beam_jobs.sources.cifar10.batch_file import load_batch
+from beam_jobs.sources.cifar10.folders import TEST, TRAIN
+from beam_jobs.sources.cifar10.reader import Cifar10
+from beam_jobs.sources.data_paths import DataPaths
 from benchmarks import synthetic_cifar10
 from benchmarks.commands import measure_python
 from benchmarks.goals import goal_lines, require_goals
@@ -20,7 +22,7 @@ from pipeline.errors import UserError
 
 def test_noise_is_read_as_cifar10_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic_cifar10, "BATCH_ROWS", 20)
-    source = Cifar10.prepare(str(write_synthetic_cifar10(tmp_path / "data")))
+    source = Cifar10.prepare(DataPaths(str(write_synthetic_cifar10(tmp_path / "data"))))
     assert len(source.class_names) == 10
     assert len(source.items()) == 20 * (len(TRAIN) + len(TEST))
     pixels, labels = load_batch(Path(source.folder) / TRAIN[0])

@@ -14,12 +14,13 @@ PROGRAM = """
 import resource, sys
 from dataclasses import replace
 from pathlib import Path
-from beam_jobs.sources.cifar10 import Cifar10
+from beam_jobs.sources.cifar10.reader import Cifar10
+from beam_jobs.sources.data_paths import DataPaths
 from pipeline.config.records_config import ShardCounts
 from tests.beam_jobs.record_job import CIFAR10, make_set
 place, copies = Path(sys.argv[1]), int(sys.argv[2])
 config = replace(CIFAR10, copies=copies, shards=ShardCounts(train=32, val=4, test=8))
-source = Cifar10.prepare(str(place))
+source = Cifar10.prepare(DataPaths(str(place)))
 make_set(place / f"records-{copies}", config, source=source, mode="multi_processing", workers=2)
 usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)]
 print(*usage, sum(p.stat().st_size for p in (place / f"records-{copies}").glob("*.tfrecord")))

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from beam_jobs.job.entries import entries_of, record_split
 from beam_jobs.job.record_builder import RecordBuilder
+from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.digits import Digits
 from beam_jobs.sources.source import Source
 from configs import load_config
@@ -70,14 +71,14 @@ Canvases = dict[str, tuple[bytes, bytes, list[int]]]
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[type, Source]:
     """Digits, and images with boxes of their own, by the composition that they are for."""
     images = write_images(Path(tmp_path_factory.mktemp("images")), 60)
-    return {Collage: Digits.prepare(None), Letterbox: images}
+    return {Collage: Digits.prepare(DataPaths()), Letterbox: images}
 
 
 def canvases(config: RecordsConfig, source: Source) -> Canvases:
     """By key: pixels, boxes and labels of some canvases of val and test."""
     builder = RecordBuilder(config, source)
     found = {}
-    for item in source.items()[:200]:
+    for item in list(source.items())[:200]:
         if record_split(config, source, item) != "train":
             for _, entry in entries_of(config, source, item):
                 record = build_one(builder, entry).record

@@ -12,7 +12,8 @@ import pytest
 
 from beam_jobs.job.fingerprint import library_versions
 from beam_jobs.job.receipt import parse_receipt, receipt_name
-from beam_jobs.sources.cifar10 import Cifar10
+from beam_jobs.sources.cifar10.reader import Cifar10
+from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.digits import Digits
 from pipeline.compositions.resize import paint_view, resize
 from pipeline.config.records_config import SPLITS, RecordsConfig
@@ -33,7 +34,7 @@ Located = tuple[str, int, Record]  # split, shard, record
 def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set of 72 small images, in a folder beside their source."""
     place = tmp_path_factory.mktemp("cifar10")
-    source = Cifar10.prepare(str(cifar10_files.write_cifar10(place)))
+    source = Cifar10.prepare(DataPaths(str(cifar10_files.write_cifar10(place))))
     make_set(place / "records", CIFAR10, source=source)
     return place / "records"
 
@@ -85,7 +86,7 @@ def test_every_image_is_there_once_or_in_its_copies(cifar10: Path) -> None:
 
 
 def test_val_is_a_tenth_of_train_and_shares_no_image_with_it(tmp_path: Path) -> None:
-    source = Cifar10.prepare(str(cifar10_files.write_cifar10(tmp_path, count=60)))
+    source = Cifar10.prepare(DataPaths(str(cifar10_files.write_cifar10(tmp_path, count=60))))
     make_set(tmp_path / "records", CIFAR10, source=source)
     ids: dict[str, set[str]] = {split: set() for split in SPLITS}
     for split, _, record in read_shards(tmp_path / "records"):
@@ -167,7 +168,7 @@ def test_the_image_is_the_sources_or_its_mirror_image(cifar10: Path) -> None:
 
 
 def test_a_digit_is_drawn_in_its_own_size_and_its_companions_come_from_its_split(digits: Path) -> None:
-    source = Digits.prepare(None)
+    source = Digits.prepare(DataPaths())
     images = {item.source_id: (source.read(item.reference), item.label) for item in source.items()}
     counts: Counter[int] = Counter()
     for _, _, record in read_shards(digits):

@@ -13,7 +13,8 @@ import pytest
 
 from beam_jobs.job.entries import limited
 from beam_jobs.runners.runner import pipeline_on
-from beam_jobs.sources.cifar10 import Cifar10
+from beam_jobs.sources.cifar10.reader import Cifar10
+from beam_jobs.sources.data_paths import DataPaths
 from pipeline.config.records_config import SPLITS
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.image_source import write_images
@@ -70,7 +71,7 @@ def test_golden_digits(made: Path) -> None:
 
 
 def test_golden_cifar10(tmp_path: Path) -> None:
-    make_set(tmp_path / "records", CIFAR10, source=Cifar10.prepare(str(write_cifar10(tmp_path))))
+    make_set(tmp_path / "records", CIFAR10, source=Cifar10.prepare(DataPaths(str(write_cifar10(tmp_path)))))
     assert digests(tmp_path / "records") == GOLDEN_CIFAR10
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.digits import Digits
 from beam_jobs.sources.source import Source, SourceBox
 from pipeline.config.records_config import RecordsConfig
@@ -23,7 +24,7 @@ from tests.beam_jobs.record_job import IMAGES, VIEWS, findings, make_set, read_s
 def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[RecordsConfig, Source]:
     """A configuration with four views, and its source."""
     if request.param == "collage":
-        return VIEWS, Digits.prepare(None)
+        return VIEWS, Digits.prepare(DataPaths())
     return IMAGES, write_images(tmp_path_factory.mktemp("images"), 40)
 
 

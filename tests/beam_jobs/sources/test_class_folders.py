@@ -34,7 +34,7 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     assert (source.class_names, source.category_ids, source.has_val) == (("ant", "cat", "dog"), None, False)
     assert items_of(source) == [("train", "cat/b.jpg", 1), ("train", "cat/sub/a.PNG", 1), ("train", "dog/a.jpg", 2)]
     assert reasons_of(source) == {}
-    assert source.shape(source.items()[0].reference) == (50, 90)
+    assert source.shape(next(iter(source.items())).reference) == (50, 90)
 
 
 def test_folders_of_splits(tmp_path: Path) -> None:
@@ -47,10 +47,10 @@ def test_folders_of_splits(tmp_path: Path) -> None:
         ("test", "owl/c.jpg", 2),
     ]
     write_image(tmp_path / "cat/d.jpg")
-    with pytest.raises(UserError, match="must hold either class folders or splits, got train and cat in"):
+    with pytest.raises(UserError, match="holds cat beside the split train: it must hold either class folders or"):
         prepared(tmp_path)
     shutil.rmtree(tmp_path / "cat")
-    with pytest.raises(UserError, match=r"must hold either class folders or splits, got train and d\.JPG in"):
+    with pytest.raises(UserError, match=r"holds d\.JPG beside the split train: it must hold"):
         prepared(tmp_path, "d.JPG")
 
 
@@ -58,15 +58,15 @@ def test_folders_of_splits_in_any_case(tmp_path: Path) -> None:
     source = prepared(tmp_path, "Train/cat/a.jpg", "TEST/cat/b.jpg", "Validation/cat/c.jpg")
     assert source.class_names == ("cat",)
     assert items_of(source) == [("train", "cat/a.jpg", 0), ("val", "cat/c.jpg", 0), ("test", "cat/b.jpg", 0)]
-    with pytest.raises(UserError, match="must hold either class folders or splits, got Train and owl in"):
+    with pytest.raises(UserError, match="holds owl beside the split Train: it must hold"):
         prepared(tmp_path, "owl/d.jpg")
-    with pytest.raises(UserError, match="--data_dir must hold one folder for train, got Train and train in"):
+    with pytest.raises(UserError, match="has two folders for train, Train and train; join them"):
         prepared(tmp_path, "train/cat/e.jpg")
 
 
 def test_a_split_of_test_images_is_not_a_class(tmp_path: Path) -> None:
     """`Training` and `Test` were two classes, and the test images were trained on."""
-    with pytest.raises(UserError, match=r"^--data_dir must hold a folder train next to Test, got .* without it$"):
+    with pytest.raises(UserError, match=r"^there is no folder train next to Test in .*: nothing would be trained on$"):
         prepared(tmp_path, "Training/cat/a.jpg", "Test/cat/b.jpg")
     assert prepared(tmp_path / "classes", "cat/a.jpg", "test/b.jpg").class_names == ("cat", "test")
 
@@ -79,7 +79,7 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
 def test_images_in_no_class_are_rejected_by_name(tmp_path: Path) -> None:
     source = prepared(tmp_path, "a.jpg", "cat/b.jpg", fraction=0.0)
     (tmp_path / "notes.txt").touch()
-    assert reasons_of(source) == {"a.jpg": "must lie in the folder of a class, got none"}
+    assert reasons_of(source) == {"a.jpg": "lies in no class's folder; move it into one"}
 
 
 def test_what_is_not_taken_is_rejected_by_name(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_is_not_taken_is_rejected_by_name(tmp_path: Path) -> None:
     source = prepared(tmp_path / "set")
     assert [item.source_id for item in source.items()] == ["cat/a.jpg", "cat/b.jfif", "cat/c.tif", "dog"]
     reasons = reasons_of(source)
-    assert reasons["dog"] == "must be a folder, got a symbolic link to one"
+    assert reasons["dog"] == "is a symbolic link to a folder; such links are not followed"
     assert "must be an image (JPEG, PNG, BMP, WEBP), got something else" in reasons["cat/c.tif"]
     assert set(reasons) == {"dog", "cat/c.tif"}
 
@@ -116,7 +116,7 @@ def test_the_fingerprint_changes_with_a_class(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--data_dir must be given for source folder"):
         make_source("folder")
-    with pytest.raises(UserError, match="source folder must have images, got none"):
+    with pytest.raises(UserError, match="source folder has no images"):
         prepared(tmp_path)
     with pytest.raises(UserError, match="--images must be left out for source folder"):
         make_source("folder", DataPaths(data_dir=str(tmp_path), images="a"))

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from beam_jobs.sources import make_source
-from beam_jobs.sources.image_reference import is_fault
+from beam_jobs.sources.boxes import select_usable_boxes
+from beam_jobs.sources.image_files import is_fault
 from beam_jobs.sources.source import BadImage, Source
-from beam_jobs.sources.usable_boxes import usable_boxes
 from pipeline.compositions.random_bits import RandomBits
 from pipeline.errors import UserError
 from tests.beam_jobs.sources.detection_sets import WRITERS, made_set
@@ -90,7 +90,7 @@ def change_json(data: bytes, bits: RandomBits) -> bytes:
 
 def check(source: Source) -> int:
     """Reads everything as the job does. Returns the number of items."""
-    items = source.items()
+    items = list(source.items())
     source.fingerprint()
     for item in items:
         assert item.split in ("train", "val", "test")
@@ -103,7 +103,7 @@ def check(source: Source) -> int:
         except BadImage as reason:
             assert str(reason) and str(reason).isprintable()
             continue
-        truth, _, reasons = usable_boxes(item.boxes, shape, source.class_names)
+        truth, _, reasons = select_usable_boxes(item.boxes, shape, source.class_names)
         assert len(truth) == len(truth.corners) == len(item.boxes) - len(reasons)
         assert all(reason.isprintable() for reason in reasons)
     return len(items)

@@ -47,7 +47,7 @@ def test_one_line(tmp_path: Path) -> None:
         ("--source=coco",): "--annotations must be given for source coco",
         ("--source=voc", "--data_dir=/nowhere"): "--data_dir must be a folder, got '/nowhere'",
         ("--source=yolo",): "--data_dir must be given for source yolo",
-        ("--source=yolo", f"--data_dir={tmp_path}"): "--data_dir must hold data.yaml, or folders images and labels",
+        ("--source=yolo", f"--data_dir={paths.images}"): f"{paths.images!r} is no YOLO set",
         ("--source=folder", f"--data_dir={tmp_path}", "--images=x"): "--images must be left out for source folder",
         ("--source=jsonl", f"--annotations={paths.annotations}"): "no image is there: looked for 4 images",
         ("--source=jsonl", f"--annotations={tmp_path}"): "cannot read the annotations",
@@ -57,7 +57,7 @@ def test_one_line(tmp_path: Path) -> None:
             "--source=jsonl",
             f"--annotations={paths.annotations}",
             f"--images={paths.images}",
-        ): "--config must be one with a letterbox for images with boxes, such as detection, got digits_demo",
+        ): "digits_demo places images of single objects, and these have boxes: choose another --config",
     }
     runs = [["--config=detection", f"--records={tmp_path / 'records'}", *flags] for flags in cases]
     for done, words in zip(run_each(COMMAND, runs, imports=IMPORTS), cases.values(), strict=True):

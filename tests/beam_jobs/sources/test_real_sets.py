@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.sources import make_source
+from beam_jobs.sources.boxes import select_usable_boxes
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Source
-from beam_jobs.sources.usable_boxes import usable_boxes
 
 DATA = Path(__file__).resolve().parents[4] / "shared/data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real sets are not here")
@@ -21,7 +21,7 @@ def counts(source: Source) -> tuple[dict[str, int], int, list[str]]:
     """Items by split, usable boxes, and the reasons against the others. Every header is read."""
     boxes, faults = 0, []
     for item in source.items():
-        truth, _, reasons = usable_boxes(item.boxes or (), source.shape(item.reference), source.class_names)
+        truth, _, reasons = select_usable_boxes(item.boxes or (), source.shape(item.reference), source.class_names)
         boxes += len(truth)
         faults += [f"{item.source_id}: {reason}" for reason in reasons]
     return dict(Counter(item.split for item in source.items())), boxes, faults
@@ -62,6 +62,6 @@ def test_a_little_of_coco() -> None:
     assert counts(source) == ({"train": 80, "test": 80}, 705 + 815, [])
     crowds = Counter(item.split for item in source.items() for box in item.boxes or () if box.crowd)
     assert crowds == {"train": 6, "test": 11}
-    image = source.items()[80]
+    image = list(source.items())[80]
     assert (image.image_id, image.source_id) == ("532481", "000000532481.jpg")
     assert source.read(image.reference).shape == (426, 640, 3)

@@ -1,0 +1,1 @@
+"""CIFAR-10, from its published Python files."""

@@ -1,0 +1,1 @@
+"""Sets annotated in COCO's JSON."""

@@ -1,0 +1,1 @@
+"""Sets annotated in YOLO's text labels."""
