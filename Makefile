@@ -47,8 +47,10 @@ evaluate: ## COCO figures of a run, in RUN/evaluation  [RUN=] [RECORDS=] [SPLIT=
 detect: ## Detections of a run in images of yours, in RUN/detections  [RUN=] IMAGES="file, folder or pattern" [OUTPUT=folder] [MIN_SCORE=0.3] [BATCH=n] [ARGS=]
 	$(run) $@
 
-pictures: ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=images] [KEY=all views of one record] [OUTPUT=file.png] [ARGS=]
+show: ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=train] [N=images] [KEY=all views of one record] [OUTPUT=file.png] [ARGS=]
 	$(run) $@
+
+pictures: show ## The same as show, under its earlier name
 
 curves: ## AP on val of one or several runs, in one image  [RUNS="runs/a runs/b"] [RUN=] [OUTPUT=runs/ap_curves.png] [ARGS=]
 	$(run) $@
@@ -99,6 +101,6 @@ help: ## This list
 	    print "A value may hold blanks, quotes, $$ and anything else: it is passed on as it is. ARGS, BEAM_ARGS, RUNS and TESTS"; \
 	    print "are lists, split at blanks." } \
 	/^##@ / { print "\n" substr($$0, 5) } \
-	/^[a-z-]+: ## / { printf "  %-12s %s\n", $$1, $$2; if ($$3) printf "  %-12s [%s\n", "", $$3 }' Makefile
+	/^[a-z-]+: [a-z]* ?## / { printf "  %-12s %s\n", $$1, $$2; if ($$3) printf "  %-12s [%s\n", "", $$3 }' Makefile
 
-.PHONY: setup lock demo records coverage verify train evaluate detect pictures curves ablations cluster-up cluster-down test-cluster lock-jars test test-all test-faults lint bench $(benchmarks) clean help
+.PHONY: setup lock demo records coverage verify train evaluate detect show pictures curves ablations cluster-up cluster-down test-cluster lock-jars test test-all test-faults lint bench $(benchmarks) clean help

@@ -13,7 +13,7 @@ from beam_jobs.record_flags import choose_composition, data_paths, records_confi
 from beam_jobs.sources import make_source
 from beam_jobs.sources.source import describe_source
 from pipeline.command_line import let_sigterm_interrupt, run_command
-from pipeline.errors import printable
+from pipeline.errors import make_printable
 
 flags.adopt_module_key_flags(record_flags)  # --help lists them
 
@@ -26,7 +26,7 @@ def main() -> None:
     print("\n".join(describe_source(source, val_fraction=config.val_fraction)), flush=True)
     config = choose_composition(config, source)
     print("\n".join(propose(config, source).lines()))
-    print(printable("next: make records ... ANCHORS=auto takes the proposal"))
+    print(make_printable("next: make records ... ANCHORS=auto takes the proposal"))
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ from beam_jobs.job.job import build_job
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.job.storage import check_file_system
 from beam_jobs.record_flags import choose_composition, data_paths, records_config
-from beam_jobs.runners.run_job import run, shard_progress
-from beam_jobs.runners.runner import LOCAL, MODES, local_workers, pipeline_on
+from beam_jobs.runners.run_job import run, show_shard_progress
+from beam_jobs.runners.runner import LOCAL, MODES, count_local_workers, open_pipeline
 from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import make_absolute
 from beam_jobs.sources.image_files import is_local
 from beam_jobs.sources.source import describe_source
 from pipeline.command_line import let_sigterm_interrupt, make_variable, run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable, require_utf8
+from pipeline.errors import UserError, format_count, make_printable, require_utf8
 from pipeline.records.manifest import MANIFEST, Manifest
 
 FLAGS = flags.FLAGS
@@ -62,7 +62,7 @@ def main() -> None:
         raise UserError(f"--max_rejected must be in [0, 1], got {FLAGS.max_rejected}")
     let_sigterm_interrupt()
     check_file_system(FLAGS.records or "")
-    with pipeline_on(
+    with open_pipeline(
         FLAGS.runner, workers=FLAGS.workers, mode=FLAGS.running_mode, beam_args=FLAGS.beam_arg
     ) as pipeline:
         make_records(pipeline)
@@ -78,7 +78,7 @@ def make_records(pipeline: Pipeline) -> None:
         path = make_absolute(path)
     source = make_source(config.source, data_paths())
     shards = len(all_shards(config))
-    workers = f", {counted(local_workers(FLAGS.workers), 'worker')}" if FLAGS.runner == LOCAL else ""
+    workers = f", {format_count(count_local_workers(FLAGS.workers), 'worker')}" if FLAGS.runner == LOCAL else ""
     print(f"records of {FLAGS.config}: source {source.name}, {shards} shards, runner {FLAGS.runner}{workers}")
     print("\n".join(describe_source(source, val_fraction=config.val_fraction)), flush=True)
 
@@ -94,7 +94,7 @@ def make_records(pipeline: Pipeline) -> None:
 
     with own_folder(path, set_fingerprint(config, source, check=FLAGS.check)) as folder:
         build_job(pipeline, folder=folder, config=config, source=source)
-        with shard_progress(folder, shards):
+        with show_shard_progress(folder, shards):
             metrics = run(pipeline)
         receipts = collect_receipts(folder, config)
         manifest = finish(folder, receipts, config=config, source=source, max_rejected=FLAGS.max_rejected)
@@ -120,16 +120,16 @@ def report(manifest: Manifest, config_name: str, seconds: float) -> None:
     print(f"views: {views:,}, {manifest.config.views} of each training record")
     print(f"boxes: {boxes:,}, {positives / max(boxes, 1):.1f} anchors each, {unreached} without an anchor")
     rejected = manifest.rejected
-    print(f"rejected: {counted(rejected.images, 'image')}, {counted(rejected.boxes, 'box')}")
+    print(f"rejected: {format_count(rejected.images, 'image')}, {format_count(rejected.boxes, 'box')}")
     size_each = f"{size / 1e6:,.1f} MB, {size / max(records, 1):,.0f} bytes each"
-    print(f"{counted(records, 'record')}, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
-    print(printable(f"records: {os.path.join(manifest.folder, MANIFEST)}"))
+    print(f"{format_count(records, 'record')}, {size_each}, {seconds:.1f} s, {records / seconds:,.0f} records/s")
+    print(make_printable(f"records: {os.path.join(manifest.folder, MANIFEST)}"))
     if not is_local(manifest.folder):
-        print(printable("next: copy or mount the set, because training reads local folders"))
+        print(make_printable("next: copy or mount the set, because training reads local folders"))
         return
     run = make_variable("RUN", f"runs/{os.path.basename(manifest.folder.rstrip('/'))}")
     where = f"{make_variable('RECORDS', manifest.folder)} {run}"
-    print(printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored {where}"))
+    print(make_printable(f"next: make train CONFIG={config_name} STRATEGY=mirrored {where}"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from beam_jobs.sources import SOURCES
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Source
 from configs import config_names, load_config
-from pipeline.compositions.collage import collage_on
+from pipeline.compositions.collage import make_collage
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import UserError
 
@@ -56,7 +56,7 @@ def choose_composition(config: RecordsConfig, source: Source) -> RecordsConfig:
     if config.composition.takes_boxes == has_boxes:
         return config
     if not has_boxes:
-        return dataclasses.replace(config, composition=collage_on(config.canvas))
+        return dataclasses.replace(config, composition=make_collage(config.canvas))
     raise UserError(
         f"{FLAGS.config} places images of single objects, and these have boxes: choose another --config, such as "
         "detection"

@@ -63,7 +63,7 @@ def reader_batches(folder: str, *, dense: bool) -> Iterator[Any]:
     """Endless batches of our reader: sparse, as an accelerator takes them, or canvases and dense targets."""
     import tensorflow as tf
 
-    from pipeline.reader.dataset import training_batches
+    from pipeline.reader.dataset import read_training_batches
     from pipeline.records.manifest import load_manifest
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -71,7 +71,7 @@ def reader_batches(folder: str, *, dense: bool) -> Iterator[Any]:
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
-    batches = training_batches(load_manifest(folder), batch=BATCH, seed=0, parallel_calls=1, dense=dense)
+    batches = read_training_batches(load_manifest(folder), batch=BATCH, seed=0, parallel_calls=1, dense=dense)
     yield from batches.with_options(options)
 
 

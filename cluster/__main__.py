@@ -13,7 +13,7 @@ from pathlib import Path
 from cluster.flink import find_java
 from cluster.jars import FLINK_JARS, JOB_SERVER_JARS, job_server_jar, write_lock
 from cluster.up import ENGINES, ClusterSettings, down, up
-from pipeline.command_line import exit_status
+from pipeline.command_line import run_and_report
 
 PORTS = {
     "rest_port": "of Flink's JobManager: Beam's --flink_master",
@@ -48,7 +48,7 @@ def main() -> int:
             for jars in (FLINK_JARS, JOB_SERVER_JARS):
                 write_lock(jars)
 
-    return exit_status(run, interrupted="`make cluster-down` stops what was started")
+    return run_and_report(run, interrupted="`make cluster-down` stops what was started")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cluster.flink import LOGGING, OPENED_PACKAGES
 from pipeline.errors import UserError
-from pipeline.files import cache_folder, file_sha256
+from pipeline.files import cache_folder, hash_file
 
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _MAVEN = Path(__file__).with_name("maven")
@@ -42,7 +42,7 @@ class JarSet:
     @property
     def cached(self) -> Path:
         """The folder of these jars in the cache, complete or missing. Each version of the lock has its own folder."""
-        return jars_folder() / f"{self.folder.name}-{file_sha256(self.lock)[:12]}"
+        return jars_folder() / f"{self.folder.name}-{hash_file(self.lock)[:12]}"
 
     def locked(self) -> dict[str, str]:
         """The SHA-256 of each jar, by file name. Raises `UserError` that names a broken line of the lock."""
@@ -73,7 +73,7 @@ def check_jars(folder: Path, locked: Mapping[str, str], way_out: str) -> None:
     for name in sorted(found | locked.keys()):
         if name not in locked:
             raise UserError(f"{folder / name} is not in the lock: {way_out}")
-        got = file_sha256(folder / name) if name in found else "no file"
+        got = hash_file(folder / name) if name in found else "no file"
         if got != locked[name]:
             raise UserError(f"{folder / name} must have SHA-256 {locked[name]}, got {got}: {way_out}")
 
@@ -131,7 +131,7 @@ def write_lock(jars: JarSet) -> None:
         jars.lock.touch()  # the cache folder is named after the lock, which may not exist yet
         download(jars, Path(folder) / "jars")
         found = sorted((Path(folder) / "jars").iterdir())
-        jars.lock.write_text("".join(f"{file_sha256(path)}  {path.name}\n" for path in found))
+        jars.lock.write_text("".join(f"{hash_file(path)}  {path.name}\n" for path in found))
     print(f"{jars.lock}: {len(found)} jars")
 
 

@@ -11,7 +11,7 @@ import sys
 
 from apache_beam.runners.portability import local_job_service_main
 
-from beam_jobs.runners.beam_workarounds import when_worker_dies
+from beam_jobs.runners.beam_workarounds import call_when_worker_dies
 
 
 def restart() -> None:
@@ -21,5 +21,5 @@ def restart() -> None:
 
 
 if __name__ == "__main__":
-    when_worker_dies(restart)
+    call_when_worker_dies(restart)
     local_job_service_main.run(sys.argv[1:])

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.errors import UserError, printable, require
+from pipeline.errors import UserError, make_printable, require
 from pipeline.files import read_regular, write_whole
 from pipeline.typed_json import from_dict, parse_json
 
@@ -79,7 +79,7 @@ def load(path: Path) -> list[Process]:
             require(process.pid > 1, f"{path}: pid", "the id of a process of the cluster", process.pid)
     except UserError as error:
         way_out = "end by hand what still runs of the cluster, then delete the file"
-        raise UserError(f"{printable(str(error))}; {way_out}") from None
+        raise UserError(f"{make_printable(str(error))}; {way_out}") from None
     return list(processes)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from cluster.flink import find_java, start_flink, task_managers, write_configuration
 from cluster.jars import FLINK_JARS, fetch
 from cluster.processes import Process, is_alive, load, save, start, stop
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, make_printable
 
 FLINK = "flink"  # JobManager and TaskManagers
 PORTABLE = "portable"  # Beam's own job service in Python: no Java
@@ -84,7 +84,7 @@ def up(settings: ClusterSettings) -> None:
         stop(starter.started)
         settings.state.unlink(missing_ok=True)
         raise
-    print(printable(f"logs in {settings.logs}; make cluster-down stops it"))
+    print(make_printable(f"logs in {settings.logs}; make cluster-down stops it"))
 
 
 def down(settings: ClusterSettings) -> None:
@@ -92,7 +92,7 @@ def down(settings: ClusterSettings) -> None:
     processes = load(settings.state)
     stop(processes)
     settings.state.unlink(missing_ok=True)
-    print(printable(f"cluster is down; logs in {settings.logs}") if processes else "the cluster was not up")
+    print(make_printable(f"cluster is down; logs in {settings.logs}") if processes else "the cluster was not up")
 
 
 def start_worker_pool(settings: ClusterSettings) -> Process:
@@ -134,7 +134,7 @@ class _Starter:
             if dead := next((p for p in self.started if not is_alive(p)), None):
                 log = self.settings.logs / f"{dead.name}.log"
                 for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
-                    print(f"  {printable(line.expandtabs())}", file=sys.stderr)
+                    print(f"  {make_printable(line.expandtabs())}", file=sys.stderr)
                 raise UserError(
                     f"{dead.name} ended while the cluster was starting; above are the last lines of its log, {log}"
                 )

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Iterable, Iterator
 
 from pipeline.config.run_config import Config
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, make_printable
 
 
 def config_names() -> list[str]:
@@ -25,7 +25,9 @@ def load_config(name: str) -> Config:
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     except (Exception, SystemExit) as error:  # the file is the user's: it may raise anything
-        raise UserError(f"{where} must define a CONFIG, got {type(error).__name__}: {printable(str(error))}") from None
+        raise UserError(
+            f"{where} must define a CONFIG, got {type(error).__name__}: {make_printable(str(error))}"
+        ) from None
     if not isinstance(config, Config):
         raise UserError(f"the CONFIG of {where} must be a Config, got {type(config).__name__}")
     if config.name != name:

@@ -16,15 +16,15 @@ from absl import flags, logging
 from tqdm import tqdm
 
 from model.detection.evaluator import Evaluator
-from model.detection.image_files import ImageFile, check_overwrites_nothing, find_images, output_names
-from model.detection.own_pixels import coco_results, detect_in_images
+from model.detection.image_files import ImageFile, check_overwrites_nothing, choose_output_names, find_images
+from model.detection.own_pixels import detect_in_images, make_coco_results
 from model.drawing.annotate_image import annotate_image, encode_image_file
-from model.network.execution import named_out_of_memory
+from model.network.execution import name_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.command_line import run_command
 from pipeline.compositions.resize import RgbImage
-from pipeline.errors import UserError, counted, printable, require_between
+from pipeline.errors import UserError, format_count, make_printable, require_between
 from pipeline.files import open_regular, write_whole
 from pipeline.records.image_file import decode_image_file
 
@@ -49,19 +49,19 @@ def main() -> None:
     run = folder.load()
     output = Path(FLAGS.output) if FLAGS.output else folder.path / "detections"
     files = find_images(FLAGS.images, flag="--images", output=output)
-    outputs = [output / name for name in output_names([file.name for file in files])]
+    outputs = [output / name for name in choose_output_names([file.name for file in files])]
     check_overwrites_nothing(files, outputs, flag="--output")
 
     decoding = replace(run.config.decode, min_score=min(run.config.decode.min_score, FLAGS.min_score))
     evaluator = Evaluator(run.config.model, run.shape, decoding)
     weights = restore_best(folder, evaluator.network)
-    print(printable(f"detecting with {weights} in {counted(len(files), 'image')}"), flush=True)
+    print(make_printable(f"detecting with {weights} in {format_count(len(files), 'image')}"), flush=True)
     output.mkdir(parents=True, exist_ok=True)
     category_ids = run.category_ids or range(1, len(run.class_names) + 1)
     results: list[dict[str, object]] = []
     skipped: list[str] = []
-    with named_out_of_memory(batch=FLAGS.batch), tqdm(total=len(files), unit="image", desc="detection") as bar:
-        images = _readable(files, skipped, bar)
+    with name_out_of_memory(batch=FLAGS.batch), tqdm(total=len(files), unit="image", desc="detection") as bar:
+        images = _read_images(files, skipped, bar)
         while batch := list(islice(images, FLAGS.batch)):
             found = detect_in_images(
                 evaluator.detect,
@@ -70,7 +70,7 @@ def main() -> None:
                 min_score=FLAGS.min_score,
             )
             for (number, image), objects in zip(batch, found, strict=True):
-                results += coco_results(
+                results += make_coco_results(
                     objects, image_id=number + 1, file_name=files[number].name, category_ids=category_ids
                 )
                 drawn = annotate_image(image, objects, run.class_names)
@@ -79,19 +79,19 @@ def main() -> None:
                 bar.update()
     write_whole(output / RESULTS, (json.dumps(results) + "\n").encode())
     print(
-        printable(
+        make_printable(
             f"detections: {len(results):,} with a score of at least {FLAGS.min_score:g} in "
-            f"{counted(len(files) - len(skipped), 'image')}; {output} ({RESULTS} and annotated images)"
+            f"{format_count(len(files) - len(skipped), 'image')}; {output} ({RESULTS} and annotated images)"
         ),
         flush=True,
     )
     if skipped:
         more = f" and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
-        of_all = f"{len(skipped):,} of {counted(len(files), 'image')}"
+        of_all = f"{len(skipped):,} of {format_count(len(files), 'image')}"
         raise UserError(f"{of_all} could not be read: {', '.join(skipped[:NAMED])}{more}")
 
 
-def _readable(files: Sequence[ImageFile], skipped: list[str], bar: tqdm) -> Iterator[tuple[int, RgbImage]]:
+def _read_images(files: Sequence[ImageFile], skipped: list[str], bar: tqdm) -> Iterator[tuple[int, RgbImage]]:
     """Every image that can be read, with its number. The others are named on the terminal and in `skipped`."""
     for number, file in enumerate(files):
         try:
@@ -99,7 +99,7 @@ def _readable(files: Sequence[ImageFile], skipped: list[str], bar: tqdm) -> Iter
                 image = decode_image_file(opened)
         except (ValueError, OSError) as error:
             skipped.append(str(file.path))
-            tqdm.write(printable(f"skipped {file.path}: {error}"))
+            tqdm.write(make_printable(f"skipped {file.path}: {error}"))
             bar.update()
         else:
             yield number, image

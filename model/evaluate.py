@@ -15,12 +15,12 @@ from tqdm import tqdm
 from model.detection.coco import METRICS
 from model.detection.evaluator import Evaluator
 from model.drawing.image_grid import draw_detections
-from model.network.execution import named_out_of_memory
+from model.network.execution import name_out_of_memory
 from model.training.checkpoints import restore_best
 from model.training.run_folder import RunFolder
 from pipeline.command_line import run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable
+from pipeline.errors import UserError, format_count, make_printable
 from pipeline.files import write_whole
 from pipeline.records.manifest import check_shards, load_manifest
 
@@ -51,7 +51,7 @@ def main() -> None:
         )
     if (manifest.class_names, manifest.canvas) != (run.class_names, run.shape.canvas):
         raise UserError(
-            f"{manifest.folder} must have the classes and the canvas size of {folder.path}, got others; choose the "
+            f"{manifest.folder} has other classes or another canvas size than {folder.path}; choose the "
             "--records of the run"
         )
     examples = min(manifest.examples(FLAGS.split), FLAGS.limit or manifest.examples(FLAGS.split))
@@ -65,10 +65,12 @@ def main() -> None:
     place = Path(FLAGS.output) if FLAGS.output else folder.evaluation
     place.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is refused before the work
     print(
-        printable(f"evaluating {weights} on {counted(examples, f'{FLAGS.split} record')} of {manifest.folder}"),
+        make_printable(
+            f"evaluating {weights} on {format_count(examples, f'{FLAGS.split} record')} of {manifest.folder}"
+        ),
         flush=True,
     )
-    with named_out_of_memory(batch=FLAGS.batch), tqdm(total=examples, unit="image", desc="evaluation") as bar:
+    with name_out_of_memory(batch=FLAGS.batch), tqdm(total=examples, unit="image", desc="evaluation") as bar:
         results = evaluator.evaluate(
             manifest,
             FLAGS.split,
@@ -97,8 +99,8 @@ def main() -> None:
         write_whole(place / "detections.png", draw_detections(results.images, run.class_names))
         files += ", detections.png"
     except UserError as error:
-        print(printable(f"{error}; everything else is done"))
-    print(printable(f"evaluation: {place} ({files})"))
+        print(make_printable(f"{error}; everything else is done"))
+    print(make_printable(f"evaluation: {place} ({files})"))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from itertools import islice
 from absl import flags
 
 from model.drawing.image_grid import draw_views
-from model.drawing.png import png_path
+from model.drawing.png import find_png_path
 from pipeline.command_line import run_command
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable
+from pipeline.errors import UserError, format_count, make_printable
 from pipeline.files import write_whole
 from pipeline.records.keys import split_of
 from pipeline.records.manifest import load_manifest
@@ -45,18 +45,18 @@ def main() -> None:
     if not chosen:
         wanted = f"record {FLAGS.key}" if FLAGS.key else f"{split} records"
         raise UserError(f"{manifest.folder} has no {wanted}")
-    path = png_path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
+    path = find_png_path(FLAGS.output or f"{manifest.folder.rstrip('/')}-{split}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     if FLAGS.key:
         count = len(chosen[0].views)
         views = [(chosen[0], number) for number in range(min(count, MOST))]
-        what = ("" if count <= MOST else f"the first {MOST} of ") + f"{counted(count, 'view')} of one record"
+        what = ("" if count <= MOST else f"the first {MOST} of ") + f"{format_count(count, 'view')} of one record"
     else:
         views = [(record, 0) for record in chosen]
-        what = f"{counted(len(views), 'record')}, the first view of each"
+        what = f"{format_count(len(views), 'record')}, the first view of each"
     drawn = draw_views(views, manifest.anchors, manifest.class_names, canvas=manifest.canvas)
     write_whole(path, drawn)
-    print(printable(f"images: {path}, {what}; ground truth green, matched anchors orange"))
+    print(make_printable(f"images: {path}, {what}; ground truth green, matched anchors orange"))
 
 
 if __name__ == "__main__":

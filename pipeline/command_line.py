@@ -18,7 +18,7 @@ from types import FrameType
 
 from absl import app, flags
 
-from pipeline.errors import UserError, first_line, os_error_text, printable
+from pipeline.errors import UserError, describe_os_error, make_printable, take_first_line
 
 # By name, the module of a command and what it does. A module is imported only when its command runs.
 COMMANDS = {
@@ -42,7 +42,9 @@ def prematch() -> None:
         return
     if name not in COMMANDS:
         (nearest,) = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0)
-        sys.exit(printable(f"error: prematch has no command {name!r}, the nearest is {nearest}; see prematch --help"))
+        sys.exit(
+            make_printable(f"error: prematch has no command {name!r}, the nearest is {nearest}; see prematch --help")
+        )
     del sys.argv[1]
     try:
         runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)
@@ -70,7 +72,7 @@ def make_variable(name: str, value: str | Path) -> str:
     return f"{name}={shlex.quote(str(value))}"
 
 
-def repeating_line() -> str:
+def make_repeating_line() -> str:
     """The shell's line that runs this process's command again: `prematch NAME …` or `python -m MODULE …`.
 
     "" for a script that is no module.
@@ -85,18 +87,18 @@ def repeating_line() -> str:
 def run_command(main: Callable[[], None]) -> None:
     """Runs an absl command, which first prints the line that repeats it on standard output.
 
-    An error becomes one line on standard error and exit status 1, see `exit_status`.
+    An error becomes one line on standard error and exit status 1, see `run_and_report`.
     """
 
     def guarded(argv: list[str]) -> int:
         def checked() -> None:
             if len(argv) > 1:
                 raise UserError(f"arguments must be --flags, got {' '.join(argv[1:])!r}; see --help")
-            if line := repeating_line():
-                print(printable(line), flush=True)
+            if line := make_repeating_line():
+                print(make_printable(line), flush=True)
             main()
 
-        return exit_status(checked, interrupted="run the same command again to go on")
+        return run_and_report(checked, interrupted="run the same command again to go on")
 
     def parse(argv: list[str]) -> list[str]:
         """Parses the flags as absl does, but shows errors the way we do."""
@@ -105,13 +107,13 @@ def run_command(main: Callable[[], None]) -> None:
         except flags.Error as error:
             missing = r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
             message = re.sub(missing, r"--\1 must be given", " ".join(str(error).split()))
-            print(f"error: {printable(message)}; see --help", file=sys.stderr, flush=True)
+            print(f"error: {make_printable(message)}; see --help", file=sys.stderr, flush=True)
             sys.exit(1)
 
     app.run(guarded, flags_parser=parse)
 
 
-def exit_status(main: Callable[[], None], *, interrupted: str) -> int:
+def run_and_report(main: Callable[[], None], *, interrupted: str) -> int:
     """Runs a command and returns its exit status. An error becomes one line on standard error and status 1.
 
     The traceback of an error that nobody foresaw goes to a file, which the line names. With PREMATCH_TRACEBACK=1 in the
@@ -129,7 +131,7 @@ def exit_status(main: Callable[[], None], *, interrupted: str) -> int:
     except KeyboardInterrupt:
         message = f"interrupted; {interrupted}"
     except Exception as error:
-        message = printable(str(error) if isinstance(error, UserError) else _told(error))
+        message = make_printable(str(error) if isinstance(error, UserError) else _explain(error))
         if os.environ.get("PREMATCH_TRACEBACK") == "1":
             traceback.print_exc()
     with contextlib.suppress(OSError):  # nobody reads standard output any more, or its disk is full
@@ -142,17 +144,17 @@ def _asks_for_help(argv: list[str]) -> bool:
     return any(argument.lstrip("-").partition("=")[0] in ("help", "helpfull", "helpshort") for argument in argv[1:])
 
 
-def _told(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """What the user reads about another error that ended a command. One that nobody foresaw goes to a file."""
     if isinstance(error, OSError):
-        return os_error_text(error)
+        return describe_os_error(error)
     kind = type(error).__name__
-    line = first_line(str(error))
+    line = take_first_line(str(error))
     what = f"{kind}: {line}" if line else kind
-    return f"the command failed unexpectedly: {what}; {_kept_traceback(error)}"
+    return f"the command failed unexpectedly: {what}; {_keep_traceback(error)}"
 
 
-def _kept_traceback(error: Exception) -> str:
+def _keep_traceback(error: Exception) -> str:
     """Writes an error's traceback to a file of its own, or to standard error if no folder can be written.
 
     Returns the words that say where it is.

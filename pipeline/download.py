@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.errors import UserError, disk_error
-from pipeline.files import file_sha256, open_regular, remove_abandoned
+from pipeline.errors import UserError, find_disk_error
+from pipeline.files import hash_file, open_regular, remove_abandoned
 
 TIMEOUT_SECONDS = 30
 _BLOCK = 1 << 20
@@ -26,7 +26,7 @@ def download(url: str, target: Path, *, sha256: str, way_out: str) -> Path:
 
     Raises `UserError`, ending in `way_out`, if the network does not answer or the checksum is wrong.
     """
-    if target.is_file() and file_sha256(target) == sha256:
+    if target.is_file() and hash_file(target) == sha256:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent, f"{target.name}*.part")
@@ -39,12 +39,12 @@ def download(url: str, target: Path, *, sha256: str, way_out: str) -> Path:
                 while block := answer.read(_BLOCK):
                     out.write(block)
                     bar.update(len(block))
-        digest = file_sha256(part)
+        digest = hash_file(part)
         if digest != sha256:
             raise UserError(f"{url} must have the SHA-256 {sha256}, got {digest}; try again, or {way_out}")
         os.replace(part, target)
     except (OSError, ValueError, http.client.HTTPException) as error:  # URLError, time-outs and TLS errors are OSErrors
-        if isinstance(error, OSError) and (full := disk_error(error)):
+        if isinstance(error, OSError) and (full := find_disk_error(error)):
             raise full from None
         reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
         raise UserError(f"{url} cannot be downloaded: {reason}; check the network, or {way_out}") from None
@@ -96,7 +96,7 @@ def unpack_archive(archive: Path, folder: Path, *, names: Collection[str]) -> Pa
         part.rename(folder)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # from the disk, not from a decoder
-            raise disk_error(error) or error from None
+            raise find_disk_error(error) or error from None
         reason = str(error).partition("\n")[0]
         raise UserError(f"{archive} cannot be unpacked: {reason}; delete it and try again") from None
     finally:

@@ -31,10 +31,10 @@ class UserError(Exception):
 def require(condition: bool, name: str, must_be: str, got: object) -> None:
     """Raises `UserError` "<name> must be <must_be>, got <got>" unless the condition holds."""
     if not condition:
-        raise UserError(f"{name} must be {must_be}, got {shown(got)}")
+        raise UserError(f"{name} must be {must_be}, got {show_value(got)}")
 
 
-def shown(value: object) -> str:
+def show_value(value: object) -> str:
     """A value as messages show it: its `repr`, with long parts shortened, and cut off if it is still too long."""
     text = _REPR.repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
@@ -53,39 +53,39 @@ def require_utf8(flag: str, path: str) -> None:
         raise UserError(f"{flag} must be a path in UTF-8, got {path}") from None
 
 
-def disk_error(error: OSError) -> UserError | None:
+def find_disk_error(error: OSError) -> UserError | None:
     """The `UserError` for a full disk or quota, a read-only disk or missing permissions; None for other errors."""
     said = _DISK_ERRORS.get(error.errno) if error.errno is not None else None
     where = f" {error.filename}" if error.filename else ""
     return UserError(f"cannot {said.format(where)}") if said is not None else None
 
 
-def os_error_text(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """What the user reads about an `OSError` that ended a command."""
     if isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename:
-        return f"{error.filename} must be a folder, or not there yet, got a file"
+        return f"{error.filename} is a file, where a folder must be"
     if isinstance(error, IsADirectoryError) and (path := error.filename2 or error.filename):
-        return f"{path} must be a file, got a folder"
-    return str(disk_error(error) or error)
+        return f"{path} is a folder, where a file must be"
+    return str(find_disk_error(error) or error)
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Text from files and names as a terminal may show it: on one line, with control characters escaped."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text)
 
 
-def first_line(text: str) -> str:
+def take_first_line(text: str) -> str:
     """The first line of a library's message, cut short."""
     return text.partition("\n")[0][:_FIRST_LINE]
 
 
-def counted(count: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """A count with its noun: "1 image", "1,234 images", "2 boxes"."""
     ending = "" if count == 1 else "es" if noun.endswith(("x", "s")) else "s"
     return f"{count:,} {noun}{ending}"
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()

@@ -94,13 +94,13 @@ def read_regular(path: str | os.PathLike[str], *, limit: int | None = None) -> b
         return file.read()
 
 
-def file_sha256(path: str | os.PathLike[str]) -> str:
+def hash_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a regular file, in hex. Raises `OSError` like `open_regular`."""
     with open_regular(path) as file:
-        return stream_sha256(file).hex()
+        return hash_stream(file).hex()
 
 
-def stream_sha256(file: BinaryIO) -> bytes:
+def hash_stream(file: BinaryIO) -> bytes:
     """SHA-256 of all that is left to read in an open file."""
     digest = hashlib.sha256()
     while block := file.read(_BLOCK):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-from pipeline.errors import UserError, shown
+from pipeline.errors import UserError, show_value
 
 T = TypeVar("T")
 
@@ -65,8 +65,8 @@ def from_dict(kind: type[T], values: Any, *, where: str, text: bool = False) -> 
     except (msgspec.ValidationError, UserError) as error:  # the latter from __post_init__
         line = str(error)  # it may name an unknown field, of any length
         raise UserError(f"{where}: {line if len(line) <= 1000 else f'{line[:500]}…{line[-300:]}'}") from None
-    if unknown := next(_unknown_fields(values, made), None):
-        raise UserError(f"{where} has the unknown field {shown(unknown)}: another version of prematch wrote it")
+    if unknown := next(_list_unknown_fields(values, made), None):
+        raise UserError(f"{where} has the unknown field {show_value(unknown)}: another version of prematch wrote it")
     return made
 
 
@@ -100,31 +100,31 @@ def with_checksum(values: dict[str, Any]) -> dict[str, Any]:
 def without_checksum(values: Any, *, where: str) -> dict[str, Any]:
     """The inverse of `with_checksum`. Raises `UserError` that names `where` if the values do not have it."""
     if not isinstance(values, dict):
-        raise UserError(f"{where} must be a JSON object, got {shown(values)}")
+        raise UserError(f"{where} must be a JSON object, got {show_value(values)}")
     own = {name: value for name, value in values.items() if name != "checksum"}
     try:
         expected = checksum(own)
     except RecursionError:
         raise UserError(f"{where} is nested too deeply") from None
     if values.get("checksum") != expected:
-        stated = shown(values.get("checksum"))
+        stated = show_value(values.get("checksum"))
         raise UserError(f"{where} was altered: its checksum is {expected}, and it states {stated}")
     return own
 
 
-def _unknown_fields(values: Any, made: Any, path: str = "") -> Iterator[str]:
+def _list_unknown_fields(values: Any, made: Any, path: str = "") -> Iterator[str]:
     """Fields in the values that dataclasses lack; structs refuse theirs by themselves."""
     if dataclasses.is_dataclass(made):
         names = {field.name for field in dataclasses.fields(made)}
         yield from (f"{path}{name}" for name in sorted(set(values) - names))
         for name in names & set(values):
-            yield from _unknown_fields(values[name], getattr(made, name), f"{path}{name}.")
+            yield from _list_unknown_fields(values[name], getattr(made, name), f"{path}{name}.")
     elif isinstance(made, msgspec.Struct):
         for name in set(made.__struct_fields__) & set(values):
-            yield from _unknown_fields(values[name], getattr(made, name), f"{path}{name}.")
+            yield from _list_unknown_fields(values[name], getattr(made, name), f"{path}{name}.")
     elif isinstance(made, tuple):
         for index, (value, one) in enumerate(zip(values, made, strict=True)):
-            yield from _unknown_fields(value, one, f"{path}{index}.")
+            yield from _list_unknown_fields(value, one, f"{path}{index}.")
 
 
 LATER: dict[str, bool] = {}

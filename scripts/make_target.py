@@ -38,7 +38,7 @@ TARGETS = {
     ),
     "evaluate": (f"{PREMATCH} evaluate", "run", "records split limit batch output"),
     "detect": (f"{PREMATCH} detect", "run", "images output min_score batch"),
-    "pictures": (f"{PREMATCH} show", "records", "split count key output"),
+    "show": (f"{PREMATCH} show", "records", "split count key output"),
     "curves": (f"{PREMATCH} curves", "", "output"),
     "ablations": ("benchmarks.ablations", "", "data_dir only"),
     "cluster-up": ("cluster up", "folder", "engine"),

@@ -9,7 +9,7 @@ from pipeline.geometry.boxes import Array, centroids_to_corners
 
 
 def offsets_to_corners(offsets: NDArray[np.float32], anchor_centroids: Array) -> Array:
-    """The boxes that offsets describe: the inverse of `centroids_to_offsets`.
+    """The boxes that offsets describe: the inverse of `encode_offsets`.
 
     [n, 4] offsets, [n, 4] anchor centroids in [0, 1] -> [n, 4] corners in [0, 1], float64.
     """

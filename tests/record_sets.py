@@ -20,7 +20,7 @@ from pipeline.config.records_config import RecordsConfig, ShardCounts
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
-from pipeline.records.keys import record_key, shard_name
+from pipeline.records.keys import make_record_key, name_shard
 from pipeline.records.manifest import MANIFEST, REJECTED, BySplit, Manifest, Rejected, Shard, load_manifest
 from pipeline.records.record import Record, encode_record
 from pipeline.records.statistics import IOU_BINS, NO_SIZE, Statistics
@@ -64,7 +64,7 @@ def compose_record(
     image: RgbImage, label: int, config: RecordsConfig, anchors: Anchors, split: str, number: int
 ) -> tuple[Record, tuple[Matches, ...]]:
     """The record of an image with the key of that number, and how its views were matched; companions are red."""
-    key = record_key(split, f"{split}-{number}", 0)
+    key = make_record_key(split, f"{split}-{number}", 0)
 
     def draw_companion(bits: RandomBits) -> SourceImage:
         return SourceImage((16, 16), label=0, reference=str(bits.below(3)))
@@ -188,7 +188,7 @@ def with_format(config: RecordsConfig, image_format: str) -> RecordsConfig:
 
 
 def _write_shard(folder: Path, split: str, shard: int, shards: int, records: Sequence[bytes]) -> Shard:
-    name = shard_name(split, "0123456789abcdef", shard, shards)
+    name = name_shard(split, "0123456789abcdef", shard, shards)
     data = b"".join(frame(record) for record in records)
     (folder / name).write_bytes(data)
     return Shard(name, len(records), len(data), hashlib.sha256(data).hexdigest())

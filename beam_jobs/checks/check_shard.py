@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.checks.make_again import compare_targets, compare_views, lay_out_again, match_again
-from beam_jobs.job.receipt import RECEIPT_BYTES, parse_receipt, receipt_name
+from beam_jobs.job.receipt import RECEIPT_BYTES, name_receipt, parse_receipt
 from beam_jobs.job.record_folder import RECEIPTS
 from pipeline.compositions.composition import MAX_OBJECTS
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import printable
-from pipeline.files import file_sha256, open_regular, read_regular
+from pipeline.errors import make_printable
+from pipeline.files import hash_file, open_regular, read_regular
 from pipeline.records.check_record import find_box_faults, find_faults
-from pipeline.records.keys import chosen, hash63, is_first_copy
+from pipeline.records.keys import hash63, is_chosen, is_first_copy
 from pipeline.records.manifest import Manifest, Shard
 from pipeline.records.record import DRAWN, Record, decode_record, encode_record
 from pipeline.records.statistics import StatisticsCounter
@@ -55,7 +55,7 @@ class ShardFindings:
     image_ids: NDArray[np.int64]  # [records] hash of the id of each, or -1: it has none, or is a copy of another record
 
 
-def shard_checks(manifest: Manifest, sample: int | None) -> list[ShardCheck]:
+def make_shard_checks(manifest: Manifest, sample: int | None) -> list[ShardCheck]:
     """A check of every shard. About `sample` records of each split are matched again, or all for None."""
     checks = []
     for split in SPLITS:
@@ -71,7 +71,7 @@ def check_shard(check: ShardCheck) -> ShardFindings:
     path = Path(check.manifest.folder) / shard.name
     records = _Records(check)
     try:
-        size, digest = path.stat().st_size, file_sha256(path)
+        size, digest = path.stat().st_size, hash_file(path)
         if size != shard.bytes:
             records.add(f"must have {shard.bytes} bytes, got {size}")
         if digest != shard.sha256:
@@ -125,12 +125,12 @@ class _Records:
         except ValueError as error:
             self.add(f"{where}: {error}")
             return
-        where += f" ({printable(record.key[:_SHOWN])})"
+        where += f" ({make_printable(record.key[:_SHOWN])})"
         if record.drawn[0].image_id is not None and is_first_copy(record.key):
             self._image_ids[-1] = hash63(record.drawn[0].image_id)
         manifest = self._check.manifest
         faults = list(find_faults(record, manifest, self._check.split))
-        for fault in (*faults, *self._storage_faults(record, serialized)):
+        for fault in (*faults, *self._find_storage_faults(record, serialized)):
             self.add(f"{where}: {fault}")
         if self._is_chosen(record.key):
             for fault in self._make_again(record, whole=not faults):
@@ -140,7 +140,7 @@ class _Records:
         """Compares the shard's receipt with its records: where they begin, and their statistics if all were matched."""
         if self.findings:
             return
-        name = receipt_name(self._check.shard.name)
+        name = name_receipt(self._check.shard.name)
         try:
             text = read_regular(Path(self._check.manifest.folder) / RECEIPTS / name, limit=RECEIPT_BYTES)
         except OSError:
@@ -149,7 +149,7 @@ class _Records:
         if receipt is None:
             return
         if receipt.begins[:1] != (tuple(self._begins),):
-            self.add("its receipt must say where its records begin, got other places")
+            self.add("its records begin elsewhere than its receipt says")
         if self.matched == self.count and receipt.statistics != (counted := self._counted.total()):
             fields = [f for f in counted.__struct_fields__ if getattr(receipt.statistics, f) != getattr(counted, f)]
             expected, got = ({f: getattr(of, f) for f in fields} for of in (counted, receipt.statistics))
@@ -178,15 +178,15 @@ class _Records:
             yield from compare_views(record, layout)
 
     def _is_chosen(self, key: str) -> bool:
-        return self._check.share >= 1.0 or chosen(key, self._check.share, "verify")
+        return self._check.share >= 1.0 or is_chosen(key, self._check.share, "verify")
 
-    def _storage_faults(self, record: Record, serialized: bytes) -> Iterator[str]:
+    def _find_storage_faults(self, record: Record, serialized: bytes) -> Iterator[str]:
         """What is wrong with where and how a record is stored."""
         order = (hash63(record.key), record.key)
         if order <= self._last:
-            yield f"must come after {printable(self._last[1][:_SHOWN])}, by the hash of its key, and only once"
+            yield f"must come after {make_printable(self._last[1][:_SHOWN])}, by the hash of its key, and only once"
         self._last = order
         if (number := order[0] % len(self._check.manifest.shards(self._check.split))) != self._check.number:
             yield f"key must be in shard {number} by its hash, got shard {self._check.number}"
         if encode_record(record) != serialized:
-            yield "must be written as its fields are, got other bytes"
+            yield "has other bytes than its fields give"

@@ -14,7 +14,7 @@ from pipeline.geometry.targets import Targets, encode_views
 from pipeline.records.check_record import show_array
 from pipeline.records.keys import split_of
 from pipeline.records.manifest import Manifest
-from pipeline.records.record import Record, view_name
+from pipeline.records.record import Record, name_view
 
 
 def lay_out_again(record: Record, manifest: Manifest) -> Layout | None:
@@ -63,7 +63,7 @@ def compare_views(record: Record, layout: Layout) -> Iterator[str]:
         yield f"image must be stored as {layout.shape} by its source's size, got {(record.height, record.width)}"
     drawn = zip(layout.views, layout.truths(), strict=True)
     for number, (view, (expected, (boxes, labels))) in enumerate(zip(record.views, drawn, strict=True)):
-        name = view_name(number)
+        name = name_view(number)
         if view.view != expected:
             yield f"{name}: shown, place and mirrored must be drawn as {expected}, got {view.view}"
             continue
@@ -83,5 +83,5 @@ def compare_targets(record: Record, fresh: Sequence[Targets]) -> Iterator[str]:
                 else (expected == got).all()
             )
             if not close:
-                name = f"{view_name(number)}: {field.name}"
+                name = f"{name_view(number)}: {field.name}"
                 yield f"{name} must be {show_array(expected)} by a new matching, got {show_array(got)}"

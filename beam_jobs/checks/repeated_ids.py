@@ -23,9 +23,9 @@ def find_repeated_ids(shards: Sequence[ShardFindings]) -> list[str]:
     Returns:
         At most `MAX_FINDINGS` findings a split.
     """
-    in_order = sorted(shards, key=lambda found: found.name)
+    ordered = sorted(shards, key=lambda found: found.name)
     return [
-        finding for split in SPLITS for finding in _find_repeated([found for found in in_order if found.split == split])
+        finding for split in SPLITS for finding in _find_repeated([found for found in ordered if found.split == split])
     ]
 
 
@@ -46,5 +46,5 @@ def _find_repeated(shards: list[ShardFindings]) -> list[str]:
     for at in np.flatnonzero(same)[:MAX_FINDINGS].tolist():
         (first_shard, first), (name, number) = place(int(order[at])), place(int(order[at + 1]))
         other = f"record {first} of {first_shard}"
-        findings.append(f"{name}: record {number}: {IMAGE_ID} must differ within a split, got the id of {other}")
+        findings.append(f"{name}: record {number}: {IMAGE_ID} is that of {other} too; ids must differ within a split")
     return findings

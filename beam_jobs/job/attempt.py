@@ -14,7 +14,7 @@ OWNER = "owner"
 _NAME = re.compile(r"\.attempt-[0-9a-f]{12}(-[0-9a-f]{8})?")  # with the ending while it is being deleted
 
 
-def new_attempt() -> str:
+def name_new_attempt() -> str:
     """A name that no other attempt has."""
     return f"{PREFIX}{uuid.uuid4().hex[:12]}"
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_jobs.job.entries import Entry, limited, record_split
+from beam_jobs.job.entries import Entry, limit_items, record_split
 from beam_jobs.sources.boxes import BOX_ORDER, select_usable_boxes
 from beam_jobs.sources.image_files import is_fault
 from beam_jobs.sources.source import BadImage, Item, Source
@@ -129,7 +129,7 @@ class Composer:
         if split not in self._items:
             self._items[split] = [
                 item
-                for item in limited(self._config, self._source.items())
+                for item in limit_items(self._config, self._source.items())
                 if record_split(self._config, self._source, item) == split and not is_fault(item.reference)
             ]
         items = self._items[split]

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_jobs.job.composer import Composer
-from beam_jobs.job.entries import Entry, entries_of, limited, record_split
+from beam_jobs.job.entries import Entry, limit_items, make_entries, record_split
 from beam_jobs.sources.source import BadImage, Item, Source
 from pipeline.anchor_proposal.anchor_fit import GOOD_IOU, AnchorFit, find_covered, measure_fit
 from pipeline.anchor_proposal.proposal import Proposal, make_proposal
 from pipeline.compositions.view import Shape
 from pipeline.config.records_config import RecordsConfig
-from pipeline.errors import UserError, counted
+from pipeline.errors import UserError, format_count
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.keys import hash63
 
@@ -54,7 +54,9 @@ def sample_boxes(config: RecordsConfig, source: Source, *, split: str | None = N
     """
     composer = Composer(config, source)
     items = (
-        item for item in limited(config, source.items()) if split is None or record_split(config, source, item) == split
+        item
+        for item in limit_items(config, source.items())
+        if split is None or record_split(config, source, item) == split
     )
     boxes, count = [np.zeros((0, 4), np.float32)], 0
     for item in heapq.nsmallest(SAMPLE, items, key=lambda i: hash63(f"coverage/{i.source_id}")):
@@ -88,7 +90,7 @@ def check_coverage(coverage: Coverage, least: float) -> None:
 
 
 def _first_entry(config: RecordsConfig, source: Source, item: Item) -> Entry:
-    _, entry = next(entries_of(config, source, item))
+    _, entry = next(make_entries(config, source, item))
     return entry
 
 
@@ -101,4 +103,4 @@ def _kinds(boxes: NDArray[np.float32], canvas: Shape) -> list[str]:
         ratio = w / h
         shape = "square" if 2 / 3 <= ratio <= 1.5 else f"{'wide' if ratio > 1 else 'tall'}, ratio {ratio:.1f}"
         kinds[f"about {2 ** (step / 2):.0f} pixels, {shape}"] += 1
-    return [f"{counted(count, 'box')} of {kind}" for kind, count in kinds.most_common(5)]
+    return [f"{format_count(count, 'box')} of {kind}" for kind, count in kinds.most_common(5)]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from beam_jobs.sources.source import Item, Source, SourceBox
 from pipeline.config.records_config import SPLITS, RecordsConfig
-from pipeline.records.keys import chosen, hash63, record_key, source_id_of, split_of
+from pipeline.records.keys import hash63, is_chosen, make_record_key, parse_source_id, split_of
 
 ShardId = tuple[str, int]  # split, number
 PackedEntry = tuple[str, bytes]  # an entry on its way through the shuffle: its key, and everything else
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     @property
     def source_id(self) -> str:
         """The id of its image."""
-        return source_id_of(self.key)
+        return parse_source_id(self.key)
 
 
 def record_split(config: RecordsConfig, source: Source, item: Item) -> str:
@@ -40,12 +40,12 @@ def record_split(config: RecordsConfig, source: Source, item: Item) -> str:
 
     If the source has no val split, part of its training split becomes val, chosen by hash of the source id.
     """
-    if item.split == "train" and not source.has_val and chosen(item.source_id, config.val_fraction, "val"):
+    if item.split == "train" and not source.has_val and is_chosen(item.source_id, config.val_fraction, "val"):
         return "val"
     return item.split
 
 
-def limited(config: RecordsConfig, items: Iterable[Item]) -> Iterator[Item]:
+def limit_items(config: RecordsConfig, items: Iterable[Item]) -> Iterator[Item]:
     """The first `config.limit` items of each split of the source; all items if there is no limit."""
     seen: dict[str, int] = {}
     for item in items:
@@ -54,11 +54,11 @@ def limited(config: RecordsConfig, items: Iterable[Item]) -> Iterator[Item]:
             yield item
 
 
-def entries_of(config: RecordsConfig, source: Source, item: Item) -> Iterator[tuple[ShardId, Entry]]:
+def make_entries(config: RecordsConfig, source: Source, item: Item) -> Iterator[tuple[ShardId, Entry]]:
     """The entries of an item, one for each copy, with their shards."""
     split = record_split(config, source, item)
     for copy in range(config.copies_of(split)):
-        key = record_key(split, item.source_id, copy)
+        key = make_record_key(split, item.source_id, copy)
         shard = hash63(key) % config.shards.of(split)
         yield (split, shard), Entry(key, item.reference, item.label, item.boxes, item.image_id)
 
@@ -77,7 +77,7 @@ def unpack(packed: PackedEntry) -> Entry:
     return Entry(key, reference, label, None if boxes is None else tuple(map(SourceBox._make, boxes)), image_id)
 
 
-def in_order(entries: Iterable[PackedEntry]) -> list[PackedEntry]:
+def sort_entries(entries: Iterable[PackedEntry]) -> list[PackedEntry]:
     """The entries of a shard in record order: by the hash of the key, and for equal keys by all their fields."""
     every = list(entries)
     count = Counter(key for key, _ in every)

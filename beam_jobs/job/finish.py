@@ -12,8 +12,8 @@ from importlib.metadata import version
 from msgspec.structs import replace
 
 from beam_jobs.job.entries import all_shards
-from beam_jobs.job.fingerprint import library_versions
-from beam_jobs.job.receipt import Receipt, rejected_lines, rejected_text
+from beam_jobs.job.fingerprint import find_library_versions
+from beam_jobs.job.receipt import Receipt, format_rejections, list_rejections
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.sources.source import Source
 from pipeline.config.records_config import SPLITS, RecordsConfig
@@ -27,7 +27,7 @@ def collect_receipts(folder: RecordFolder, config: RecordsConfig) -> dict[str, l
     """The receipts of every shard, by split. Raises `UserError` naming the first that is missing."""
     receipts: dict[str, list[Receipt]] = {split: [] for split in SPLITS}
     for split, shard in all_shards(config):
-        name = folder.shard_name(split, shard, config.shards.of(split))
+        name = folder.name_shard(split, shard, config.shards.of(split))
         receipt = folder.receipt(name)
         if receipt is None or receipt.fingerprint != folder.fingerprint:
             raise UserError(
@@ -51,7 +51,7 @@ def finish(
     rejections is written even then; the manifest is not.
     """
     statistics = add_statistics(receipts)
-    lines = rejected_lines(receipt for of in receipts.values() for receipt in of)
+    lines = list_rejections(receipt for of in receipts.values() for receipt in of)
     rejected = count_rejected(lines, statistics)
     _check_share(folder, lines, rejected, max_rejected)
     folder.write_rejected(lines)
@@ -65,7 +65,11 @@ def finish(
         passes=BySplit(**{split: tuple(zip(*(r.shards for r in receipts[split]), strict=True)) for split in SPLITS}),
         statistics=statistics,
         rejected=rejected,
-        versions={**library_versions(), "apache-beam": version("apache-beam"), "python": platform.python_version()},
+        versions={
+            **find_library_versions(),
+            "apache-beam": version("apache-beam"),
+            "python": platform.python_version(),
+        },
     )
     folder.write_manifest(manifest)
     return manifest
@@ -92,7 +96,7 @@ def count_rejected(lines: list[str], statistics: BySplit[Statistics]) -> Rejecte
         images_seen=images + sum(statistics[split].examples for split in SPLITS),
         boxes_seen=boxes + sum(statistics[split].objects for split in SPLITS),
         file=REJECTED,
-        sha256=hashlib.sha256(rejected_text(lines)).hexdigest(),
+        sha256=hashlib.sha256(format_rejections(lines)).hexdigest(),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from beam_jobs.job.entries import PackedEntry, ShardId, all_shards, entries_of, limited, pack
+from beam_jobs.job.entries import PackedEntry, ShardId, all_shards, limit_items, make_entries, pack
 from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
@@ -92,7 +92,7 @@ class _List(beam.DoFn):
         if number == 0:
             yield None
         count = 0
-        for item in limited(self._config, self._source.items_of(piece)):
+        for item in limit_items(self._config, self._source.items_of(piece)):
             count += 1
             yield item
         self._items.inc(count)
@@ -111,7 +111,7 @@ class _Copies(beam.DoFn):
         if item is None:
             yield from ((shard, None) for shard in all_shards(self._config))
             return
-        for shard, entry in entries_of(self._config, self._source, item):
+        for shard, entry in make_entries(self._config, self._source, item):
             self._made += 1
             yield shard, pack(entry)
 

@@ -54,7 +54,7 @@ class JobMetrics:
         return [*lines, f"worker time: {', '.join(times)}"] if times else lines
 
 
-def job_metrics(result: Any) -> JobMetrics:
+def read_job_metrics(result: Any) -> JobMetrics:
     """The metrics of a job that has ended, from its `PipelineResult`."""
     try:
         found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from beam_jobs.job import storage
 from pipeline.errors import UserError
-from pipeline.files import stream_sha256
+from pipeline.files import hash_stream
 from pipeline.records.manifest import Shard
 from pipeline.records.statistics import Statistics
 from pipeline.typed_json import (
@@ -50,20 +50,20 @@ class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def name(self) -> str:
         """The name of its file."""
-        return receipt_name(self.shards[0].name)
+        return name_receipt(self.shards[0].name)
 
 
-def rejected_lines(receipts: Iterable[Receipt]) -> list[str]:
+def list_rejections(receipts: Iterable[Receipt]) -> list[str]:
     """The lines of rejected.jsonl: what was left out according to the receipts, sorted."""
     return sorted(canonical_json(to_dict(rejection)) for receipt in receipts for rejection in receipt.rejected)
 
 
-def rejected_text(lines: list[str]) -> bytes:
+def format_rejections(lines: list[str]) -> bytes:
     """The content of rejected.jsonl."""
     return "".join(line + "\n" for line in lines).encode()
 
 
-def receipt_name(shard_name: str) -> str:
+def name_receipt(shard_name: str) -> str:
     """The file name of a shard's receipt, in the folder `receipts`."""
     return shard_name.removesuffix(".tfrecord") + ".json"
 
@@ -81,4 +81,4 @@ def has_file(shard: Shard, path: str) -> bool:
     if storage.size(path) != shard.bytes:
         return False
     with storage.open_file(path) as file:
-        return stream_sha256(file).hex() == shard.sha256
+        return hash_stream(file).hex() == shard.sha256

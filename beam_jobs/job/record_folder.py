@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs.job import attempt, storage
-from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, has_file, parse_receipt, receipt_name, rejected_text
-from pipeline.errors import UserError, disk_error
+from beam_jobs.job.receipt import RECEIPT_BYTES, Receipt, format_rejections, has_file, name_receipt, parse_receipt
+from pipeline.errors import UserError, find_disk_error
 from pipeline.files import lock_file
-from pipeline.records.keys import shard_name
+from pipeline.records.keys import name_shard
 from pipeline.records.manifest import MANIFEST, REJECTED, Manifest
 
 RECEIPTS = "receipts"
@@ -36,9 +36,9 @@ class RecordFolder:
         """The final path of a shard."""
         return storage.join(self.path, name)
 
-    def shard_name(self, split: str, shard: int, shards: int) -> str:
+    def name_shard(self, split: str, shard: int, shards: int) -> str:
         """The name of a shard of this set."""
-        return shard_name(split, self.fingerprint, shard, shards)
+        return name_shard(split, self.fingerprint, shard, shards)
 
     def temporary(self, name: str) -> str:
         """A path in the attempt's folder that nobody else uses."""
@@ -56,17 +56,17 @@ class RecordFolder:
         try:
             storage.rename(temporary, target)
         except IsADirectoryError:
-            raise UserError(f"{target} must be a file, got a folder; move it away") from None
+            raise UserError(f"{target} is a folder, where a file must be written; move it away") from None
 
     def receipt(self, name: str) -> Receipt | None:
         """The receipt of a shard, or None if there is no whole one. A file that is too large for one is not read."""
-        text = storage.read_bytes(storage.join(self.path, RECEIPTS, receipt_name(name)), limit=RECEIPT_BYTES)
+        text = storage.read_bytes(storage.join(self.path, RECEIPTS, name_receipt(name)), limit=RECEIPT_BYTES)
         return parse_receipt(text) if text is not None else None
 
     def kept(self, name: str) -> Receipt | None:
         """The receipt of a shard that this or an earlier job finished, if every byte of its files is there."""
         receipt = self.receipt(name)
-        if receipt is None or receipt.fingerprint != self.fingerprint or receipt.name != receipt_name(name):
+        if receipt is None or receipt.fingerprint != self.fingerprint or receipt.name != name_receipt(name):
             return None
         whole = all(has_file(shard, self.shard_path(shard.name)) for shard in receipt.shards)
         return receipt if whole else None
@@ -94,7 +94,7 @@ class RecordFolder:
     def write_rejected(self, lines: list[str], name: str = REJECTED) -> str:
         """Writes the rejected images and boxes, one JSON object per line, and returns the file's path."""
         path = storage.join(self.path, name)
-        storage.write_whole(path, rejected_text(lines), self.temporary(name))
+        storage.write_whole(path, format_rejections(lines), self.temporary(name))
         return path
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -102,7 +102,7 @@ class RecordFolder:
         path = storage.join(self.path, MANIFEST)
         storage.write_whole(path, manifest.to_json().encode(), self.temporary(MANIFEST))
         named = {shard.name for shard in manifest.all_shards()}
-        receipts = {receipt_name(name) for name in named}
+        receipts = {name_receipt(name) for name in named}
         for folder, keep in ((self.path, named), (storage.join(self.path, RECEIPTS), receipts)):
             for name in storage.names(folder):
                 if _OURS.fullmatch(name) and name not in keep:
@@ -111,7 +111,7 @@ class RecordFolder:
                         storage.delete(old)
 
 
-def left_by_stopped_job(name: str, fingerprint: str) -> bool:
+def is_left_by_stopped_job(name: str, fingerprint: str) -> bool:
     """Whether a stopped job may have left a file of this name beside the complete set of that fingerprint.
 
     Any list of rejections, because the job that stopped may be one for the same set; shards and receipts of others.
@@ -126,13 +126,13 @@ def own_folder(path: str, fingerprint: str) -> Iterator[RecordFolder]:
 
     Raises `UserError` if another job is at work on it, or if it cannot be written.
     """
-    folder = RecordFolder(path, fingerprint, attempt.new_attempt())
+    folder = RecordFolder(path, fingerprint, attempt.name_new_attempt())
     own = storage.join(path, folder.attempt)
-    with _told_if_not_writable(path):
+    with _tell_if_not_writable(path):
         storage.make_folder(path)
         lock = _lock(path)
     try:
-        with _told_if_not_writable(path):
+        with _tell_if_not_writable(path):
             # Not before the lock: a job that ends with no receipts removes the folder while it holds the lock.
             storage.make_folder(storage.join(path, RECEIPTS))
             if storage.is_local(path):
@@ -150,11 +150,11 @@ def own_folder(path: str, fingerprint: str) -> Iterator[RecordFolder]:
 
 
 @contextlib.contextmanager
-def _told_if_not_writable(path: str) -> Iterator[None]:
+def _tell_if_not_writable(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_error(error) or UserError(
+        raise find_disk_error(error) or UserError(
             f"--records must be a folder that can be written, got {path!r}: {error}"
         ) from None
 

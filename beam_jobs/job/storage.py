@@ -18,7 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.sources.image_files import BYTES, is_local, open_file
 from pipeline import files
-from pipeline.errors import UserError, disk_error
+from pipeline.errors import UserError, find_disk_error
 
 _EXTRAS = {"gs": "gcp", "s3": "aws"}  # of setup.py, by scheme
 
@@ -114,7 +114,7 @@ def write_whole(path: str, data: bytes, temporary: str) -> None:
             rename(temporary, path)
     except OSError as error:
         error.filename = error.filename or path  # a failed write does not name its file
-        raise disk_error(error) or error from None
+        raise find_disk_error(error) or error from None
 
 
 def names(folder: str) -> list[str]:

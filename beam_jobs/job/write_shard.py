@@ -10,14 +10,14 @@ from typing import BinaryIO
 import apache_beam as beam
 
 from beam_jobs.job import metrics, storage
-from beam_jobs.job.entries import PackedEntry, ShardId, in_order, unpack
-from beam_jobs.job.fingerprint import check_versions, library_versions
+from beam_jobs.job.entries import PackedEntry, ShardId, sort_entries, unpack
+from beam_jobs.job.fingerprint import check_versions, find_library_versions
 from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.sources.source import Source
 from pipeline.config.records_config import RecordsConfig
-from pipeline.errors import disk_error
+from pipeline.errors import find_disk_error
 from pipeline.records.manifest import Shard
 from pipeline.records.record import encode_record
 from pipeline.records.statistics import StatisticsCounter
@@ -29,7 +29,7 @@ class WriteShard(beam.DoFn):
 
     def __init__(self, folder: RecordFolder, config: RecordsConfig, source: Source) -> None:
         self._folder, self._config, self._source = folder, config, source
-        self._versions = library_versions()  # where the job is started
+        self._versions = find_library_versions()  # where the job is started
         self._kept = metrics.counter(metrics.SHARDS_KEPT)
         self._records = metrics.counter(metrics.RECORDS)
         self._bytes = metrics.counter(metrics.BYTES)
@@ -49,11 +49,11 @@ class WriteShard(beam.DoFn):
     def process(self, group: tuple[ShardId, Iterable[PackedEntry | None]]) -> Iterator[str]:
         """Yields the shard's name once its bytes and its receipt are in place."""
         (split, number), entries = group
-        name = self._folder.shard_name(split, number, self._config.shards.of(split))
+        name = self._folder.name_shard(split, number, self._config.shards.of(split))
         if self._folder.kept(name) is not None:
             self._kept.inc()
         else:
-            self._write(name, in_order(entry for entry in entries if entry is not None))
+            self._write(name, sort_entries(entry for entry in entries if entry is not None))
         yield name
 
     def _write(self, name: str, entries: list[PackedEntry]) -> None:
@@ -68,7 +68,7 @@ class WriteShard(beam.DoFn):
             self._folder.write_receipt(receipt)
         except OSError as error:
             error.filename = error.filename or self._folder.path  # a failed write does not name its file
-            raise disk_error(error) or error from None
+            raise find_disk_error(error) or error from None
         reading = self._builder.composer.reading_ns - read_before
         matching = appended - started - reading - writing
         self._report(receipt, reading, matching, writing + perf_counter_ns() - appended)

@@ -106,7 +106,7 @@ class Workers:
 
 
 @contextlib.contextmanager
-def workers_end_when_interrupted() -> Iterator[Workers]:
+def end_workers_when_interrupted() -> Iterator[Workers]:
     """Ends the workers before Ctrl-C or SIGTERM ends the job. A signal that the shell has ignored stays ignored."""
     from apache_beam.runners.portability import local_job_service
 
@@ -135,7 +135,7 @@ class _WorkerDied(Exception):
 
 
 @contextlib.contextmanager
-def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
+def end_job_with_dead_workers(workers: Workers) -> Iterator[None]:
     """Raises `UserError` when a worker process dies."""
     deaths: list[str] = []
     default = threading.excepthook
@@ -173,7 +173,7 @@ def dead_workers_end_the_job(workers: Workers) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-def when_worker_dies(act: Callable[[], None]) -> None:
+def call_when_worker_dies(act: Callable[[], None]) -> None:
     """Calls `act`, in another thread, if a worker of a job in this process dies from now on.
 
     For a process that runs jobs of others, as Beam's portable job service does: its workers may be killed, run out of

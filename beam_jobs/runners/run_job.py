@@ -12,9 +12,9 @@ from apache_beam.pipeline import Pipeline
 from tqdm import tqdm
 
 from beam_jobs.job import storage
-from beam_jobs.job.metrics import JobMetrics, job_metrics
+from beam_jobs.job.metrics import JobMetrics, read_job_metrics
 from beam_jobs.job.record_folder import RecordFolder
-from beam_jobs.runners.beam_workarounds import dead_workers_end_the_job, workers_end_when_interrupted
+from beam_jobs.runners.beam_workarounds import end_job_with_dead_workers, end_workers_when_interrupted
 from pipeline.errors import UserError
 
 _STEP = " [while running '"  # with which Beam adds the step's name to a message
@@ -27,21 +27,21 @@ def run(pipeline: Pipeline) -> JobMetrics:
     Returns the job's metrics. A `UserError` in a worker is raised again here; other failures keep their traceback.
     """
     try:
-        with workers_end_when_interrupted() as workers, dead_workers_end_the_job(workers):
+        with end_workers_when_interrupted() as workers, end_job_with_dead_workers(workers):
             result = pipeline.run()
             result.wait_until_finish()
-            return job_metrics(result)
+            return read_job_metrics(result)
     except Exception as error:
         if str(error).startswith("KeyboardInterrupt"):  # pressed while Beam ran our code in this process
             raise KeyboardInterrupt from None
         if isinstance(error, UserError):
             raise UserError(str(error).partition(_STEP)[0]) from None
-        if message := told_user_error(str(error)):
+        if message := find_user_error(str(error)):
             raise UserError(message) from None
         raise
 
 
-def told_user_error(text: str) -> str:
+def find_user_error(text: str) -> str:
     """The message of a `UserError` in another process, of which Beam has only the traceback's text; "" if it is none.
 
     The text may hold the traceback as `repr` writes it, with escapes; the traceback's first line shows whether it does.
@@ -53,7 +53,7 @@ def told_user_error(text: str) -> str:
 
 
 @contextlib.contextmanager
-def shard_progress(folder: RecordFolder, shards: int) -> Iterator[None]:
+def show_shard_progress(folder: RecordFolder, shards: int) -> Iterator[None]:
     """Shows how many of the set's shards have a receipt while the job runs. If that cannot be told, the job goes on."""
     stop = threading.Event()
     seconds = 0.5 if storage.is_local(folder.path) else 10.0

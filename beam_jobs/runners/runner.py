@@ -42,7 +42,7 @@ _REFUSED = {
 
 
 @contextlib.contextmanager
-def pipeline_on(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Iterator[Pipeline]:
+def open_pipeline(runner: str, *, workers: int, mode: str, beam_args: Sequence[str]) -> Iterator[Pipeline]:
     """Like `make_pipeline`, but no temporary folder of Beam's stays behind if the job fails.
 
     Raises `UserError` too if no temporary folder can be written.
@@ -114,7 +114,7 @@ def _check_answers(option: str, address: str) -> None:
         ) from None
 
 
-def local_workers(workers: int) -> int:
+def count_local_workers(workers: int) -> int:
     """How many workers the local runner has: the number asked for, or one on every core for 0."""
     if workers < 0:
         raise UserError(f"--workers must be at least 0, got {workers}")
@@ -137,7 +137,7 @@ def _local(workers: int, mode: str, beam_args: Sequence[str]) -> Pipeline:
         raise UserError(f"--running_mode must be one of {', '.join(MODES)}, got {mode!r}")
     if unknown := _unknown_options(beam_args):
         raise UserError(f"--beam_arg must be an option of Beam with --runner=local, got {', '.join(unknown)}")
-    count = local_workers(workers)
+    count = count_local_workers(workers)
     environment: Environment
     if mode == "in_memory" or (count == 1 and mode == "multi_processing"):
         count, environment = 1, EmbeddedPythonEnvironment.default()

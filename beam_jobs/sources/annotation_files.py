@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from beam_jobs.sources.image_files import is_local, open_file
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, make_printable
 from pipeline.files import read_regular
 
 _UTF8_MARK = b"\xef\xbb\xbf"  # which Windows programs write first
@@ -34,7 +34,7 @@ def read_annotations(path: str, *, limit: int) -> bytes:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the annotations {path}: {error}") from None
     if len(data) > limit:
-        raise UserError(f"{path} must have at most {limit} bytes, got more")
+        raise UserError(f"{path} has more than {limit} bytes")
     return data.removeprefix(_UTF8_MARK)
 
 
@@ -49,7 +49,7 @@ def decode_json(data: bytes, decoder: msgspec.json.Decoder[T], name: str) -> T:
     try:
         return decode_tolerantly(decoder, data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{name} is not JSON of this format: {printable(str(error))}") from None
+        raise UserError(f"{name} is not JSON of this format: {make_printable(str(error))}") from None
 
 
 def decode_tolerantly(decoder: msgspec.json.Decoder[T], data: bytes) -> T:

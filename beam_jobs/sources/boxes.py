@@ -12,7 +12,7 @@ import numpy as np
 from beam_jobs.sources.source import SourceBox
 from pipeline.compositions.composition import GroundTruth
 from pipeline.compositions.view import Shape
-from pipeline.errors import shown
+from pipeline.errors import show_value
 from pipeline.geometry.boxes import areas
 
 OVERHANG = 1.0  # pixels that a box may reach over the image's border, where it is cut: annotations are often rounded
@@ -43,9 +43,9 @@ def make_box(
     """
     is_crowd, is_difficult = _parse_answer(crowd), _parse_answer(difficult)
     if fault is None and is_crowd is None:
-        fault = f"must have 0 or 1 as `iscrowd`, got {shown(crowd)}"
+        fault = f"must have 0 or 1 as `iscrowd`, got {show_value(crowd)}"
     if fault is None and is_difficult is None:
-        fault = f"must have 0 or 1 as `difficult`, got {shown(difficult)}"
+        fault = f"must have 0 or 1 as `difficult`, got {show_value(difficult)}"
     flags = (bool(is_crowd), bool(is_difficult))
     given = area if type(area) in _NUMBERS and 0 <= area <= sys.float_info.max else None
     if type(bbox) is list and len(bbox) == 4:
@@ -53,7 +53,7 @@ def make_box(
         if type(x) in _NUMBERS and type(y) in _NUMBERS and type(width) in _NUMBERS and type(height) in _NUMBERS:
             with contextlib.suppress(OverflowError):  # an integer that no float can hold
                 return SourceBox(y, x, y + height, x + width, class_name, *flags, given, relative=False, fault=fault)
-    wrong = fault or f"must have four numbers as `bbox`, got {shown(bbox)}"
+    wrong = fault or f"must have four numbers as `bbox`, got {show_value(bbox)}"
     return SourceBox(math.nan, math.nan, math.nan, math.nan, class_name, *flags, given, fault=wrong)
 
 

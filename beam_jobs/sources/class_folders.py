@@ -12,7 +12,7 @@ from beam_jobs.sources.image_files import list_files, list_paths, refer_to_fault
 from beam_jobs.sources.image_set import Annotated, ImageSet
 from beam_jobs.sources.source import Item
 from beam_jobs.sources.splits import find_split_folders, parse_split, require_train
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, make_printable
 from pipeline.records.image_file import is_image_name
 
 
@@ -65,8 +65,8 @@ def _find_splits(folder: str) -> tuple[tuple[str, str], ...]:
     if others := [name for name in (*_list_subfolders(folder), *loose) if parse_split(name) is None]:
         train = os.path.basename(found["train"])
         raise UserError(
-            f"{folder!r} holds {printable(others[0])} beside the split {train}: it must hold either class folders or "
-            "splits, so move one of them"
+            f"{folder!r} holds {make_printable(others[0])} beside the split {train}: move one of them, "
+            "because a set has either class folders or splits"
         )
     return tuple(found.items())
 

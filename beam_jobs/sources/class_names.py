@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from beam_jobs.sources.image_files import parse_reference
 from beam_jobs.sources.source import BadImage, Item
-from pipeline.errors import UserError, printable, shown
+from pipeline.errors import UserError, make_printable, show_value
 from pipeline.records.manifest import MAX_CLASSES
 
 _LONGEST = 200  # characters
@@ -47,9 +47,11 @@ def check_class_names(source: str, names: Collection[str], items: Iterable[Item]
     for name in names:
         if not is_class_name(name):
             wanted = f"printable and of 1 to {_LONGEST} characters"
-            raise UserError(f"names of classes must be {wanted}, got {shown(name)}")
+            raise UserError(f"names of classes must be {wanted}, got {show_value(name)}")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise UserError(f"source {source} has two classes called {printable(twice[0])}; give each a name of its own")
+        raise UserError(
+            f"source {source} has two classes called {make_printable(twice[0])}; give each a name of its own"
+        )
 
 
 def _list_faults(items: Iterable[Item]) -> Iterator[str]:

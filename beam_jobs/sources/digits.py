@@ -14,7 +14,7 @@ from beam_jobs.sources.source import Check, Item, Source
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
 from pipeline.errors import UserError
-from pipeline.records.keys import chosen
+from pipeline.records.keys import is_chosen
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +54,7 @@ class Digits(Source):
         out = []
         for index, label in enumerate(_load().target):
             source_id = f"{index:04d}"
-            split = "test" if chosen(source_id, self.test_fraction, "digits/test") else "train"
+            split = "test" if is_chosen(source_id, self.test_fraction, "digits/test") else "train"
             out.append(Item(split, source_id, source_id, int(label)))
         return out
 

@@ -20,9 +20,9 @@ from apache_beam.io.filesystems import FileSystems
 from beam_jobs.sources.source import BadImage, Check, Item
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
-from pipeline.errors import UserError, counted, printable, shown
-from pipeline.files import open_regular, stream_sha256
-from pipeline.records.image_file import decode_image_file, image_shape, is_image_name
+from pipeline.errors import UserError, format_count, make_printable, show_value
+from pipeline.files import hash_stream, open_regular
+from pipeline.records.image_file import decode_image_file, is_image_name, read_image_shape
 
 BYTES = "application/octet-stream"  # as object stores call it
 MISSING = -1  # the size of a file that is not there
@@ -124,7 +124,7 @@ def digest_file(path: str) -> bytes:
     """SHA-256 of an image's bytes; empty if it cannot be read, which the job will say."""
     try:
         with open_file(path) as file:
-            return stream_sha256(file)
+            return hash_stream(file)
     except OSError:
         return b""
 
@@ -152,7 +152,7 @@ def refer_to_image(folder: int, name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:  # a reference passes through Beam as UTF-8
-        return refer_to_fault(f"must have a name in UTF-8, got {shown(name)}")
+        return refer_to_fault(f"must have a name in UTF-8, got {show_value(name)}")
     return f"{folder}:{name}"
 
 
@@ -193,7 +193,7 @@ def find_image(reference: str, folders: tuple[str, ...]) -> str:
     number, name = parse_reference(reference)
     folder = folders[number]
     if not name or "\0" in name:
-        raise BadImage(f"must have the name of an image file, got {shown(name)}")
+        raise BadImage(f"must have the name of an image file, got {show_value(name)}")
     if leads_out(name):
         raise BadImage(f"{_clean(name)} leads out of the image folder {_clean(folder)}")
     path = f"{folder.rstrip('/')}/{name}"
@@ -224,11 +224,11 @@ def check_that_images_are_there(items: Iterable[Item], folders: tuple[str, ...])
         missing.append(path)
     if missing:
         raise UserError(
-            f"no image is there: looked for {counted(len(missing), 'image')}, such as {printable(missing[0])}"
+            f"no image is there: looked for {format_count(len(missing), 'image')}, such as {make_printable(missing[0])}"
         )
     if faults:
         raise UserError(
-            f"no image can be used: looked at {counted(len(faults), 'image')}, such as {printable(faults[0])}"
+            f"no image can be used: looked at {format_count(len(faults), 'image')}, such as {make_printable(faults[0])}"
         )
 
 
@@ -238,7 +238,7 @@ def _resolve(folder: str) -> str:
 
 
 def _clean(text: str) -> str:
-    return printable(text)[:_LONGEST]
+    return make_printable(text)[:_LONGEST]
 
 
 # Pixels
@@ -256,7 +256,7 @@ def read_image(path: str) -> RgbImage:
 def read_shape(path: str) -> Shape:
     """Height and width of the upright image in pixels, from the file's header. Raises like `read_image`."""
     with _open_image(path) as file:
-        return image_shape(file)
+        return read_image_shape(file)
 
 
 @contextlib.contextmanager
@@ -266,13 +266,13 @@ def _open_image(path: str) -> Iterator[BinaryIO]:
         with open_file(path) as file:
             yield file
     except FileNotFoundError:
-        raise BadImage(printable(f"{path} is missing")) from None
+        raise BadImage(make_printable(f"{path} is missing")) from None
     except ValueError as error:  # of the decoder; or a name that no file can have
-        raise BadImage(printable(f"{path} {error}")) from None
+        raise BadImage(make_printable(f"{path} {error}")) from None
     except Exception as error:  # Beam's file systems raise errors of their own
         reason = f"{type(error).__name__}: {error}"
         if is_local(path) and isinstance(error, OSError) and error.errno in _NO_FILE:
-            raise BadImage(printable(f"{path} is no file that can be read: {reason}")) from None
+            raise BadImage(make_printable(f"{path} is no file that can be read: {reason}")) from None
         raise UserError(
-            printable(f"cannot read {path}: {reason}; once it can be read, run the same command again")
+            make_printable(f"cannot read {path}: {reason}; once it can be read, run the same command again")
         ) from None

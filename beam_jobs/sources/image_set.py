@@ -30,7 +30,7 @@ from beam_jobs.sources.splits import choose_test_fraction, move_to_test
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, counted, printable
+from pipeline.errors import UserError, format_count, make_printable
 from pipeline.records.keys import hash63
 
 _SAMPLE = 1000  # images whose sizes are compared with the declared ones
@@ -141,8 +141,8 @@ class ImageSet(Source):
         name, found = next(iter(several.items()))
         where = " and ".join(split for split in SPLITS if split in found)
         return [
-            printable(
-                f"note: {counted(len(several), 'image')} in several splits, such as {name} in {where}: "
+            make_printable(
+                f"note: {format_count(len(several), 'image')} in several splits, such as {name} in {where}: "
                 "figures on images that were trained on say little"
             )
         ]
@@ -164,10 +164,10 @@ class ImageSet(Source):
             return []
         name, (height, width), (said_height, said_width) = differing[0]
         return [
-            printable(
-                f"note: {len(differing):,} of {counted(len(sample), 'image')} looked at have another size than the "
-                f"annotations say, such as {name}: {width} x {height} pixels (upright), not {said_width} x "
-                f"{said_height}. Boxes are taken as pixels of the upright image: look at some with `make pictures`"
+            make_printable(
+                f"note: {len(differing):,} of {format_count(len(sample), 'image')} looked at have another size than "
+                f"the annotations say, such as {name}: {width} x {height} pixels (upright), not {said_width} x "
+                f"{said_height}. Boxes are taken as pixels of the upright image: look at some with `make show`"
             )
         ]
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
-from pipeline.errors import counted, printable
+from pipeline.errors import format_count, make_printable
 
 SHOWN_CLASSES = 12
 
@@ -38,7 +38,7 @@ class Item(NamedTuple):
     reference: str  # tells `read` where the image is
     label: int | None = None  # of an image that is itself the object and is placed on a canvas
     boxes: tuple[SourceBox, ...] | None = None  # of an image that shows objects and is letterboxed
-    image_id: str | None = None  # the source's id of the image, as `image_id_text` writes it
+    image_id: str | None = None  # the source's id of the image, as `format_image_id` writes it
     declared: Shape | None = None  # height and width of the image as the annotations have them; unchecked
 
 
@@ -115,7 +115,7 @@ def describe_source(source: Source, *, val_fraction: float) -> list[str]:
     if source.has_test:
         test = "the source's own"
     return [
-        printable(f"{counted(len(names), 'class')}: {', '.join(names[:SHOWN_CLASSES])}{more}"),
+        make_printable(f"{format_count(len(names), 'class')}: {', '.join(names[:SHOWN_CLASSES])}{more}"),
         f"val is {val}; test is {test}",
         *source.notes(),
     ]

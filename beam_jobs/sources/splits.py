@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from beam_jobs.sources.image_files import is_local
 from beam_jobs.sources.source import Item
 from pipeline.errors import UserError
-from pipeline.records.keys import chosen
+from pipeline.records.keys import is_chosen
 
 SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # and the splits
 _TEST_FRACTION = 0.1
@@ -77,6 +77,6 @@ def choose_test_fraction(has_test: bool, given: float | None) -> float:
 
 def move_to_test(item: Item, test_fraction: float) -> Item:
     """An item of train goes to test if the hash of its source id says so."""
-    if item.split == "train" and chosen(item.source_id, test_fraction, "test"):
+    if item.split == "train" and is_chosen(item.source_id, test_fraction, "test"):
         return item._replace(split="test")
     return item

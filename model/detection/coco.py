@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from pipeline.compositions.composition import GroundTruth
 from pipeline.compositions.resize import RgbImage
-from pipeline.compositions.view import Shape, View, boxes_in_image
-from pipeline.errors import UserError, shown
+from pipeline.compositions.view import Shape, View, move_boxes_to_image
+from pipeline.errors import UserError, show_value
 from pipeline.geometry.boxes import Array, areas, corners_to_xywh
-from pipeline.records.keys import is_first_copy, source_id_of
+from pipeline.records.keys import is_first_copy, parse_source_id
 
 METRICS = (
     *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
@@ -88,25 +88,27 @@ class CocoResults:
         own: int | str | None = None
         name, (height, width) = image.key, self.canvas
         if frame is not None:
-            name, height, width = source_id_of(image.key), frame.view.shown.height, frame.view.shown.width
+            name, height, width = parse_source_id(image.key), frame.view.shown.height, frame.view.shown.width
             own = frame.image_id if is_first_copy(image.key) else None
         row = {"id": own, "file_name": name, "height": height, "width": width}
         truth = self._canvas_truth(image) if frame is None else frame.truth
         annotations: list[dict[str, Any]] = []
         first = len(self.ground_truth["annotations"]) + 1
         ignored = (~truth.is_target).tolist()
-        rows = zip(coco_boxes(truth.corners), truth.labels.tolist(), truth.area.tolist(), ignored, strict=True)
+        rows = zip(make_coco_boxes(truth.corners), truth.labels.tolist(), truth.area.tolist(), ignored, strict=True)
         for box, label, area, crowd in rows:
             annotation = {"id": first + len(annotations), "image_id": own, "category_id": self.category_ids[label]}
             annotations.append({**annotation, "bbox": box, "area": area, "iscrowd": int(crowd)})
         corners = self._on_canvas(image.detected_boxes)
         kept = np.arange(len(corners))
         if frame is not None:
-            corners, kept = boxes_in_image(frame.view, image.detected_boxes, canvas=self.canvas)
+            corners, kept = move_boxes_to_image(frame.view, image.detected_boxes, canvas=self.canvas)
         classes, scores = image.detected_classes[kept], image.scores[kept]
         detections: list[dict[str, Any]] = [
             {"image_id": own, "category_id": self.category_ids[label], "bbox": box, "score": score}
-            for box, label, score in zip(coco_boxes(corners.round(3)), classes.tolist(), scores.tolist(), strict=True)
+            for box, label, score in zip(
+                make_coco_boxes(corners.round(3)), classes.tolist(), scores.tolist(), strict=True
+            )
         ]
         self._ids.give(ImageRows(row, annotations + detections), own)
         self.ground_truth["images"].append(row)
@@ -128,7 +130,7 @@ class CocoResults:
         return compute_metrics(self.ground_truth, self.detections)
 
 
-def coco_boxes(corners: Array) -> list[list[float]]:
+def make_coco_boxes(corners: Array) -> list[list[float]]:
     """Corners [G, 4] as a list of [x, y, width, height] in the same unit, rounded to 9 decimals."""
     boxes: list[list[float]] = corners_to_xywh(corners).round(9).tolist()
     return boxes
@@ -191,7 +193,7 @@ class ImageIds:
         name = rows.image["file_name"]
         if own in self._names:  # COCO's metrics would take both for one image
             raise UserError(
-                f"image ids must differ within a split, got {shown(own)} for {self._names[own]} and for {name}; "
+                f"image ids must differ within a split, got {show_value(own)} for {self._names[own]} and for {name}; "
                 "run `make verify`, or give every image an id of its own and make the records again"
             )
         self._names[own] = name

@@ -114,7 +114,7 @@ def _decode(scores: tf.Tensor, boxes: tf.Tensor, threshold: tf.Tensor, config: D
             is_candidate &= seen[:, None] + tf.cumsum(one_hot, axis=1, exclusive=True) < limit
             seen += tf.reduce_sum(one_hot, axis=1)
         was_kept = tf.sequence_mask(found.counts, most, tf.float32)[..., None]
-        kept = _best_apart(
+        kept = _select_best_apart(
             tf.concat([found.boxes, tf.gather(boxes, best.indices % count, batch_dims=1)], axis=1),
             tf.concat([found.scores, best.values], axis=1),
             tf.concat([found.classes, labels], axis=1),
@@ -135,7 +135,7 @@ def _decode(scores: tf.Tensor, boxes: tf.Tensor, threshold: tf.Tensor, config: D
     return found._replace(boxes=tf.clip_by_value(found.boxes, 0.0, 1.0))
 
 
-def _best_apart(
+def _select_best_apart(
     boxes: tf.Tensor, scores: tf.Tensor, labels: tf.Tensor, memberships: tf.Tensor, config: DecodeConfig
 ) -> Detections:
     """Greedy NMS within each class, of M boxes [B, M, 4] that come best first.

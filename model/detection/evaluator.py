@@ -16,8 +16,8 @@ from pipeline.compositions.random_bits import EntryBits
 from pipeline.compositions.view import Rectangle, View
 from pipeline.config.run_config import DecodeConfig, ModelConfig
 from pipeline.errors import UserError
-from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
-from pipeline.records.image_id import image_id_of
+from pipeline.reader.dataset import name_read_errors, read_evaluation_batches, read_training_batches
+from pipeline.records.image_id import parse_image_id
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import BrokenGroundTruth, unpack_ground_truth
 
@@ -63,8 +63,8 @@ class Evaluator:
             layer.momentum = 0.0  # a moving statistic becomes that of the last batch
         variables = [v for layer in self._batch_norms for v in (layer.moving_mean, layer.moving_variance)]
         sums = [np.zeros(variable.shape, np.float64) for variable in variables]
-        with named_read_errors(manifest, "train"):
-            batches = training_batches(manifest, batch=batch, seed=seed, dense=True)
+        with name_read_errors(manifest, "train"):
+            batches = read_training_batches(manifest, batch=batch, seed=seed, dense=True)
             for images, _ in batches.take(STATISTICS_BATCHES):
                 self._normalise(images)
                 for total, variable in zip(sums, variables, strict=True):
@@ -89,8 +89,8 @@ class Evaluator:
         Raises `UserError` naming the shard if a record is broken.
         """
         results = CocoResults(manifest.class_names, manifest.canvas, category_ids=manifest.category_ids, keep=keep)
-        with named_read_errors(manifest, split):
-            for images, truth in evaluation_batches(manifest, split, batch=batch, limit=limit):
+        with name_read_errors(manifest, split):
+            for images, truth in read_evaluation_batches(manifest, split, batch=batch, limit=limit):
                 found = Detections(*(part.numpy() for part in self.detect(images)))
                 for k, key in enumerate(truth["keys"].numpy()):
                     count = found.counts[k]
@@ -103,14 +103,14 @@ class Evaluator:
                         detected_classes=found.classes[k, :count],
                         scores=found.scores[k, :count],
                     )
-                    results.add(shown, source_frame(truth, k, manifest))
+                    results.add(shown, find_source_frame(truth, k, manifest))
                 if progress is not None:
                     progress(len(images))
         return results
 
 
-def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
-    """The source's image behind entry `index` of a batch of `evaluation_batches`; None if it has no boxes of its own.
+def find_source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> SourceFrame | None:
+    """The source's image behind entry `index` of an evaluation batch; None if it has no boxes of its own.
 
     Raises `BrokenGroundTruth` for impossible objects, `BrokenImageId` or `UnicodeDecodeError` for an invalid id, and
     `UserError` if the objects are not those on the canvas.
@@ -138,5 +138,5 @@ def source_frame(truth: dict[str, Any], index: int, manifest: Manifest) -> Sourc
     return SourceFrame(
         view=View(Rectangle(0, 0, height, width), place, mirrored=False),
         truth=objects,
-        image_id=image_id_of(image_id) if image_id else None,
+        image_id=parse_image_id(image_id) if image_id else None,
     )

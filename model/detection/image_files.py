@@ -40,7 +40,7 @@ def find_images(images: str, *, flag: str, output: Path) -> list[ImageFile]:
         root = path.absolute()
         found = [file for file in _below(path) if not _is_result(file, root, output)]
         if not found:
-            raise UserError(f"{flag} must be a folder with images ({looked_for}), got {images} without any")
+            raise UserError(f"{images} holds no images ({looked_for}); give {flag} a folder that does")
     elif path.exists():
         root, found = path.parent.absolute(), [path]
     else:
@@ -57,7 +57,7 @@ def find_images(images: str, *, flag: str, output: Path) -> list[ImageFile]:
     return [ImageFile(file, names[file]) for file in sorted(found, key=lambda file: names[file])]
 
 
-def output_names(names: Sequence[str]) -> list[str]:
+def choose_output_names(names: Sequence[str]) -> list[str]:
     """The name of the file to write for each image: its own, with `.png` added if we do not write its kind.
 
     No two are equal, even on a file system that ignores case.

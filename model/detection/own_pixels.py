@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.detection.coco import coco_boxes
+from model.detection.coco import make_coco_boxes
 from model.detection.decoding import Detections
 from pipeline.compositions.composition import SourceImage, no_objects
 from pipeline.compositions.letterbox import Letterbox
 from pipeline.compositions.random_bits import EntryBits
 from pipeline.compositions.resize import RgbImage
-from pipeline.compositions.view import Rectangle, View, boxes_in_image
+from pipeline.compositions.view import Rectangle, View, move_boxes_to_image
 from pipeline.geometry.boxes import Array
 from pipeline.reader.images import scale
 
@@ -60,17 +60,17 @@ def detect_in_images(
     objects = []
     for number, view in enumerate(views):
         count = int((found.scores[number, : found.counts[number]] >= min_score).sum())  # they are sorted
-        boxes, kept = boxes_in_image(view, found.boxes[number, :count], canvas=letterbox.canvas)
+        boxes, kept = move_boxes_to_image(view, found.boxes[number, :count], canvas=letterbox.canvas)
         classes, scores = found.classes[number, kept], found.scores[number, kept]
         objects.append(FoundObjects(boxes, classes.astype(np.int64), scores.astype(np.float64)))
     return objects
 
 
-def coco_results(
+def make_coco_results(
     objects: FoundObjects, *, image_id: int, file_name: str, category_ids: Sequence[int]
 ) -> list[dict[str, object]]:
     """Detections in COCO's results format, with the file's name: boxes are x, y, width, height in pixels."""
-    boxes = coco_boxes(objects.boxes.round(3))
+    boxes = make_coco_boxes(objects.boxes.round(3))
     return [
         {
             "image_id": image_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def over_replicas(value: tf.Tensor, operation: tf.distribute.ReduceOp) -> tf.Tensor:
+def reduce_over_replicas(value: tf.Tensor, operation: tf.distribute.ReduceOp) -> tf.Tensor:
     """The sum or the mean of the replicas' values; the value itself with one replica, or outside of a replica."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:

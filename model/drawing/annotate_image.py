@@ -38,7 +38,7 @@ def annotate_image(image: RgbImage, objects: FoundObjects, class_names: Sequence
     for number in reversed(range(len(objects.boxes))):
         ymin, xmin, ymax, xmax = (float(side) for side in objects.boxes[number])
         label = int(objects.classes[number])
-        colour = class_colour(label)
+        colour = pick_class_colour(label)
         # Pillow's rectangles include their last row and column.
         draw.rectangle((xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)), outline=colour, width=width)
         text = f"{drawable(class_names[label])} {objects.scores[number]:.2f}"
@@ -46,7 +46,7 @@ def annotate_image(image: RgbImage, objects: FoundObjects, class_names: Sequence
     return np.asarray(drawn)
 
 
-def class_colour(label: int) -> tuple[int, int, int]:
+def pick_class_colour(label: int) -> tuple[int, int, int]:
     """A bright RGB colour for a class; the next classes' colours are far from it."""
     red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN % 1.0, 0.85, 1.0)
     return round(red * 255), round(green * 255), round(blue * 255)

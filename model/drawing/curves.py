@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from model.drawing.png import add_legend, as_png, name_drawing_errors, new_figure
+from model.drawing.png import add_legend, encode_png, name_drawing_errors, new_figure
 
 
 class Epoch(Protocol):
@@ -32,7 +32,7 @@ class Epoch(Protocol):
 
 
 @name_drawing_errors()
-def loss_curves(history: Sequence[Epoch]) -> bytes:
+def draw_loss_curves(history: Sequence[Epoch]) -> bytes:
     """The parts of the loss, and AP on val, by epoch. -> PNG. Raises `UserError` if that fails."""
     figure = new_figure(width=10, height=4)
     left, right = figure.subplots(1, 2)
@@ -46,11 +46,11 @@ def loss_curves(history: Sequence[Epoch]) -> bytes:
     left.set_title("training loss")
     right.set_title("val")
     right.set_ylim(0, 1)
-    return as_png(figure)
+    return encode_png(figure)
 
 
 @name_drawing_errors()
-def ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
+def draw_ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
     """AP on val by images seen: solid lines for averaged weights, dashed lines for raw ones. -> PNG.
 
     Raises `UserError` if that fails.
@@ -74,7 +74,7 @@ def ap_curves(curves: Mapping[str, tuple[int, Sequence[Epoch]]]) -> bytes:
     axis.set_ylim(0, 1)
     axis.grid(alpha=0.3)
     add_legend(axis, names)
-    return as_png(figure)
+    return encode_png(figure)
 
 
 def _or_gap(value: float | None) -> float:
@@ -82,7 +82,7 @@ def _or_gap(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def short_names(paths: Sequence[str]) -> dict[str, str]:
+def shorten_paths(paths: Sequence[str]) -> dict[str, str]:
     """The last part of each path, or the whole path if another one ends in the same name."""
     last = [Path(path).name for path in dict.fromkeys(paths)]
     return {

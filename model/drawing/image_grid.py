@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.detection.coco import DetectedImage
-from model.drawing.png import as_png, drawable, name_drawing_errors, new_figure
+from model.drawing.png import drawable, encode_png, name_drawing_errors, new_figure
 from pipeline.compositions.resize import RgbImage, paint_view
 from pipeline.compositions.view import Shape
 from pipeline.geometry.anchors import Anchors
@@ -121,7 +121,7 @@ class ImageGrid:
 
     def png(self) -> bytes:
         """The figure as a PNG file."""
-        return as_png(self._figure)
+        return encode_png(self._figure)
 
 
 def _shorten(title: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, make_printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ def new_figure(*, width: float, height: float) -> Figure:
 
 def drawable(text: str) -> str:
     """A name ready to draw: control characters escaped, and cut short, as matplotlib takes minutes for a long one."""
-    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+    return make_printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def add_legend(axis: Any, names: list[str]) -> None:
@@ -61,7 +61,7 @@ def add_legend(axis: Any, names: list[str]) -> None:
         text.set_parse_math(False)
 
 
-def as_png(figure: Figure) -> bytes:
+def encode_png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     file = io.BytesIO()
     with warnings.catch_warnings():
@@ -70,7 +70,7 @@ def as_png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def png_path(output: str) -> Path:
+def find_png_path(output: str) -> Path:
     """The path that --output names. Raises `UserError` if it does not name a PNG file."""
     path = Path(output)
     if path.suffix != ".png" or path.is_dir():

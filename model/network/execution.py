@@ -37,7 +37,7 @@ def set_arithmetic(config: Config) -> None:
 
 
 @contextmanager
-def named_out_of_memory(*, batch: int, others: str = "") -> Iterator[None]:
+def name_out_of_memory(*, batch: int, others: str = "") -> Iterator[None]:
     """Turns TensorFlow's and Python's errors about memory that ran out into a `UserError`.
 
     Args:

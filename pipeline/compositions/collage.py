@@ -115,7 +115,7 @@ class Collage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         scaled = scale_to_side(shape, bits.between(*self.object_size))
         for _ in range(PLACEMENT_TRIES):
             place = self._draw_place(scaled, bits)
-            if all(overlap_share(place, other) <= self.max_overlap for other in taken):
+            if all(compute_overlap(place, other) <= self.max_overlap for other in taken):
                 return place
         return None
 
@@ -139,13 +139,13 @@ class Collage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         return pixels
 
 
-def collage_on(canvas: Shape) -> Collage:
+def make_collage(canvas: Shape) -> Collage:
     """A collage for images of single objects: one on each canvas, a quarter to a half of its shorter side."""
     side = min(canvas)
     return Collage(canvas=canvas, object_size=(max(1, side // 4), max(1, side // 2)), flip=True)
 
 
-def overlap_share(a: Rectangle, b: Rectangle) -> float:
+def compute_overlap(a: Rectangle, b: Rectangle) -> float:
     """The share of the smaller rectangle that the other covers, in [0, 1]."""
     height = min(a.ymin + a.height, b.ymin + b.height) - max(a.ymin, b.ymin)
     width = min(a.xmin + a.width, b.xmin + b.width) - max(a.xmin, b.xmin)

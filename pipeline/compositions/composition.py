@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.compositions.random_bits import EntryBits, RandomBits
 from pipeline.compositions.resize import RgbImage
-from pipeline.compositions.view import Rectangle, Shape, View, boxes_in_views
+from pipeline.compositions.view import Rectangle, Shape, View, move_boxes_to_views
 from pipeline.errors import require_between
 from pipeline.geometry.anchors import MAX_CANVAS
 from pipeline.geometry.boxes import Array
@@ -94,7 +94,7 @@ class Layout:
         if not len(self.crowd) + len(self.difficult):
             return [IgnoreRegions()] * len(self.views)
         crowds, difficult = (
-            boxes_in_views(self.views, [corners] * len(self.views), canvas=self.canvas, by_center=False)
+            move_boxes_to_views(self.views, [corners] * len(self.views), canvas=self.canvas, by_center=False)
             for corners in (self.crowd, self.difficult)
         )
         return [
@@ -109,7 +109,7 @@ def place_truths(layouts: Sequence[Layout]) -> list[list[Truth]]:
         return []
     views = [view for layout in layouts for view in layout.views]
     corners = [layout.corners for layout in layouts for _ in layout.views]
-    placed = iter(boxes_in_views(views, corners, canvas=layouts[0].canvas))
+    placed = iter(move_boxes_to_views(views, corners, canvas=layouts[0].canvas))
     return [[(boxes, layout.labels[kept]) for boxes, kept in islice(placed, len(layout.views))] for layout in layouts]
 
 

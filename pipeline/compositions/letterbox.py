@@ -21,7 +21,7 @@ from pipeline.compositions.composition import (
 from pipeline.compositions.crop import Crop, draw_window
 from pipeline.compositions.random_bits import EntryBits
 from pipeline.compositions.resize import RgbImage, shrink
-from pipeline.compositions.view import Rectangle, Shape, View, boxes_in_view, scale_to_side, view_of_window
+from pipeline.compositions.view import Rectangle, Shape, View, move_boxes_to_view, scale_to_side, show_window
 from pipeline.errors import require_between
 from pipeline.geometry.boxes import Array
 
@@ -83,7 +83,7 @@ class Letterbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
         corners = np.clip(truth.corners, 0.0, np.tile(np.array(image.size, np.float64), 2))
         corners = corners * np.tile(np.array(stored, np.float64) / image.size, 2)
         whole = self._show(Rectangle(0, 0, *stored), stored, mirrored=False)
-        _, seen = boxes_in_view(whole, corners, canvas=self.canvas, by_center=False)
+        _, seen = move_boxes_to_view(whole, corners, canvas=self.canvas, by_center=False)
         has_area = np.zeros(len(truth), bool)
         has_area[seen] = True
         objects = truth.is_target & has_area
@@ -111,7 +111,7 @@ class Letterbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
         return tuple(views)
 
     def _show(self, window: Rectangle, shape: Shape, *, mirrored: bool) -> View:
-        return view_of_window(window, shape, canvas=self.canvas, mirrored=mirrored, stretch=self.stretch)
+        return show_window(window, shape, canvas=self.canvas, mirrored=mirrored, stretch=self.stretch)
 
     def paint(self, layout: Layout, images: Sequence[RgbImage]) -> RgbImage:
         """See `Composition`: the image itself, or a smaller copy."""

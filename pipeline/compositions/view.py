@@ -45,7 +45,7 @@ def scale_to_side(shape: Shape, side: int) -> Shape:
     return height, width
 
 
-def view_of_window(window: Rectangle, shape: Shape, *, canvas: Shape, mirrored: bool, stretch: bool = False) -> View:
+def show_window(window: Rectangle, shape: Shape, *, canvas: Shape, mirrored: bool, stretch: bool = False) -> View:
     """Shows a window of an image as large as the canvas allows, at the canvas's upper left.
 
     Args:
@@ -80,14 +80,14 @@ def view_of_window(window: Rectangle, shape: Shape, *, canvas: Shape, mirrored: 
     )
 
 
-def boxes_in_view(
+def move_boxes_to_view(
     view: View, corners: Array, *, canvas: Shape, by_center: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The boxes of an image as they lie on the canvas in one view; see `boxes_in_views`."""
-    return boxes_in_views((view,), (corners,), canvas=canvas, by_center=by_center)[0]
+    """The boxes of an image as they lie on the canvas in one view; see `move_boxes_to_views`."""
+    return move_boxes_to_views((view,), (corners,), canvas=canvas, by_center=by_center)[0]
 
 
-def boxes_in_views(
+def move_boxes_to_views(
     views: Sequence[View], corners: Sequence[Array], *, canvas: Shape, by_center: bool = True
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """The boxes of images as they lie on the canvas in each view.
@@ -142,8 +142,8 @@ def _geometry(view: View) -> tuple[int, ...]:
     )
 
 
-def boxes_in_image(view: View, corners: NDArray[np.floating], *, canvas: Shape) -> tuple[Array, NDArray[np.int64]]:
-    """The boxes of a canvas as they lie in the image: the inverse of `boxes_in_view`.
+def move_boxes_to_image(view: View, corners: NDArray[np.floating], *, canvas: Shape) -> tuple[Array, NDArray[np.int64]]:
+    """The boxes of a canvas as they lie in the image: the inverse of `move_boxes_to_view`.
 
     Args:
         view: how the image lies on the canvas.

@@ -26,7 +26,7 @@ class Targets:
     objects: NDArray[np.int64]  # [n] the ground truth of each, an index into the view's boxes
 
 
-def centroids_to_offsets(
+def encode_offsets(
     ground_truths: Array, anchors: Array, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)
 ) -> NDArray[np.float32]:
     """Offsets (cy, cx, h, w): (g_c − d_c) / d_size and log(g_size / d_size), each times its weight.
@@ -80,7 +80,7 @@ def encode_views(
     # One call for all views: each has few matches, and every call of NumPy costs about a microsecond.
     matched = np.concatenate([view[m.ground_truths] for view, m in zip(views, all_matches, strict=True)])
     anchor = np.concatenate([m.anchors for m in all_matches])
-    offsets = centroids_to_offsets(corners_to_centroids(matched), anchors.centroids[anchor], matching.coder_weights)
+    offsets = encode_offsets(corners_to_centroids(matched), anchors.centroids[anchor], matching.coder_weights)
     encoded, start = [], 0
     for view_labels, matches in zip(labels, all_matches, strict=True):
         stop = start + len(matches.anchors)

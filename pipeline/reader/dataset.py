@@ -56,7 +56,7 @@ class Reader:
 ONLY_READER = Reader()
 
 
-def steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
+def count_steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
     """Whole batches in one pass over the training records, for the rank that has the fewest records.
 
     Args:
@@ -75,11 +75,11 @@ def steps_per_pass(manifest: Manifest, batch: int, readers: int = 1) -> int:
     own = batch // readers
     steps = min(sum(s.examples for s in Reader(k, readers).shards(manifest)) // own for k in range(readers))
     if not steps:
-        raise UserError(_too_few_records(manifest, batch, readers))
+        raise UserError(_explain_too_few_records(manifest, batch, readers))
     return steps
 
 
-def _too_few_records(manifest: Manifest, batch: int, readers: int) -> str:
+def _explain_too_few_records(manifest: Manifest, batch: int, readers: int) -> str:
     examples = manifest.examples("train")
     if not examples:
         return f"{manifest.folder} has no training records; choose another record set, or make one with more images"
@@ -90,7 +90,7 @@ def _too_few_records(manifest: Manifest, batch: int, readers: int) -> str:
     )
 
 
-def training_batches(
+def read_training_batches(
     manifest: Manifest,
     *,
     batch: int,
@@ -124,30 +124,30 @@ def training_batches(
         parsed = parse_training_batch(records, number, manifest, spec)
         return unpack(parsed, spec) if dense else parsed
 
-    serialized = _serialized_batches(manifest, batch=batch, seed=seed, start_step=start_step, reader=reader)
+    serialized = _read_serialized_batches(manifest, batch=batch, seed=seed, start_step=start_step, reader=reader)
     batches = serialized.map(parse, num_parallel_calls=parallel_calls, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
-def keys_of_step(manifest: Manifest, *, batch: int, seed: int, step: int, readers: int = 1) -> list[str]:
+def list_keys_of_step(manifest: Manifest, *, batch: int, seed: int, step: int, readers: int = 1) -> list[str]:
     """The keys of the records in the global batch of a step, counted from 0. Reads them from the shards again."""
     keys = []
     for index in range(readers):
         own = Reader(index, readers)
-        serialized = _serialized_batches(manifest, batch=batch, seed=seed, start_step=step, reader=own)
+        serialized = _read_serialized_batches(manifest, batch=batch, seed=seed, start_step=step, reader=own)
         for records, _ in serialized.take(1):
             keys += [key.decode(errors="replace") for key in parse_keys(records).numpy()]
     return keys
 
 
-def _serialized_batches(
+def _read_serialized_batches(
     manifest: Manifest, *, batch: int, seed: int, start_step: int, reader: Reader
 ) -> tf.data.Dataset:
-    """A rank's part of every global batch in `training_batches`'s order: serialized records and the number of the pass.
+    """A rank's part of every global batch, in the order of training: serialized records and the number of the pass.
 
     string [B / ranks], int64 [].
     """
-    steps = steps_per_pass(manifest, batch, reader.count)
+    steps = count_steps_per_pass(manifest, batch, reader.count)
     own = batch // reader.count
     first_pass, skipped_steps = divmod(start_step, steps)
     shards = reader.shards(manifest)
@@ -174,7 +174,7 @@ def _serialized_batches(
     return tf.data.Dataset.range(first_pass, tf.int64.max).flat_map(one_pass)
 
 
-def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int | None = None) -> tf.data.Dataset:
+def read_evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int | None = None) -> tf.data.Dataset:
     """All records of a split once, each in its first view, in the order of its files. The last batch may be smaller.
 
     Returns:
@@ -197,7 +197,7 @@ def evaluation_batches(manifest: Manifest, split: str, *, batch: int, limit: int
 
 
 @contextmanager
-def named_read_errors(manifest: Manifest, split: str) -> Iterator[None]:
+def name_read_errors(manifest: Manifest, split: str) -> Iterator[None]:
     """Turns TensorFlow's error about a record, raised inside, into a `UserError` that names shard, record and feature.
 
     To find the record it reads the whole split again, without TensorFlow.

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.compositions.view import Rectangle, View
-from pipeline.errors import printable
+from pipeline.errors import make_printable
 from pipeline.records import record as features
 from pipeline.records.image_codec import MAX_PIXELS, decode_image
-from pipeline.records.image_id import BrokenImageId, image_id_of
-from pipeline.records.keys import record_key
+from pipeline.records.image_id import BrokenImageId, parse_image_id
+from pipeline.records.keys import make_record_key
 from pipeline.records.manifest import Manifest
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record, decode_record
@@ -44,40 +44,40 @@ def find_faults(record: Record, manifest: Manifest, split: str) -> Iterator[str]
     ):
         if not least <= got <= most:
             yield f"{name} must be from {least} to {most}, as in the manifest, got {got}"
-    yield from _source_faults(record, manifest)
-    yield from _image_faults(record, config.image_format)
+    yield from _find_source_faults(record, manifest)
+    yield from _find_image_faults(record, config.image_format)
     count = config.views_of(split)
     if len(record.views) != count:
         yield f"{features.VIEWS} must hold {count} views, got {len(record.views)}"
         return
     for number, view in enumerate(record.views):
         faults = (
-            *_place_faults(record, view.view, manifest),
+            *_find_place_faults(record, view.view, manifest),
             *_count_faults(view, statistics),
             *find_box_faults(view, manifest.background),
-            *_target_faults(view, len(manifest.anchors)),
+            *_find_target_faults(view, len(manifest.anchors)),
         )
         for fault in faults:
-            yield f"{features.view_name(number)}: {fault}"
+            yield f"{features.name_view(number)}: {fault}"
 
 
 def _is_key(record: Record, split: str, copies: int) -> bool:
     copy = record.key.removeprefix(f"{split}/{record.source_id}/")
     digits = copy.isascii() and copy.isdigit() and len(copy) < 10
-    return digits and int(copy) < copies and record.key == record_key(split, record.source_id, int(copy))
+    return digits and int(copy) < copies and record.key == make_record_key(split, record.source_id, int(copy))
 
 
-def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
+def _find_source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
     """Whether a record says about the source's images what its composition takes."""
     own, classes = record.drawn[0], manifest.background
     if own.image_id is not None:
         try:
-            image_id_of(own.image_id)
+            parse_image_id(own.image_id)
         except BrokenImageId as error:
             yield f"{features.IMAGE_ID} {error}"
     boxes = manifest.config.composition.takes_boxes
     if boxes != (own.truth is not None):
-        yield f"{features.TRUTH} must be there only for images with boxes, got {'none' if boxes else 'some'}"
+        yield f"{features.TRUTH} {'is missing' if boxes else 'is there, but its images have no boxes'}"
         return
     labels = np.array([image.label for image in record.drawn]) if own.truth is None else own.truth.labels
     if (labels >= classes).any():
@@ -85,7 +85,7 @@ def _source_faults(record: Record, manifest: Manifest) -> Iterator[str]:
         yield f"{name}: labels must be in [0, {classes}), got {show_array(labels)}"
 
 
-def _image_faults(record: Record, image_format: str) -> Iterator[str]:
+def _find_image_faults(record: Record, image_format: str) -> Iterator[str]:
     if record.height * record.width > MAX_PIXELS:
         yield f"{features.ENCODED} must have at most {MAX_PIXELS} pixels, got {record.height * record.width}"
         return
@@ -95,7 +95,7 @@ def _image_faults(record: Record, image_format: str) -> Iterator[str]:
         yield f"{features.ENCODED}: {error}"
 
 
-def _place_faults(record: Record, view: View, manifest: Manifest) -> Iterator[str]:
+def _find_place_faults(record: Record, view: View, manifest: Manifest) -> Iterator[str]:
     """Whether a view shows a part of the image inside the canvas."""
     height, width = manifest.canvas
     if not _inside(view.shown, record.height, record.width):
@@ -134,7 +134,7 @@ def find_box_faults(view: RecordView, classes: int) -> Iterator[str]:
         yield f"labels must be in [0, {classes}), got {show_array(labels)}"
 
 
-def _target_faults(view: RecordView, anchor_count: int) -> Iterator[str]:
+def _find_target_faults(view: RecordView, anchor_count: int) -> Iterator[str]:
     targets = view.targets
     for name, anchors in (("anchors", targets.anchors), ("ignored", targets.ignored)):
         if not ((anchors >= 0) & (anchors < anchor_count)).all():
@@ -148,7 +148,7 @@ def _target_faults(view: RecordView, anchor_count: int) -> Iterator[str]:
 
 
 def _name(text: str) -> str:
-    return printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    return make_printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def show_array(values: np.ndarray) -> str:

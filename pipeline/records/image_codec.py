@@ -45,7 +45,7 @@ def decode_image(encoded: bytes, image_format: str, height: int, width: int) -> 
     except cv2.error:
         decoded = None
     if decoded is None or decoded.shape != (height, width, 3):
-        raise ValueError(f"{image_format} image must be whole, got one that cannot be decoded")
+        raise ValueError(f"{image_format} image cannot be decoded")
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -47,21 +47,21 @@ def decode_image_file(file: BinaryIO) -> RgbImage:
     Raises `ValueError` if the file is truncated, broken, too large or of another format. Any error of the disk is an
     `OSError`.
     """
-    with _opened(file) as image:
-        orientation = _orientation(image)  # before the pixels are loaded, as in `image_shape`
+    with _open(file) as image:
+        orientation = _find_orientation(image)  # before the pixels are loaded, as in `read_image_shape`
         pixels = _rgb(image)
-    return np.ascontiguousarray(_upright(pixels, orientation))
+    return np.ascontiguousarray(_turn_upright(pixels, orientation))
 
 
-def image_shape(file: BinaryIO) -> Shape:
+def read_image_shape(file: BinaryIO) -> Shape:
     """Height and width of the upright image in pixels, from the file's header. Raises like `decode_image_file`."""
-    with _opened(file) as image:
-        sideways = _orientation(image) in _SIDEWAYS
+    with _open(file) as image:
+        sideways = _find_orientation(image) in _SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)
 
 
 @contextlib.contextmanager
-def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+def _open(file: BinaryIO) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about huge images, which are checked below, and odd metadata
@@ -76,7 +76,7 @@ def _opened(file: BinaryIO) -> Iterator[Image.Image]:
     except (ValueError, MemoryError):  # its size was checked, so it is not the image that takes the memory
         raise
     except Image.UnidentifiedImageError:
-        raise ValueError(f"must be an image ({', '.join(FORMATS)}), got something else") from None
+        raise ValueError(f"is no image ({', '.join(FORMATS)})") from None
     except OSError as error:
         if error.errno is not None:  # of the disk; Pillow's own have no number
             raise
@@ -85,7 +85,7 @@ def _opened(file: BinaryIO) -> Iterator[Image.Image]:
         raise ValueError(f"cannot be decoded: {type(error).__name__}: {error}") from None
 
 
-def _orientation(image: Image.Image) -> int:
+def _find_orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 if there is none or the EXIF data are broken, as they often are."""
     data = image.info.get("exif")
     if not isinstance(data, bytes):
@@ -105,11 +105,11 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
         gray = (np.asarray(image).clip(0, 65_535) >> 8).astype(np.uint8)
         return np.repeat(gray[:, :, None], 3, axis=2)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        return _on_black(image)
+        return _blend_with_black(image)
     return np.asarray(image.convert("RGB"), np.uint8)
 
 
-def _on_black(image: Image.Image) -> NDArray[np.uint8]:
+def _blend_with_black(image: Image.Image) -> NDArray[np.uint8]:
     """Pixels with transparency, blended with black, [h, w, 3]; in bands, because blending takes 24 bytes a pixel."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     rows = max(1, _BAND // image.width)
@@ -120,7 +120,7 @@ def _on_black(image: Image.Image) -> NDArray[np.uint8]:
     return pixels
 
 
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def _turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Undoes an EXIF orientation: swaps rows and columns if need be, then mirrors."""
     if orientation in _SIDEWAYS:
         pixels = pixels.swapaxes(0, 1)

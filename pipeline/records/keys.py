@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 
-def record_key(split: str, source_id: str, copy: int) -> str:
+def make_record_key(split: str, source_id: str, copy: int) -> str:
     """The unique key of a record: `<split>/<source id>/<copy>`."""
     return f"{split}/{source_id}/{copy}"
 
@@ -15,7 +15,7 @@ def split_of(key: str) -> str:
     return key.partition("/")[0]
 
 
-def source_id_of(key: str) -> str:
+def parse_source_id(key: str) -> str:
     """The source id of a record's image, which its key holds."""
     return key.partition("/")[2].rpartition("/")[0]
 
@@ -30,11 +30,11 @@ def hash63(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def chosen(source_id: str, fraction: float, purpose: str) -> bool:
+def is_chosen(source_id: str, fraction: float, purpose: str) -> bool:
     """Whether a source id is in the given fraction. The answer depends on the id and the purpose alone."""
     return hash63(f"{purpose}/{source_id}") < int(fraction * 2**63)
 
 
-def shard_name(split: str, fingerprint: str, shard: int, shards: int) -> str:
+def name_shard(split: str, fingerprint: str, shard: int, shards: int) -> str:
     """The file name of a shard: `<split>-<fingerprint>-00000-of-00016.tfrecord`."""
     return f"{split}-{fingerprint}-{shard:05d}-of-{shards:05d}.tfrecord"

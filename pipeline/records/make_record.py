@@ -11,7 +11,7 @@ from pipeline.config.records_config import RecordsConfig
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import encode_views
-from pipeline.records.keys import source_id_of
+from pipeline.records.keys import parse_source_id
 from pipeline.records.packed_view import RecordView
 from pipeline.records.record import Record
 
@@ -56,7 +56,7 @@ def make_records(
         views = zip(layout.views, of_image, targets, strict=True)
         record = Record(
             key=image.key,
-            source_id=source_id_of(image.key),
+            source_id=parse_source_id(image.key),
             height=layout.shape[0],
             width=layout.shape[1],
             encoded=image.encoded,

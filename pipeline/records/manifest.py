@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from pipeline.compositions.view import Shape
 from pipeline.config.records_config import SPLITS, RecordsConfig
-from pipeline.errors import UserError, require_utf8, shown
-from pipeline.files import file_sha256, read_regular
+from pipeline.errors import UserError, require_utf8, show_value
+from pipeline.files import hash_file, read_regular
 from pipeline.geometry.anchors import Anchors
 from pipeline.geometry.matching import MatchingConfig
 from pipeline.records.statistics import Statistics
@@ -133,7 +133,7 @@ def parse_manifest(text: bytes, *, folder: str) -> Manifest:
         if version in (1, 2):
             raise UserError(f"{where} has format version {version}, of an earlier prematch; this one reads version 3")
         if version != FORMAT_VERSION:
-            raise UserError(f"{where} has format version {shown(version)}; this prematch reads version 3")
+            raise UserError(f"{where} has format version {show_value(version)}; this prematch reads version 3")
         stored: dict[str, Any] = without_checksum(values, where=where)
         del stored["format_version"]
         return from_dict(Manifest, {**stored, "folder": folder}, where=where)
@@ -152,8 +152,7 @@ def load_manifest(folder: str) -> Manifest:
         if any(Path(folder).glob("*.tfrecord")) or any(Path(folder).glob(".attempt-*")):
             raise UserError(f"{path} is missing: the job did not finish; {WAY_OUT}")
         raise UserError(
-            f"{folder} must be a record set, got no {MANIFEST} there; "
-            f"make one with `make records CONFIG=... RECORDS={folder}`"
+            f"{folder} is no record set: it has no {MANIFEST}; make one with `make records CONFIG=... RECORDS={folder}`"
         )
     manifest = parse_manifest(read_regular(path, limit=JSON_BYTES), folder=str(folder))
     for shard in manifest.all_shards():
@@ -169,5 +168,5 @@ def check_shards(manifest: Manifest, split: str) -> None:
     """Compares the SHA-256 of every shard of a split. Raises `UserError` that names the first altered one."""
     for shard in (shard for shards in manifest.passes[split] for shard in shards):
         path = Path(manifest.folder) / shard.name
-        if file_sha256(path) != shard.sha256:
+        if hash_file(path) != shard.sha256:
             raise UserError(f"{path} was altered: its SHA-256 is not {shard.sha256}; {WAY_OUT}")

@@ -160,15 +160,17 @@ def unpack_ground_truth(packed: bytes) -> GroundTruth:
     rows = np.frombuffer(packed, "<f8").astype(np.float64).reshape(-1, TRUTH_ROW)
     labels, flags, area = rows[:, 4], rows[:, 5:8], rows[:, 8]
     if not np.isfinite(rows).all() or (rows[:, :2] >= rows[:, 2:4]).any() or (area < 0).any():
-        raise BrokenGroundTruth(f"{TRUTH} must have finite boxes and areas of at least 0, got others")
+        raise BrokenGroundTruth(f"{TRUTH} has boxes that are not finite, or areas below 0")
     whole = (labels >= 0) & (labels < 2**31) & (labels % 1 == 0)
     if not whole.all() or not np.isin(flags, (0, 1)).all():
-        raise BrokenGroundTruth(f"{TRUTH} must have whole labels of at least 0, and flags of 0 or 1, got others")
+        raise BrokenGroundTruth(
+            f"{TRUTH} has labels other than whole numbers of at least 0, or flags other than 0 and 1"
+        )
     crowd, difficult, ignored = (flags == 1).T
     return GroundTruth(rows[:, :4], labels.astype(np.int64), crowd, difficult, ignored, area)
 
 
-def view_name(number: int) -> str:
+def name_view(number: int) -> str:
     """What messages call a view."""
     return f"{VIEWS}[{number}]"
 
@@ -177,7 +179,7 @@ def _view(number: int, packed: bytes) -> RecordView:
     try:
         return unpack_view(packed)
     except ValueError as error:
-        raise ValueError(f"{view_name(number)}: {error}") from None
+        raise ValueError(f"{name_view(number)}: {error}") from None
 
 
 def _kind(value: Value | None) -> str:

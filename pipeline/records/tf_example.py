@@ -25,15 +25,15 @@ _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 
 def encode_example(features: dict[str, Value]) -> bytes:
     """Serializes features. Each is a list of bytes, or a float32 or int64 array, which is flattened in C order."""
-    return _delimited(_FEATURES, b"".join([_entry(name, features[name]) for name in sorted(features)]))
+    return _delimit(_FEATURES, b"".join([_entry(name, features[name]) for name in sorted(features)]))
 
 
 def decode_example(serialized: bytes) -> dict[str, Value]:
     """Parses a serialized Example, with packed or unpacked numbers. Raises `ValueError` if it is not one."""
     try:
-        features = _example_class().FromString(serialized).features.feature
+        features = _make_example_class().FromString(serialized).features.feature
     except DecodeError:
-        raise ValueError("record must be a tf.train.Example, got other bytes") from None
+        raise ValueError("record is no tf.train.Example") from None
     return {name: _value(features[name]) for name in features}
 
 
@@ -47,7 +47,7 @@ def _value(feature: Any) -> Value:
 
 
 @lru_cache(maxsize=1)
-def _example_class() -> Any:
+def _make_example_class() -> Any:
     """The message class, in a pool of its own: TensorFlow registers its Example in the default one."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="prematch", syntax="proto3")
@@ -82,7 +82,7 @@ def _add_message(message: Any, name: str, number: int, kind: str) -> Any:
     )
 
 
-def _varint(value: int) -> bytes:
+def _encode_varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -91,39 +91,39 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-_SMALL = {v: _varint(v) for v in range(1 << 14)}  # covers nearly every length, anchor and class
+_SMALL = {v: _encode_varint(v) for v in range(1 << 14)}  # covers nearly every length, anchor and class
 
 
-def _delimited(tag: bytes, body: bytes) -> bytes:
+def _delimit(tag: bytes, body: bytes) -> bytes:
     """A length-delimited field."""
     length = len(body)
-    return tag + (_SMALL[length] if length < len(_SMALL) else _varint(length)) + body
+    return tag + (_SMALL[length] if length < len(_SMALL) else _encode_varint(length)) + body
 
 
 @lru_cache(maxsize=1024)
 def _name(name: str) -> bytes:
-    return _delimited(b"\x0a", name.encode())
+    return _delimit(b"\x0a", name.encode())
 
 
 def _entry(name: str, value: Value) -> bytes:
     """An entry of the map: a name and its list."""
     if isinstance(value, list):
-        kind, body = _BYTES, b"".join([_delimited(_ITEM, v) for v in value])
+        kind, body = _BYTES, b"".join([_delimit(_ITEM, v) for v in value])
     elif value.dtype == np.float32:
-        kind, body = _FLOATS, _packed(value.astype("<f4", copy=False).tobytes())
+        kind, body = _FLOATS, _pack(value.astype("<f4", copy=False).tobytes())
     elif value.dtype == np.int64:
-        kind, body = _INTS, _packed(_varints(cast(list[int], value.ravel().tolist())))
+        kind, body = _INTS, _pack(_encode_varints(cast(list[int], value.ravel().tolist())))
     else:
         raise TypeError(f"feature must be bytes, float32 or int64, got {value.dtype}")
-    return _delimited(_ENTRY, _name(name) + _delimited(_VALUE, _delimited(kind, body)))
+    return _delimit(_ENTRY, _name(name) + _delimit(_VALUE, _delimit(kind, body)))
 
 
-def _packed(numbers: bytes) -> bytes:
-    return _delimited(_ITEM, numbers) if numbers else b""
+def _pack(numbers: bytes) -> bytes:
+    return _delimit(_ITEM, numbers) if numbers else b""
 
 
-def _varints(numbers: list[int]) -> bytes:
+def _encode_varints(numbers: list[int]) -> bytes:
     try:
         return b"".join(map(_SMALL.__getitem__, numbers))
     except KeyError:
-        return b"".join([_varint(v & 0xFFFFFFFFFFFFFFFF) for v in numbers])
+        return b"".join([_encode_varint(v & 0xFFFFFFFFFFFFFFFF) for v in numbers])

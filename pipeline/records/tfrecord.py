@@ -18,7 +18,7 @@ class BrokenFrame(ValueError):
     """A broken frame in a TFRecord file. The message names the record's index and byte offset."""
 
 
-def masked_crc(data: bytes) -> int:
+def compute_masked_crc(data: bytes) -> int:
     """The masked CRC-32C of the data, as TFRecord defines it."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
@@ -27,7 +27,7 @@ def masked_crc(data: bytes) -> int:
 def frame(data: bytes) -> bytes:
     """The bytes of one record in a TFRecord file."""
     length = struct.pack("<Q", len(data))
-    return b"".join((length, _FOOTER.pack(masked_crc(length)), data, _FOOTER.pack(masked_crc(data))))
+    return b"".join((length, _FOOTER.pack(compute_masked_crc(length)), data, _FOOTER.pack(compute_masked_crc(data))))
 
 
 def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -39,7 +39,7 @@ def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
         if len(header) < _HEADER.size:
             raise BrokenFrame(f"{where} must have a header of {_HEADER.size} bytes, got {len(header)}")
         length, length_crc = _HEADER.unpack(header)
-        if masked_crc(header[:8]) != length_crc:
+        if compute_masked_crc(header[:8]) != length_crc:
             raise BrokenFrame(f"{where} has a length that does not match its checksum")
         if length > MAX_RECORD:
             raise BrokenFrame(f"{where} must have at most {MAX_RECORD} bytes of data, got {length}")
@@ -48,7 +48,7 @@ def read_frames(file: BinaryIO, size: int) -> Iterator[bytes]:
         data, footer = file.read(length), file.read(_FOOTER.size)
         if len(data) < length or len(footer) < _FOOTER.size:
             raise BrokenFrame(f"{where} is cut off: {length} bytes of data expected")
-        if masked_crc(data) != _FOOTER.unpack(footer)[0]:
+        if compute_masked_crc(data) != _FOOTER.unpack(footer)[0]:
             raise BrokenFrame(f"{where} has data that do not match their checksum")
         yield data
         index += 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from apache_beam.pipeline import Pipeline
 
 from beam_jobs.checks.check_folder import check_files, check_receipts
-from beam_jobs.checks.check_shard import check_shard, shard_checks
+from beam_jobs.checks.check_shard import check_shard, make_shard_checks
 from beam_jobs.checks.repeated_ids import find_repeated_ids
 from beam_jobs.job.fingerprint import set_fingerprint
 from beam_jobs.job.finish import collect_receipts, finish
@@ -19,7 +19,7 @@ from beam_jobs.job.job import build_job
 from beam_jobs.job.metrics import JobMetrics
 from beam_jobs.job.record_folder import own_folder
 from beam_jobs.runners.run_job import run
-from beam_jobs.runners.runner import pipeline_on
+from beam_jobs.runners.runner import open_pipeline
 from beam_jobs.sources import make_source
 from beam_jobs.sources.source import Source
 from pipeline.compositions.collage import Collage
@@ -63,7 +63,7 @@ def make_set(
     max_rejected: float = 0.0,
 ) -> JobMetrics:
     """Makes a record set with the parts of the command, on the local runner. Returns what the job counted."""
-    with pipeline_on("local", workers=workers, mode=mode, beam_args=[]) as pipeline:
+    with open_pipeline("local", workers=workers, mode=mode, beam_args=[]) as pipeline:
         return make_set_on(pipeline, records, config, source=source, max_rejected=max_rejected)
 
 
@@ -125,5 +125,5 @@ def findings(records: Path, sample: int | None = None) -> list[str]:
     except UserError as error:
         return [str(error)]
     found += check_receipts(manifest)
-    shards = [check_shard(check) for check in shard_checks(manifest, sample)]
+    shards = [check_shard(check) for check in make_shard_checks(manifest, sample)]
     return [*found, *(finding for shard in shards for finding in shard.findings), *find_repeated_ids(shards)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from cluster.jars import job_server_jar
 from cluster.processes import Process, load
 from cluster.up import FLINK, ClusterSettings
-from pipeline.files import file_sha256
+from pipeline.files import hash_file
 from tests.commands import output, run_module, start_module, wait_until
 from tests.processes import children, quiet_ports
 
@@ -84,4 +84,4 @@ def wait_for_first_shard(job: subprocess.Popen[str], records: Path) -> int:
 
 def checksums(records: Path) -> dict[str, str]:
     """The SHA-256 of every shard, by name."""
-    return {path.name: file_sha256(path) for path in sorted(records.glob("*.tfrecord"))}
+    return {path.name: hash_file(path) for path in sorted(records.glob("*.tfrecord"))}

@@ -17,8 +17,8 @@ import pytest
 
 from configs.digits_demo import CONFIG
 from pipeline.config.run_config import Config
-from pipeline.errors import UserError, printable
-from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
+from pipeline.errors import UserError, make_printable
+from pipeline.reader.dataset import name_read_errors, read_evaluation_batches, read_training_batches
 from pipeline.records.manifest import MANIFEST, load_manifest
 from pipeline.records.read_records import read_records
 from pipeline.records.record import ENCODED, IMAGE_ID, TRUTH, VIEWS
@@ -76,7 +76,7 @@ def lines_of(look: Callable[[], Iterable[str] | None]) -> list[str]:
     finally:
         faulthandler.cancel_dump_traceback_later()
     assert memory("VmHWM") - before < MEMORY
-    for line in map(printable, lines):
+    for line in map(make_printable, lines):
         assert "\n" not in line and len(line) < LINE, line[:LINE]
     return lines
 
@@ -173,9 +173,9 @@ def read_train(folder: Path) -> None:
 def read_batches(folder: Path) -> None:
     """Reads the training records in both kinds of batches."""
     manifest = load_manifest(str(folder))
-    with named_read_errors(manifest, "train"):
-        training = training_batches(manifest, batch=4, seed=0, dense=True).take(3)
-        for batches in (training, evaluation_batches(manifest, "train", batch=4)):
+    with name_read_errors(manifest, "train"):
+        training = read_training_batches(manifest, batch=4, seed=0, dense=True).take(3)
+        for batches in (training, read_evaluation_batches(manifest, "train", batch=4)):
             for _ in batches:
                 pass
 

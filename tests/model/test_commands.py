@@ -17,7 +17,7 @@ from model.detection.coco import METRICS
 from model.training.epoch_row import EpochRow
 from model.training.history import read_history
 from pipeline.config.presets import BASELINE_ANCHORS
-from pipeline.reader.dataset import keys_of_step
+from pipeline.reader.dataset import list_keys_of_step
 from pipeline.records.manifest import MANIFEST, load_manifest
 from tests.model.tiny import refusal, run_command, run_several
 from tests.record_sets import TINY, make_records, without_objects, write_record_set
@@ -139,7 +139,7 @@ def test_a_broken_loss_names_step_rate_parts_and_records(records: Path, tmp_path
     )
     assert found and not all(math.isfinite(float(value)) for value in found.groups()[1:])
     manifest = load_manifest(str(records))
-    keys = keys_of_step(manifest, batch=4, seed=0, step=int(found.group(1)) - 1)
+    keys = list_keys_of_step(manifest, batch=4, seed=0, step=int(found.group(1)) - 1)
     assert f"on the records {', '.join(keys)} of {records}" in line and len(keys) == 4
     # Nothing was saved but the start.
     assert [path.name for path in (run / "checkpoints").rglob("*.index")] == ["step-0.index"]
@@ -249,9 +249,9 @@ def test_what_train_refuses_is_one_line(
         command("--batch=1000"): "--batch must be at most the 24 training records",
         command("--batch=1", records=other_records["untrained"]): "untrained has no training records",
         command(records=other_records["altered"]): f"{shard} must have the SHA-256",
-        command(records=tmp_path / "none"): "must be a record set, got no manifest.json",
+        command(records=tmp_path / "none"): "is no record set: it has no manifest.json",
         command(records=other_records["unfinished"]): "the job did not finish",
-        command(run=file): f"{file} must be a folder, or not there yet, got a file",
+        command(run=file): f"{file} is a file, where a folder must be",
         command("--epochs=3", run=run): "config.training.epochs was 2, now 3",
         command(run=headless): f"{headless / 'checkpoints' / 'last'} holds no checkpoint to resume from",
         command(run=torn): f"{torn / 'history.csv'}: line 2 must have 13 values",

@@ -97,10 +97,10 @@ def test_detections_of_a_folder_and_what_is_refused(run: Path, tmp_path: Path) -
     for found, message in zip(
         lines,
         [
-            f"(.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got {empty} without any",
+            f"error: {empty} holds no images (.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp)",
             "--images must be an image, a folder of images or a pattern",
             f"--output must be another folder than that of the images: {photos}/one/a.jpg would be overwritten",
-            f"{photos / 'c.bmp'} must be a folder, or not there yet, got a file",
+            f"{photos / 'c.bmp'} is a file, where a folder must be",
             "--min_score must be from 0 to 1, got nan",
             f"--run must be the folder of a run, got {tmp_path}",
             "--images must be given",

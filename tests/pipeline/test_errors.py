@@ -6,19 +6,29 @@ import errno
 
 import pytest
 
-from pipeline.errors import UserError, counted, disk_error, printable, require, require_between, shown
+from pipeline.errors import (
+    UserError,
+    find_disk_error,
+    format_count,
+    make_printable,
+    require,
+    require_between,
+    show_value,
+)
 
 
 def test_printable_text_stays_and_everything_else_is_escaped() -> None:
     for text in ("", "plain", "dög 犬\u3000猫\u00a0", r"C:\new", "$1_$5"):
-        assert printable(text) == text
-    assert printable("a\0b\r\n\t\x7f\x9b\u2028\ud800") == r"a\x00b\r\n\t\x7f\x9b\u2028\ud800"
-    assert printable(printable("\x1b]0;title\x07")) == printable("\x1b]0;title\x07") == r"\x1b]0;title\x07"
+        assert make_printable(text) == text
+    assert make_printable("a\0b\r\n\t\x7f\x9b\u2028\ud800") == r"a\x00b\r\n\t\x7f\x9b\u2028\ud800"
+    assert (
+        make_printable(make_printable("\x1b]0;title\x07")) == make_printable("\x1b]0;title\x07") == r"\x1b]0;title\x07"
+    )
 
 
 def test_a_count_agrees_with_its_noun() -> None:
-    assert [counted(n, "image") for n in (0, 1, 1234)] == ["0 images", "1 image", "1,234 images"]
-    assert [counted(n, "box") for n in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
+    assert [format_count(n, "image") for n in (0, 1, 1234)] == ["0 images", "1 image", "1,234 images"]
+    assert [format_count(n, "box") for n in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
 
 
 def test_values_out_of_range_are_named() -> None:
@@ -34,18 +44,18 @@ def test_values_out_of_range_are_named() -> None:
 
 def test_values_are_shown_short_however_they_are_nested() -> None:
     """Lists in lists in lists gave lines of many megabytes."""
-    assert shown([[1, "a"], {"b": None}]) == "[[1, 'a'], {'b': None}]"
+    assert show_value([[1, "a"], {"b": None}]) == "[[1, 'a'], {'b': None}]"
     nested: object = "x" * 1_000
     for _ in range(8):
         nested = [nested] * 6
     for value in (nested, {n: nested for n in range(9)}, [["x" * 1_000] * 6] * 6, "x" * 10**6):
-        assert len(shown(value)) <= 301
-    assert shown([["x" * 90] * 6] * 6).endswith("x…") and shown([[[1]]]) == "[[[...]]]"
+        assert len(show_value(value)) <= 301
+    assert show_value([["x" * 90] * 6] * 6).endswith("x…") and show_value([[[1]]]) == "[[[...]]]"
 
 
 def test_only_errors_of_the_disk_are_told_as_such() -> None:
-    assert disk_error(OSError(2, "No such file or directory", "x")) is None
-    assert disk_error(OSError("no number")) is None
+    assert find_disk_error(OSError(2, "No such file or directory", "x")) is None
+    assert find_disk_error(OSError("no number")) is None
 
 
 @pytest.mark.parametrize(
@@ -59,5 +69,5 @@ def test_only_errors_of_the_disk_are_told_as_such() -> None:
     ],
 )
 def test_an_error_of_the_disk_says_what_helps(number: int, said: str) -> None:
-    assert str(disk_error(OSError(number, "", "x"))) == f"cannot {said}"
-    assert str(disk_error(OSError(number, ""))) == f"cannot {said.replace(' x', '')}"
+    assert str(find_disk_error(OSError(number, "", "x"))) == f"cannot {said}"
+    assert str(find_disk_error(OSError(number, ""))) == f"cannot {said.replace(' x', '')}"

@@ -84,7 +84,7 @@ def test_a_part_that_cannot_be_removed_stays(tmp_path: Path, monkeypatch: pytest
 
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "it").write_bytes(b"x" * 3_000_000)
-    assert files.file_sha256(tmp_path / "it") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+    assert files.hash_file(tmp_path / "it") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device"])

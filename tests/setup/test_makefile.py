@@ -59,7 +59,7 @@ SINGLE = {
         "RUN": "run", "RECORDS": "records", "SPLIT": "split", "LIMIT": "limit", "BATCH": "batch", "OUTPUT": "output",
     },
     "detect": {"RUN": "run", "IMAGES": "images", "OUTPUT": "output", "MIN_SCORE": "min_score", "BATCH": "batch"},
-    "pictures": {"RECORDS": "records", "SPLIT": "split", "N": "count", "KEY": "key", "OUTPUT": "output"},
+    "show": {"RECORDS": "records", "SPLIT": "split", "N": "count", "KEY": "key", "OUTPUT": "output"},
     "curves": {"RUN": "run", "OUTPUT": "output"},
     "ablations": {"DATA_DIR": "data_dir", "ONLY": "only"},
     "cluster-up": {"CLUSTER": "folder", "ENGINE": "engine"},
@@ -145,6 +145,7 @@ def test_lists_are_split_at_blanks_and_nowhere_else(checkout: Checkout) -> None:
         "train",
         "evaluate",
         "detect",
+        "show",
         "pictures",
         "ablations",
         "bench",
@@ -224,7 +225,7 @@ def test_what_is_run_is_one_line_with_the_flags_that_are_set(checkout: Checkout)
         ),
         ("evaluate", "LIMIT=8"): "evaluate --run=runs/cifar10_improved --limit=8",
         ("detect", "IMAGES=my photos/*.jpg"): ("detect --run=runs/cifar10_improved '--images=my photos/*.jpg'"),
-        ("pictures",): "show --records=records/cifar10_improved",
+        ("show",): "show --records=records/cifar10_improved",
         ("curves", "RUNS=a b"): "curves --run=a --run=b",
     }.items():
         recipe, shown = make(checkout, "-n", *arguments, environment="env").stdout.splitlines()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.download import download, unpack_archive
-from pipeline.errors import UserError, printable
-from pipeline.files import cache_folder, file_sha256
+from pipeline.errors import UserError, make_printable
+from pipeline.files import cache_folder, hash_file
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
@@ -38,10 +38,10 @@ def find_folder(data_dir: str | None) -> Path:
             return folder
     for archive in (place, place / Path(URL).name):
         if archive.is_file():
-            digest = file_sha256(archive)
+            digest = hash_file(archive)
             if digest != SHA256:
                 other = f"{archive} is not the published archive (SHA-256 {digest})"
-                print(printable(f"note: {other}, so its figures cannot be compared with others"))
+                print(make_printable(f"note: {other}, so its figures cannot be compared with others"))
             folder = cache / digest[:16]
             return folder if (folder / META).is_file() else _unpack(archive, folder)
     raise UserError(f"there is neither {FOLDER} nor {Path(URL).name} in {str(place)!r}; {_WAY_OUT}")

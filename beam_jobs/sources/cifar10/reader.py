@@ -19,7 +19,7 @@ from beam_jobs.sources.source import BadImage, Check, Item, Source
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
 from pipeline.errors import UserError
-from pipeline.files import file_sha256
+from pipeline.files import hash_file
 
 _loaded: dict[tuple[str, str], Any] = {}  # shared by a worker's threads
 _lock = threading.Lock()
@@ -54,7 +54,7 @@ class Cifar10(Source):
 
     def fingerprint(self, *, check: Check = "sizes") -> str:
         """SHA-256 over the SHA-256s of its files."""
-        digests = [file_sha256(Path(self.folder) / name) for name in (META, *TRAIN, *TEST)]
+        digests = [hash_file(Path(self.folder) / name) for name in (META, *TRAIN, *TEST)]
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def items(self) -> list[Item]:
@@ -90,7 +90,7 @@ def _read_class_names(path: Path) -> tuple[str, ...]:
     """The ten names in batches.meta. Raises `UserError` if there are others, or some that cannot be classes."""
     names = load_pickle(path).get("label_names")
     if not isinstance(names, list) or len(names) != CLASSES or not all(isinstance(n, (bytes, str)) for n in names):
-        raise UserError(f"{path} must hold a list of {CLASSES} label_names, got something else")
+        raise UserError(f"{path} holds no list of {CLASSES} label_names")
     decoded = tuple(n.decode("latin1") if isinstance(n, bytes) else n for n in names)
     check_class_names("cifar10", decoded)
     return decoded

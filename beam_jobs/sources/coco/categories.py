@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from beam_jobs.sources.class_names import tidy_class_name
-from pipeline.errors import UserError, require, shown
+from pipeline.errors import UserError, require, show_value
 from pipeline.typed_json import MAX_COUNT
 
 
@@ -52,15 +52,17 @@ def _read_names(listed: CategoryList, before: dict[int, str], used: frozenset[in
     names: dict[int, str] = {}
     for category in listed.categories:
         if not isinstance(category, Category) or type(category.id) is not int:
-            raise UserError(f"{listed.path}: categories must be objects with an integer `id`, got {shown(category)}")
+            raise UserError(
+                f"{listed.path}: categories must be objects with an integer `id`, got {show_value(category)}"
+            )
         if category.id not in used:
             continue
         known = names.get(category.id, before.get(category.id))
         name = tidy_class_name(category.name) if isinstance(category.name, str) else None
         if name is None or known not in (None, name):
-            wanted = "a string" if known is None else f"{shown(known)} as before"
+            wanted = "a string" if known is None else f"{show_value(known)} as before"
             advice = "" if known is None else "; number the categories of all files alike, each with one name"
-            got = f"{shown(category.name)}{advice}"
+            got = f"{show_value(category.name)}{advice}"
             raise UserError(f"{listed.path}: the name of category {category.id} must be {wanted}, got {got}")
         names[category.id] = name
     return names
@@ -78,7 +80,7 @@ def _check_numbering(lists: Sequence[CategoryList], names: dict[int, str]) -> No
             path, others = first.setdefault(name, (listed.path, numbers))
             if not (numbers <= others or others <= numbers):
                 raise UserError(
-                    f"{listed.path}: category {shown(name)} must have the id {_join(others)} as in {path}, "
+                    f"{listed.path}: category {show_value(name)} must have the id {_join(others)} as in {path}, "
                     f"got {_join(numbers)}; number the categories of all files alike"
                 )
 

@@ -18,8 +18,8 @@ from beam_jobs.sources.data_paths import DataPaths, Part
 from beam_jobs.sources.image_files import refer_to_fault, refer_to_image
 from beam_jobs.sources.image_set import Annotated, ImageSet, parse_declared_size
 from beam_jobs.sources.source import Item, SourceBox
-from pipeline.errors import counted, shown
-from pipeline.records.image_id import image_id_text
+from pipeline.errors import format_count, show_value
+from pipeline.records.image_id import format_image_id
 
 MAX_COCO_BYTES = 1 << 33  # COCO's own train2017 has 450 MB
 
@@ -113,27 +113,27 @@ def _list_items(file: _File, folder: int, part: Part, names: dict[int, str]) -> 
         listed.add(image.id)
         found = tuple(boxes.get(image.id, ()))
         reference = refer_to_image(folder, image.file_name)
-        image_id, declared = image_id_text(image.id), parse_declared_size(image.height, image.width)
+        image_id, declared = format_image_id(image.id), parse_declared_size(image.height, image.width)
         yield Item(part.split, image.file_name, reference, boxes=found, image_id=image_id, declared=declared)
     for unlisted, found_boxes in boxes.items():
         if unlisted not in listed:
-            has = f"has {counted(len(found_boxes), 'annotation')}"
-            reason = f"image {shown(unlisted)} {has} in {where}, but is not among its images"
+            has = f"has {format_count(len(found_boxes), 'annotation')}"
+            reason = f"image {show_value(unlisted)} {has} in {where}, but is not among its images"
             yield Item(part.split, f"{where} image id {unlisted}", refer_to_fault(reason), boxes=())
     for number, annotation in lost:
-        reason = f"annotation {number} of {where} must be an object with an `image_id`, got {shown(annotation)}"
+        reason = f"annotation {number} of {where} must be an object with an `image_id`, got {show_value(annotation)}"
         yield Item(part.split, f"{where} annotation {number}", refer_to_fault(reason), boxes=())
 
 
 def _find_fault(image: _Image | _Else, listed: set[int | str]) -> str | None:
     if not isinstance(image, _Image):
-        return f"must be an object, got {shown(image)}"
+        return f"must be an object, got {show_value(image)}"
     if type(image.id) not in (int, str):
-        return f"must have an integer or a string as `id`, got {shown(image.id)}"
+        return f"must have an integer or a string as `id`, got {show_value(image.id)}"
     if image.id in listed:
-        return f"has the `id` {shown(image.id)}, which an image before it has"
+        return f"has the `id` {show_value(image.id)}, which an image before it has"
     if not isinstance(image.file_name, str) or not image.file_name:
-        return f"must have a `file_name`, got {shown(image.file_name)}"
+        return f"must have a `file_name`, got {show_value(image.file_name)}"
     return None
 
 
@@ -155,7 +155,7 @@ def _read_box(annotation: _Annotation, names: dict[int, str]) -> SourceBox:
     category = annotation.category_id
     fault = None
     if type(category) is not int or category not in names:
-        fault = f"must be of a known category, got {shown(category)}"
+        fault = f"must be of a known category, got {show_value(category)}"
     return make_box(
         annotation.bbox,
         class_name="" if fault else names[category],

@@ -12,8 +12,8 @@ from beam_jobs.sources.class_names import is_class_name, tidy_class_name
 from beam_jobs.sources.image_files import refer_to_fault, refer_to_image, tidy_id
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.splits import SPLIT_WORDS, parse_split
-from pipeline.errors import shown
-from pipeline.records.image_id import image_id_text
+from pipeline.errors import show_value
+from pipeline.records.image_id import format_image_id
 
 
 class _Line(msgspec.Struct):
@@ -51,7 +51,7 @@ def parse_line(line: bytes, where: str, *, split: str, folder: int) -> Item:
         return Item(split, tidy_id(where), refer_to_fault(f"{where} {found}"), boxes=())
     source_id = tidy_id(found.image if found.id is None else str(found.id))
     boxes = tuple([_read_box(box) for box in found.boxes])
-    image_id = None if found.id is None else image_id_text(found.id)
+    image_id = None if found.id is None else format_image_id(found.id)
     reference = refer_to_image(folder, found.image)
     return Item(_choose_split(found, split), source_id, reference, boxes=boxes, image_id=image_id)
 
@@ -72,13 +72,13 @@ def _decode(line: bytes) -> _Line | str:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return f"is not a JSON object: {error}"
     if found.split is not None and (type(found.split) is not str or parse_split(found.split) is None):
-        return f"must have `split` train, val or test, got {shown(found.split)}"
+        return f"must have `split` train, val or test, got {show_value(found.split)}"
     if type(found.image) is not str or not found.image:
-        return f"must have the name of an image as `image`, got {shown(found.image)}"
+        return f"must have the name of an image as `image`, got {show_value(found.image)}"
     if type(found.boxes) is not list:
-        return f"must have a list as `boxes`, got {shown(found.boxes)}"
+        return f"must have a list as `boxes`, got {show_value(found.boxes)}"
     if found.id is not None and (type(found.id) not in (int, str) or found.id == ""):
-        return f"must have an integer or a string as `id`, got {shown(found.id)}"
+        return f"must have an integer or a string as `id`, got {show_value(found.id)}"
     return found
 
 
@@ -88,13 +88,13 @@ def _choose_split(found: _Line, default: str) -> str:
 
 def _read_box(box: object) -> SourceBox:
     if not isinstance(box, dict):
-        return make_box(None, class_name="", fault=f"must be an object, got {shown(box)}")
+        return make_box(None, class_name="", fault=f"must be an object, got {show_value(box)}")
     name = box.get("class")
     class_name = tidy_class_name(name) if isinstance(name, str) else ""
     return make_box(
         box.get("bbox"),
         class_name=class_name,
-        fault=None if is_class_name(class_name) else f"must have a printable name as `class`, got {shown(name)}",
+        fault=None if is_class_name(class_name) else f"must have a printable name as `class`, got {show_value(name)}",
         crowd=box.get("iscrowd"),
         difficult=box.get("difficult"),
         area=box.get("area"),

@@ -9,7 +9,7 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.image_files import contains_file, is_local, list_files, list_paths
 from beam_jobs.sources.splits import SPLIT_WORDS, assign_splits, find_split_folders, parse_split, require_train
 from beam_jobs.sources.voc.xml_file import is_xml_name
-from pipeline.errors import UserError, printable
+from pipeline.errors import UserError, make_printable
 from pipeline.records.image_file import is_image_name
 
 XML_FOLDERS = ("Annotations", "annotations")
@@ -72,7 +72,7 @@ def _check_that_it_is_not_one_below(folder: str) -> None:
         if any(os.path.isdir(f"{folder}/{name}/{place}") for place in XML_FOLDERS):
             raise UserError(
                 f"there is neither {XML_FOLDERS[0]} nor an XML file in {folder!r}; the set may be its folder "
-                f"{printable(name)}"
+                f"{make_printable(name)}"
             )
 
 
@@ -99,7 +99,7 @@ def _check_splits(folders: dict[str, str], folder: str) -> None:
     require_train(folders, folder)
     for path in list_paths(folder):
         if path not in folders.values() and contains_file(path, _is_content):
-            left = f"{printable(os.path.basename(path))} beside {os.path.basename(folders['train'])} in {folder!r}"
+            left = f"{make_printable(os.path.basename(path))} beside {os.path.basename(folders['train'])} in {folder!r}"
             raise UserError(f"{left} belongs to no split; move it into a split's folder, or out of {folder!r}")
 
 
@@ -109,7 +109,7 @@ def _refuse_splits_below(folder: str) -> None:
         for part in name.split("/")[:-1]:
             if parse_split(part) not in (None, "train"):
                 why = f"{folder}/{name} would be taken for training, because no folder {part} is looked for there"
-                raise UserError(printable(f"{why}; {_WAY_OUT}"))
+                raise UserError(make_printable(f"{why}; {_WAY_OUT}"))
 
 
 def _is_content(name: str) -> bool:

@@ -10,7 +10,7 @@ from beam_jobs.sources.class_names import is_class_name, tidy_class_name
 from beam_jobs.sources.image_set import parse_declared_size
 from beam_jobs.sources.source import SourceBox
 from pipeline.compositions.view import Shape
-from pipeline.errors import shown
+from pipeline.errors import show_value
 
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -40,7 +40,7 @@ def parse_voc(data: bytes) -> VocImage:
     """
     root = _parse_xml(data)
     if root.tag != "annotation":
-        raise ValueError(f"must have the root element `annotation`, got {shown(root.tag)}")
+        raise ValueError(f"must have the root element `annotation`, got {show_value(root.tag)}")
     height, width = (_parse_whole_number(_find_text(root, f"size/{side}")) for side in ("height", "width"))
     boxes = tuple(_read_box(element) for element in root.findall("object"))
     return VocImage(_find_text(root, "filename"), boxes, parse_declared_size(height, width))
@@ -54,9 +54,9 @@ def _read_box(element: ElementTree.Element) -> SourceBox:
     ymin, xmin, ymax, xmax = sides = [_parse_number(text) for text in texts]
     fault = None
     if not is_class_name(name):
-        fault = f"must have a printable `name`, got {shown(name)}"
+        fault = f"must have a printable `name`, got {show_value(name)}"
     elif not math.isfinite(sum(sides)):
-        fault = f"must have numbers as {', '.join(_SIDES)}, got {shown(texts)}"
+        fault = f"must have numbers as {', '.join(_SIDES)}, got {show_value(texts)}"
     elif ymax == ymin and xmax == xmin:
         fault = f"must have an area, got {', '.join(_SIDES)} {sides}"
     return SourceBox(ymin - 1, xmin - 1, ymax, xmax, name, difficult=difficult, fault=fault)

@@ -12,7 +12,7 @@ from beam_jobs.sources.annotation_files import read_annotations
 from beam_jobs.sources.class_names import tidy_class_name
 from beam_jobs.sources.image_files import is_local
 from beam_jobs.sources.splits import SPLIT_WORDS
-from pipeline.errors import UserError, printable, shown
+from pipeline.errors import UserError, make_printable, show_value
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 CLASS_FILES = (
@@ -53,7 +53,7 @@ def read_yaml(path: str) -> dict[str, Any]:
     """
     content = _parse(read_annotations(path, limit=_MAX_BYTES), path)
     if not isinstance(content, dict):
-        raise UserError(f"{path} must hold `names` and where `train` is, got {shown(content)}")
+        raise UserError(f"{path} must hold `names` and where `train` is, got {show_value(content)}")
     return content
 
 
@@ -69,10 +69,12 @@ def parse_names(names: object, path: str) -> Names:
     for number, name in pairs:
         text = str(number)
         if not isinstance(name, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
-            raise UserError(f"{path}: `names` must give a name for each number, got {shown(number)}: {shown(name)}")
+            raise UserError(
+                f"{path}: `names` must give a name for each number, got {show_value(number)}: {show_value(name)}"
+            )
         found[int(text)] = tidy_class_name(name)
     if not found:
-        raise UserError(f"{path}: `names` must be a list of names, or numbers and names, got {shown(names)}")
+        raise UserError(f"{path}: `names` must be a list of names, or numbers and names, got {show_value(names)}")
     return tuple(sorted(found.items()))
 
 
@@ -117,4 +119,4 @@ def _parse(data: bytes, path: str) -> Any:
     try:
         return yaml.load(data, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:  # TypeError: a mapping as a key
-        raise UserError(f"{path} is not YAML: {printable(' '.join(str(error).split()))}") from None
+        raise UserError(f"{path} is not YAML: {make_printable(' '.join(str(error).split()))}") from None

@@ -11,7 +11,7 @@ from beam_jobs.sources.image_files import contains_file, list_paths
 from beam_jobs.sources.splits import SPLIT_WORDS, list_words
 from beam_jobs.sources.yolo.data_yaml import Names, find_yaml, parse_names, read_class_files, read_yaml
 from pipeline.config.records_config import SPLITS
-from pipeline.errors import UserError, printable, shown
+from pipeline.errors import UserError, make_printable, show_value
 from pipeline.records.image_file import is_image_name
 
 _NOTHING = (None, "", "~", "null", "None")  # a split that is not there
@@ -72,8 +72,8 @@ def _check_that_no_split_is_below(images: str) -> None:
     for path in list_paths(images):
         if _LIKE_A_SPLIT.fullmatch(os.path.basename(path)) and os.path.isdir(path):
             raise UserError(
-                f"{printable(path)} would be taken for training: list the folders of each split in a data.yaml, or "
-                f"call them {', '.join(SPLITS)}"
+                f"{make_printable(path)} would be taken for training: list the folders of each split in a data.yaml, "
+                f"or call them {', '.join(SPLITS)}"
             )
 
 
@@ -108,15 +108,17 @@ def _find_parts(split: str, content: dict[str, Any], bases: list[str], path: str
     places = said if isinstance(said, list) else [said]
     for place in places:
         if not isinstance(place, str):
-            raise UserError(f"{path}: `{split}` must be a folder, a text file or a list of them, got {shown(place)}")
+            raise UserError(
+                f"{path}: `{split}` must be a folder, a text file or a list of them, got {show_value(place)}"
+            )
     found = [_find_part(split, place, bases) for place in places]
     if places and split != "train" and not any(found):
-        missing = f"`{split}` is {shown(said)}, which is not there; read as a set without a {split} split"
-        print(printable(f"note: {path}: {missing}"))
+        missing = f"`{split}` is {show_value(said)}, which is not there; read as a set without a {split} split"
+        print(make_printable(f"note: {path}: {missing}"))
         return []
     for place, part in zip(places, found, strict=True):
         if part is None:
-            raise UserError(f"{path}: there is no folder and no text file {shown(place)} for `{split}`")
+            raise UserError(f"{path}: there is no folder and no text file {show_value(place)} for `{split}`")
     return [part for part in found if part is not None]
 
 

@@ -24,7 +24,7 @@ from beam_jobs.sources.image_set import Annotated, ImageSet
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.splits import SPLIT_WORDS
 from beam_jobs.sources.yolo.folders import YoloFolders, YoloPart, find_folders
-from pipeline.errors import UserError, counted, printable, shown
+from pipeline.errors import UserError, format_count, make_printable, show_value
 from pipeline.records.image_file import is_image_name
 
 MAX_LABEL_BYTES = 1 << 24
@@ -103,7 +103,7 @@ class Yolo:
         count = sum(item.split == split for item in unlabelled)
         label = self._find_label(f"{self.places.parts[folder].images}/{name}")
         raise UserError(
-            f"none of the {counted(count, 'image')} of {split} has a label file, such as {printable(label)}; "
+            f"none of the {format_count(count, 'image')} of {split} has a label file, such as {make_printable(label)}; "
             "an empty file means no objects; if the split has no labels, leave it out"
         )
 
@@ -175,5 +175,5 @@ def _parse_label(line: str, names: Mapping[int, str] | None, pose: bool) -> Sour
 
 
 def _reject_label(line: str) -> SourceBox:
-    fault = f"must be a class number and four numbers, or a polygon's corners, got the line {shown(line)}"
+    fault = f"must be a class number and four numbers, or a polygon's corners, got the line {show_value(line)}"
     return SourceBox(math.nan, math.nan, math.nan, math.nan, "", relative=True, fault=fault)

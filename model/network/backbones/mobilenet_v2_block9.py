@@ -28,7 +28,7 @@ def _build(images: tf.Tensor, layers_of: Callable[[str], LayerMaker]) -> dict[in
     for channels, count, first_stride in _STAGES:
         stride *= first_stride
         for repeat in range(count):
-            x = inverted_residual(
+            x = add_inverted_residual(
                 x,
                 channels,
                 expansion=6 if number else 1,
@@ -41,7 +41,7 @@ def _build(images: tf.Tensor, layers_of: Callable[[str], LayerMaker]) -> dict[in
     return maps
 
 
-def inverted_residual(
+def add_inverted_residual(
     x: tf.Tensor, channels: int, *, expansion: int, stride: int, name: str, make: LayerMaker
 ) -> tf.Tensor:
     """Expansion, depthwise, linear projection; added to the input if the shapes agree (section 3.3).

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from model.distribution.all_reduce import over_replicas
+from model.distribution.all_reduce import reduce_over_replicas
 
 _MEAN = tf.distribute.ReduceOp.MEAN  # replicas have equal shares of the batch
 
@@ -25,7 +25,7 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
         """Normalised inputs. In training, the moving statistics move towards those of the batch, unless frozen."""
         x = tf.cast(inputs, tf.float32) if inputs.dtype in (tf.float16, tf.bfloat16) else inputs
         if self.trainable and training is not None and tf.get_static_value(training):
-            y, *statistics = _normalised(x, self.gamma, self.beta, self.epsilon)
+            y, *statistics = _normalise(x, self.gamma, self.beta, self.epsilon)
             for moving, value in zip((self.moving_mean, self.moving_variance), statistics, strict=True):
                 moving.assign_sub((moving - value) * (1.0 - self.momentum))
         else:
@@ -34,7 +34,7 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
         return tf.cast(y, inputs.dtype)
 
 
-def _normalised(
+def _normalise(
     x: tf.Tensor, gamma: tf.Variable, beta: tf.Variable, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """-> normalised x, and mean and variance [C] of the global batch. Only the first has gradients."""
@@ -43,15 +43,15 @@ def _normalised(
     def with_gradients(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tuple[tf.Tensor, tf.Tensor, tf.Tensor], Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
-        mean = tf.cast(over_replicas(_mean(x), _MEAN), x.dtype)
-        variance = tf.cast(over_replicas(_mean(tf.math.squared_difference(x, mean)), _MEAN), x.dtype)
+        mean = tf.cast(reduce_over_replicas(_mean(x), _MEAN), x.dtype)
+        variance = tf.cast(reduce_over_replicas(_mean(tf.math.squared_difference(x, mean)), _MEAN), x.dtype)
         inverse = tf.math.rsqrt(variance + epsilon)
         normal = (x - mean) * inverse
 
         def gradients(dy: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             """For x, through the statistics too; for gamma and beta, this replica's share."""
             share = tf.stack([_mean(dy), _mean(dy * normal)])
-            dy_mean, dy_normal_mean = tf.unstack(tf.cast(over_replicas(share, _MEAN), x.dtype))
+            dy_mean, dy_normal_mean = tf.unstack(tf.cast(reduce_over_replicas(share, _MEAN), x.dtype))
             dx = gamma * inverse * (dy - dy_mean - normal * dy_normal_mean)
             sums = tf.cast(share * tf.cast(tf.size(x) / tf.size(mean), share.dtype), x.dtype)
             return dx, sums[1], sums[0]

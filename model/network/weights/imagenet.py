@@ -10,7 +10,7 @@ from pipeline.errors import UserError
 from pipeline.files import cache_folder
 
 
-def imagenet_file(backbone: Backbone) -> Path:
+def find_imagenet_file(backbone: Backbone) -> Path:
     """The published file, from the cache or downloaded to it.
 
     Raises `UserError` if there is none, the network does not answer, or the checksum is wrong.

@@ -31,24 +31,22 @@ def read_keras_file(path: Path, backbone: Backbone) -> dict[str, NDArray[np.floa
     left = backbone.most_weights
     try:
         with h5py.File(path, "r") as file:
-            for name, value in _stored_weights(file):
+            for name, value in _list_stored_weights(file):
                 if (ours := our_name(name)) is not None:
                     weights[ours] = _read(path, name, value, limit=left, most=backbone.most_weights)
                     left -= weights[ours].size
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py raises
         reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path} must be a whole HDF5 file of weights as Keras 2 writes them, got something else ({reason})"
-        ) from None
+        raise UserError(f"{path} is no whole HDF5 file of weights as Keras 2 writes them ({reason})") from None
     if not weights:
         raise UserError(
-            f"{path} must hold weights of {backbone.title} as {KERAS} names them, got none; "
+            f"{path} holds no weights of {backbone.title} as {KERAS} names them; "
             "`save_weights` of its model writes such a file"
         )
     return weights
 
 
-def _stored_weights(file: h5py.File) -> Iterable[tuple[str, object]]:
+def _list_stored_weights(file: h5py.File) -> Iterable[tuple[str, object]]:
     """Names and values from a file of weights or of a whole model. A model inside the model has its own group."""
     whole_model = "layer_names" not in file.attrs and "model_weights" in file
     root = _member(file, "model_weights") if whole_model else file
@@ -79,9 +77,9 @@ def _text(name: str | bytes) -> str:
 
 def _read(path: Path, name: str, value: object, *, limit: int, most: int) -> NDArray[np.float32]:
     if not isinstance(value, h5py.Dataset) or value.dtype.kind != "f":
-        raise UserError(f"{path} must hold floats in {name}, got something else")
+        raise UserError(f"{path} holds something other than floats in {name}")
     if value.external or value.is_virtual:
-        raise UserError(f"{path} must hold the floats of {name} itself, got the name of another file")
+        raise UserError(f"{path} names another file instead of holding {name} itself")
     if max(value.size, math.prod(value.chunks or ())) > limit:  # HDF5 reads a chunk whole, even for one number
-        raise UserError(f"{path} must hold at most {most:,} floats in the layers that are read, got more in {name}")
+        raise UserError(f"{path} holds more than {most:,} floats in the layers that are read: the last is {name}")
     return np.asarray(value[()], np.float32)

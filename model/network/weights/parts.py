@@ -17,12 +17,12 @@ Weights = Mapping[str, NDArray[np.float32]]  # `<layer>/<weight>`, such as `bloc
 PYRAMID, HEADS = "feature_pyramid", "heads"  # parts of a network, after its backbone's and `extra_0`, `extra_1`, …
 
 
-def weights_of_network(network: tf.keras.Model) -> dict[str, NDArray[np.float32]]:
+def list_network_weights(network: tf.keras.Model) -> dict[str, NDArray[np.float32]]:
     """The weights of one of our own networks, by name."""
     return {name: variable.numpy() for name, variable in _variables(network).items()}
 
 
-def parts_of_network(network: tf.keras.Model, backbone: Backbone) -> dict[str, dict[str, tf.Variable]]:
+def list_network_parts(network: tf.keras.Model, backbone: Backbone) -> dict[str, dict[str, tf.Variable]]:
     """A network's variables by part, from the image on: the backbone's parts, `extra_0`, …, `PYRAMID`, `HEADS`."""
     parts: dict[str, dict[str, tf.Variable]] = {}
     for name, variable in _variables(network).items():
@@ -56,7 +56,7 @@ def take_weights(parts: Mapping[str, Mapping[str, tf.Variable]], weights: Weight
                     f"{value.shape}; its width or its kind is another"
                 )
             if not np.isfinite(value).all():
-                raise UserError(f"{source} must hold finite weights, got NaN or infinity in {name}")
+                raise UserError(f"{source} has NaN or infinity in {name}")
         for name, variable in variables.items():
             variable.assign(weights[name])
         taken.append(part)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from beam_jobs.checks.check_shard import shard_checks
+from beam_jobs.checks.check_shard import make_shard_checks
 from pipeline.compositions.composition import no_objects
 from pipeline.geometry.targets import Targets
 from pipeline.records.manifest import load_manifest
@@ -68,7 +68,7 @@ def test_targets_that_a_new_matching_does_not_give(change: Callable[[RecordView]
         (lambda r: replace(r, encoded=r.encoded[:-1]), "image/encoded: raw image must have"),
         (lambda r: replace(r, key="test/" + r.key), "image/key must be train/"),
         (lambda r: replace(r, views=r.views * 2), "image/views must hold 1 views, got 2"),
-        (lambda r: replace(r, drawn=(replace(r.drawn[0], truth=no_objects()),)), "image/ground_truth must be there"),
+        (lambda r: replace(r, drawn=(replace(r.drawn[0], truth=no_objects()),)), "image/ground_truth is there, but"),
         (lambda r: replace(r, drawn=(replace(r.drawn[0], label=10),)), "image/drawn: labels must be in [0, 10)"),
     ],
 )
@@ -171,6 +171,6 @@ def test_a_record_too_few(records: Path) -> None:
 
 
 def test_the_sample_is_about_as_large_as_asked(made: Path) -> None:
-    checks = shard_checks(load_manifest(str(made)), 10)
+    checks = make_shard_checks(load_manifest(str(made)), 10)
     assert {check.split: check.share for check in checks}["train"] < 0.3
-    assert all(check.share == 1.0 for check in shard_checks(load_manifest(str(made)), None))
+    assert all(check.share == 1.0 for check in make_shard_checks(load_manifest(str(made)), None))

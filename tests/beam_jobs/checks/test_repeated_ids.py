@@ -38,17 +38,17 @@ def test_an_id_of_several_images(tmp_path: Path) -> None:
     done = run_module("beam_jobs.verify", f"--records={records}", "--sample=0", "--workers=2")
     counted = len(images) - 1
     assert counted > 0 and complaint(done).startswith(f"{records} has {counted} finding")
-    assert done.stdout.count(": image/source_image_id must differ within a split, got the id of record ") == counted
+    assert done.stdout.count(": image/source_image_id is that of record ") == counted
     assert done.stdout.count(f"wrong: {name}: record ") == counted
 
 
 def test_the_other_record_is_named_in_whatever_shard_it_is() -> None:
     train = [shard("train-0"), shard("train-1", 5, -1, 6), shard("train-2", -1, 7, -1, 5), shard("train-3", 5)]
     test = [shard("test-0", 5, 6, 7)]
-    words = "image/source_image_id must differ within a split, got the id of"
+    words = "image/source_image_id is that of"
     assert find_repeated_ids([*reversed(train), *test]) == [
-        f"train-2: record 3: {words} record 0 of train-1",
-        f"train-3: record 0: {words} record 3 of train-2",
+        f"train-2: record 3: {words} record 0 of train-1 too; ids must differ within a split",
+        f"train-3: record 0: {words} record 3 of train-2 too; ids must differ within a split",
     ]
     assert find_repeated_ids([]) == find_repeated_ids([shard("val-0")]) == []
 

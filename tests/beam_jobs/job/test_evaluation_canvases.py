@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from beam_jobs.job.entries import entries_of, record_split
+from beam_jobs.job.entries import make_entries, record_split
 from beam_jobs.job.record_builder import RecordBuilder
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.digits import Digits
@@ -80,7 +80,7 @@ def canvases(config: RecordsConfig, source: Source) -> Canvases:
     found = {}
     for item in list(source.items())[:200]:
         if record_split(config, source, item) != "train":
-            for _, entry in entries_of(config, source, item):
+            for _, entry in make_entries(config, source, item):
                 record = build_one(builder, entry).record
                 (view,) = record.views
                 assert builder.composer.find_boxes(entry).tobytes() == view.boxes.tobytes()
@@ -119,7 +119,7 @@ def test_training_canvases_do(plain: RecordsConfig, sources: dict[type, Source])
 
     def layouts(config: RecordsConfig) -> list[bytes]:
         """All views of a training image, with its pixels."""
-        _, entry = next(entries_of(config, source, item))
+        _, entry = next(make_entries(config, source, item))
         record = build_one(RecordBuilder(config, source), entry).record
         return [paint_view(record.image(), view.view, canvas=(64, 64)).tobytes() for view in record.views]
 
@@ -134,7 +134,7 @@ def test_training_images_of_a_collage_are_mirrored_when_they_are_composed(source
     for flip in (False, True):
         config = replace(OF_DIGITS, composition=structs.replace(COLLAGE, flip=flip), copies=8)
         builder = RecordBuilder(config, source)
-        images.append([build_one(builder, entry).record.encoded for _, entry in entries_of(config, source, item)])
+        images.append([build_one(builder, entry).record.encoded for _, entry in make_entries(config, source, item)])
     assert images[0] != images[1]
 
 

@@ -10,7 +10,7 @@ from pipeline.errors import UserError
 
 
 def test_workers_have_the_versions_of_the_machine_that_starts_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = fingerprint.library_versions()
+    wanted = fingerprint.find_library_versions()
     check_versions(wanted)
     monkeypatch.setattr(fingerprint.np, "__version__", "0.1")
     with pytest.raises(UserError, match=rf"^a worker has numpy 0\.1 and not {wanted['numpy']}: install"):

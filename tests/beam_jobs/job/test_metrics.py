@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from beam_jobs.job.metrics import JobMetrics, job_metrics
+from beam_jobs.job.metrics import JobMetrics, read_job_metrics
 from beam_jobs.sources.source import SourceBox
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.image_source import write_images
@@ -46,6 +46,6 @@ def test_counts(mode: str, tmp_path: Path) -> None:
 
 
 def test_a_runner_that_reports_nothing() -> None:
-    metrics = job_metrics(PipelineResult(PipelineState.DONE))  # its `metrics` is not implemented
+    metrics = read_job_metrics(PipelineResult(PipelineState.DONE))  # its `metrics` is not implemented
     assert metrics == JobMetrics({}, {})
     assert metrics.kept == 0 and metrics.lines() == []

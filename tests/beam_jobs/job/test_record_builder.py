@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from beam_jobs.job.composer import Composer
-from beam_jobs.job.entries import Entry, entries_of
+from beam_jobs.job.entries import Entry, make_entries
 from beam_jobs.job.finish import count_rejected
 from beam_jobs.job.receipt import Rejection
 from beam_jobs.job.record_builder import BuiltRecord, RecordBuilder
@@ -24,7 +24,7 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import BadImage, SourceBox
 from pipeline.compositions.collage import Collage
 from pipeline.compositions.resize import RgbImage
-from pipeline.records.keys import source_id_of
+from pipeline.records.keys import parse_source_id
 from pipeline.records.manifest import BySplit
 from pipeline.records.record import encode_record
 from pipeline.records.statistics import StatisticsCounter
@@ -45,7 +45,7 @@ def test_a_companion_that_cannot_be_decoded_is_replaced_and_only_its_own_entry_i
     source = ClassFolders.prepare(DataPaths(data_dir=str(tmp_path / "images"), test_fraction=0.0))
     collage = Collage(canvas=(64, 64), object_size=(16, 20), objects=(2, 2))
     config = replace(DIGITS, source="folder", composition=collage, copies=16, val_fraction=0.0, limit=None)
-    entries = {entry.key: entry for item in source.items() for _, entry in entries_of(config, source, item)}
+    entries = {entry.key: entry for item in source.items() for _, entry in make_entries(config, source, item)}
     for name, mode, workers in (("records", "in_memory", 1), ("again", "multi_threading", 2)):
         make_set(tmp_path / name, config, source=source, mode=mode, workers=workers, max_rejected=0.2)
     assert checksums(tmp_path / "again") == checksums(tmp_path / "records")
@@ -57,7 +57,7 @@ def test_a_companion_that_cannot_be_decoded_is_replaced_and_only_its_own_entry_i
     estimates = [composer.find_boxes(entries[r.key]).tobytes() == r.views[0].boxes.tobytes() for r in records]
     assert 0.8 < np.mean(estimates) < 1.0
     rejected = [json.loads(line)["key"] for line in (tmp_path / "records/rejected.jsonl").read_text().splitlines()]
-    assert {source_id_of(key) for key in rejected} == {"b/3.png", "a/4.png"} and len(rejected) == 2 * 16
+    assert {parse_source_id(key) for key in rejected} == {"b/3.png", "a/4.png"} and len(rejected) == 2 * 16
 
 
 def test_every_box_counts_as_seen(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_entries_built_together_give_the_records_that_they_give_alone(tmp_path: 
     for views in (1, 16):
         config = replace(IMAGES, views=views)
         builder = RecordBuilder(config, source)
-        entries = [entry for item in source.items() for _, entry in entries_of(config, source, item)]
+        entries = [entry for item in source.items() for _, entry in make_entries(config, source, item)]
         entries[3] = entries[3]._replace(boxes=(*(entries[3].boxes or ()), SourceBox(5, 5, 5, 5, "circle")))
         entries[4] = entries[4]._replace(boxes=())
         together = list(builder.build(entries))

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.job.fingerprint import library_versions
-from beam_jobs.job.receipt import parse_receipt, receipt_name
+from beam_jobs.job.fingerprint import find_library_versions
+from beam_jobs.job.receipt import name_receipt, parse_receipt
 from beam_jobs.sources.cifar10.reader import Cifar10
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.digits import Digits
@@ -113,7 +113,7 @@ def test_the_receipt_says_where_each_record_begins(name: str, request: pytest.Fi
     records = request.getfixturevalue(name)
     located = iter(read_shards(records))
     for shard in load_manifest(str(records)).all_shards():
-        receipt = parse_receipt((records / "receipts" / receipt_name(shard.name)).read_bytes())
+        receipt = parse_receipt((records / "receipts" / name_receipt(shard.name)).read_bytes())
         assert receipt is not None and receipt.shards == (shard,)
         (begins,) = receipt.begins
         assert len(begins) == shard.examples
@@ -217,7 +217,7 @@ def test_the_manifest_counts_what_is_there(name: str, request: pytest.FixtureReq
     assert manifest.rejected.images == manifest.rejected.boxes == 0
     assert manifest.rejected.images_seen == len(everything)
     assert manifest.rejected.boxes_seen == sum(len(r.views[0].labels) for r in everything)
-    assert library_versions().items() <= manifest.versions.items()
+    assert find_library_versions().items() <= manifest.versions.items()
 
 
 @pytest.mark.parametrize(("name", "config"), [("views", VIEWS), ("images", IMAGES)])

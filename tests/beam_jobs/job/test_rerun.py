@@ -150,7 +150,7 @@ def test_fifos_and_folders_in_the_record_folder(records: Path) -> None:
     assert [path.read_bytes() for path in files] == whole
     files[0].unlink()
     files[0].mkdir()
-    with pytest.raises(UserError, match=f"^{files[0]} must be a file, got a folder; move it away$"):
+    with pytest.raises(UserError, match=f"^{files[0]} is a folder, where a file must be written; move it away$"):
         make_set(records)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.job.entries import limited
-from beam_jobs.runners.runner import pipeline_on
+from beam_jobs.job.entries import limit_items
+from beam_jobs.runners.runner import open_pipeline
 from beam_jobs.sources.cifar10.reader import Cifar10
 from beam_jobs.sources.data_paths import DataPaths
 from pipeline.config.records_config import SPLITS
@@ -101,13 +101,13 @@ def test_two_workers_draw_the_same_views(tmp_path: Path) -> None:
 
 def test_portable_job_service(job_service: str, made: Path, tmp_path: Path) -> None:
     options = [f"--job_endpoint={job_service}", "--environment_type=LOOPBACK"]
-    with pipeline_on("portable", workers=0, mode="in_memory", beam_args=options) as pipeline:
+    with open_pipeline("portable", workers=0, mode="in_memory", beam_args=options) as pipeline:
         make_set_on(pipeline, tmp_path)
     assert checksums(tmp_path) == checksums(made)
 
 
 def test_the_order_of_the_items_does_not_matter(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beam_jobs.job.job.limited", lambda config, items: list(limited(config, items))[::-1])
+    monkeypatch.setattr("beam_jobs.job.job.limit_items", lambda config, items: list(limit_items(config, items))[::-1])
     make_set(tmp_path)
     assert checksums(tmp_path) == checksums(made)
 

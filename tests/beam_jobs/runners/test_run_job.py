@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from beam_jobs.runners.beam_workarounds import Workers, dead_workers_end_the_job
-from beam_jobs.runners.run_job import run, told_user_error
+from beam_jobs.runners.beam_workarounds import Workers, end_job_with_dead_workers
+from beam_jobs.runners.run_job import find_user_error, run
 from pipeline.errors import UserError
 
 MESSAGES = pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_in_this_process(message: str) -> None:
 def test_from_the_traceback_of_another_process(message: str) -> None:
     assert told(RuntimeError(traceback_of(message))) == message
     assert told(RuntimeError(f"Pipeline failed in state FAILED: {traceback_of(message)}\nmore")) == message
-    assert told_user_error(f"pipeline.errors.UserError: {message}") == message
+    assert find_user_error(f"pipeline.errors.UserError: {message}") == message
 
 
 @MESSAGES
@@ -86,7 +86,7 @@ def test_a_worker_that_dies_as_the_job_ends_interrupts_nothing(monkeypatch: pyte
     monkeypatch.setattr(threading, "excepthook", lambda arguments: told.append(str(arguments.exc_value)))
     original = signal.signal(signal.SIGUSR1, lambda number, _frame: sent.append(number))
     try:
-        with dead_workers_end_the_job(Workers()):
+        with end_job_with_dead_workers(Workers()):
             monkeypatch.setattr(signal, "signal", restore)
     finally:
         set_handler(signal.SIGUSR1, original)

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from beam_jobs.runners.runner import local_workers, make_pipeline
+from beam_jobs.runners.runner import count_local_workers, make_pipeline
 from beam_jobs.sources import make_source
 from pipeline.errors import UserError
 from tests.processes import free_port
@@ -36,7 +36,7 @@ def test_unknown_mode_workers_and_source() -> None:
     with pytest.raises(UserError, match="--running_mode must be one of"):
         make_pipeline("local", workers=0, mode="quickly", beam_args=[])
     with pytest.raises(UserError, match="--workers must be at least 0, got -1"):
-        local_workers(-1)
+        count_local_workers(-1)
     with pytest.raises(UserError, match=r"must be one of cifar10, digits.*, got 'imagenet'"):
         make_source("imagenet", None)
 

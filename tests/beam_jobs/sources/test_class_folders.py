@@ -47,7 +47,7 @@ def test_folders_of_splits(tmp_path: Path) -> None:
         ("test", "owl/c.jpg", 2),
     ]
     write_image(tmp_path / "cat/d.jpg")
-    with pytest.raises(UserError, match="holds cat beside the split train: it must hold either class folders or"):
+    with pytest.raises(UserError, match="holds cat beside the split train: move one of them, because a set has either"):
         prepared(tmp_path)
     shutil.rmtree(tmp_path / "cat")
     with pytest.raises(UserError, match=r"holds d\.JPG beside the split train: it must hold"):
@@ -58,7 +58,7 @@ def test_folders_of_splits_in_any_case(tmp_path: Path) -> None:
     source = prepared(tmp_path, "Train/cat/a.jpg", "TEST/cat/b.jpg", "Validation/cat/c.jpg")
     assert source.class_names == ("cat",)
     assert items_of(source) == [("train", "cat/a.jpg", 0), ("val", "cat/c.jpg", 0), ("test", "cat/b.jpg", 0)]
-    with pytest.raises(UserError, match="holds owl beside the split Train: it must hold"):
+    with pytest.raises(UserError, match="holds owl beside the split Train: move one of them"):
         prepared(tmp_path, "owl/d.jpg")
     with pytest.raises(UserError, match="has two folders for train, Train and train; join them"):
         prepared(tmp_path, "train/cat/e.jpg")
@@ -91,7 +91,7 @@ def test_what_is_not_taken_is_rejected_by_name(tmp_path: Path) -> None:
     assert [item.source_id for item in source.items()] == ["cat/a.jpg", "cat/b.jfif", "cat/c.tif", "dog"]
     reasons = reasons_of(source)
     assert reasons["dog"] == "is a symbolic link to a folder; such links are not followed"
-    assert "must be an image (JPEG, PNG, BMP, WEBP), got something else" in reasons["cat/c.tif"]
+    assert "is no image (JPEG, PNG, BMP, WEBP)" in reasons["cat/c.tif"]
     assert set(reasons) == {"dog", "cat/c.tif"}
 
 

@@ -48,11 +48,11 @@ def to_a_device(path: Path) -> None:
         (os.mkfifo, "is no file that can be read"),
         (Path.mkdir, "is no file that can be read"),
         (to_a_device, "is no file that can be read"),
-        (Path.touch, "must be an image"),
+        (Path.touch, "is no image"),
         (lambda path: None, "is missing$"),
         (
             lambda path: path.write_bytes(b"GIF89a..."),
-            r"must be an image \(JPEG, PNG, BMP, WEBP\), got something else$",
+            r"is no image \(JPEG, PNG, BMP, WEBP\)$",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 BOX = np.array([[0.25, 0.5, 0.5, 0.75]], np.float32)  # rows 50 to 100, columns 100 to 150 of 200 pixels
 
 
-def shown(
+def show_value(
     key: str, boxes: np.ndarray, labels: list[int], detected: np.ndarray, classes: list[int], scores: list[float]
 ) -> DetectedImage:
     return DetectedImage(
@@ -39,8 +39,8 @@ def frame(image_id: int | str | None) -> SourceFrame:
 
 def test_json_counts_ids_from_one_and_boxes_are_x_y_width_height_in_pixels() -> None:
     results = CocoResults(("cat", "dog"), (200, 200), keep=1)
-    results.add(shown("test/a/0", BOX, [1], BOX, [0], [0.5]))
-    results.add(shown("test/b/0", np.zeros((0, 4)), [], np.zeros((0, 4)), [], []))
+    results.add(show_value("test/a/0", BOX, [1], BOX, [0], [0.5]))
+    results.add(show_value("test/b/0", np.zeros((0, 4)), [], np.zeros((0, 4)), [], []))
     truth = results.ground_truth
     assert truth["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     images = [(i["id"], i["file_name"], i["height"], i["width"]) for i in truth["images"]]
@@ -56,7 +56,7 @@ def test_ids_of_the_source_are_kept_also_the_first_if_it_is_zero() -> None:
     """An image with the id 0 got its number in place of it, which was another image's id."""
     results = CocoResults(("cat",), (200, 200))
     for image_id in (2, 0, 1, None, "a", "7", "000001"):
-        results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
+        results.add(show_value("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
     ids = [2, 0, 1, 4, "a", "7", "000001"]
     assert [image["id"] for image in results.ground_truth["images"]] == ids
     assert [annotation["image_id"] for annotation in results.ground_truth["annotations"]] == ids
@@ -67,7 +67,7 @@ def test_a_image_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
     """A JSON lines list may give ids to some images only; two images of one id counted as one."""
     results = CocoResults(("cat",), (200, 200))
     for image_id in (None, 3, None, 1, 2, None):
-        results.add(shown("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
+        results.add(show_value("test/a/0", BOX, [0], BOX, [0], [0.9]), frame(image_id))
     ids = [5, 3, 4, 1, 2, 7]
     assert [image["id"] for image in results.ground_truth["images"]] == ids
     assert [annotation["image_id"] for annotation in results.ground_truth["annotations"]] == ids
@@ -78,11 +78,11 @@ def test_two_images_of_one_id_are_refused_and_copies_of_a_image_count_each() -> 
     """COCO's metrics took them for one image, and AP changed without a word."""
     results = CocoResults(("cat",), (200, 200))
     for key in ("train/a/0", "train/a/1", "train/a/2"):
-        results.add(shown(key, BOX, [0], BOX, [0], [0.9]), frame(7))
+        results.add(show_value(key, BOX, [0], BOX, [0], [0.9]), frame(7))
     assert [image["id"] for image in results.ground_truth["images"]] == [7, 2, 3]
     with pytest.raises(UserError, match=r"^image ids must differ within a split, got 7 for a and for b; "):
-        results.add(shown("train/b/0", BOX, [0], BOX, [0], [0.9]), frame(7))
-    results.add(shown("train/b/0", BOX, [0], BOX, [0], [0.9]), frame("7"))
+        results.add(show_value("train/b/0", BOX, [0], BOX, [0], [0.9]), frame(7))
+    results.add(show_value("train/b/0", BOX, [0], BOX, [0], [0.9]), frame("7"))
 
 
 def test_crowds_difficult_and_ignored_objects_are_passed_on_to_be_ignored() -> None:
@@ -92,7 +92,7 @@ def test_crowds_difficult_and_ignored_objects_are_passed_on_to_be_ignored() -> N
     crowd, difficult, ignored = np.eye(4, dtype=bool)[1:]
     truth = GroundTruth(corners, np.zeros(4, np.int64), crowd, difficult, ignored, area=np.full(4, 1600.0))
     found = corners.astype(np.float32) / 200
-    results.add(shown("test/a/0", found[:1], [0], found, [0] * 4, [0.5, 0.9, 0.9, 0.9]), SourceFrame(whole, truth))
+    results.add(show_value("test/a/0", found[:1], [0], found, [0] * 4, [0.5, 0.9, 0.9, 0.9]), SourceFrame(whole, truth))
     assert [annotation["iscrowd"] for annotation in results.ground_truth["annotations"]] == [0, 1, 1, 1]
     assert results.metrics()["AP"] == pytest.approx(1.0)  # the others are no false positives
 
@@ -100,7 +100,7 @@ def test_crowds_difficult_and_ignored_objects_are_passed_on_to_be_ignored() -> N
 def test_perfect_detections_score_one() -> None:
     results = CocoResults(("cat", "dog"), (200, 200))
     for k in range(3):
-        results.add(shown(str(k), BOX, [k % 2], BOX, [k % 2], [0.9]))
+        results.add(show_value(str(k), BOX, [k % 2], BOX, [k % 2], [0.9]))
     metrics = results.metrics()
     assert tuple(metrics) == METRICS
     assert metrics["AP"] == pytest.approx(1.0) and metrics["AR1"] == pytest.approx(1.0)
@@ -109,16 +109,16 @@ def test_perfect_detections_score_one() -> None:
 
 def test_every_image_counts_with_and_without_detections() -> None:
     results = CocoResults(("cat",), (200, 200))
-    results.add(shown("found", BOX, [0], BOX, [0], [0.9]))
-    results.add(shown("missed", BOX, [0], np.zeros((0, 4)), [], []))
+    results.add(show_value("found", BOX, [0], BOX, [0], [0.9]))
+    results.add(show_value("missed", BOX, [0], np.zeros((0, 4)), [], []))
     assert results.metrics()["AR100"] == pytest.approx(0.5)
-    results.add(shown("empty", np.zeros((0, 4)), [], BOX, [0], [0.95]))
+    results.add(show_value("empty", np.zeros((0, 4)), [], BOX, [0], [0.95]))
     assert results.metrics()["AP50"] == pytest.approx(0.25, abs=0.01)  # half the recall, half the precision
 
 
 def test_no_detections_at_all_are_zeros() -> None:
     results = CocoResults(("cat",), (200, 200))
-    results.add(shown("missed", BOX, [0], np.zeros((0, 4)), [], []))
+    results.add(show_value("missed", BOX, [0], np.zeros((0, 4)), [], []))
     expected = dict.fromkeys(METRICS, 0.0)
     expected.update({name: -1.0 for name in METRICS if name.endswith(("_small", "_large"))})
     assert results.metrics() == expected

@@ -16,7 +16,7 @@ from model.network.ssd import NetworkShape
 from pipeline.compositions.composition import GroundTruth
 from pipeline.config.presets import IMPROVED_DECODE
 from pipeline.errors import UserError
-from pipeline.reader.dataset import training_batches
+from pipeline.reader.dataset import read_training_batches
 from pipeline.records.manifest import load_manifest
 from pipeline.records.record import Record
 from tests.beam_jobs.forged_set import forge
@@ -35,7 +35,7 @@ def test_statistics_are_those_of_the_current_weights(tmp_path: Path) -> None:
     network = evaluator.network
     stem = tf.keras.Model(network.input, network.get_layer("stem").output)
     means, variances = [], []
-    for images, _ in training_batches(manifest, batch=4, seed=3, dense=True).take(STATISTICS_BATCHES):
+    for images, _ in read_training_batches(manifest, batch=4, seed=3, dense=True).take(STATISTICS_BATCHES):
         outputs = stem(images).numpy().astype(np.float64)
         means.append(outputs.mean(axis=(0, 1, 2)))
         # The fused kernel gives the variance of a sample, n - 1, to the moving statistic.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model.detection.image_files import ImageFile, check_overwrites_nothing, find_images, output_names
+from model.detection.image_files import ImageFile, check_overwrites_nothing, choose_output_names, find_images
 from pipeline.errors import UserError
 
 
@@ -90,7 +90,7 @@ def test_images_beside_the_working_folder(photos: Path, monkeypatch: pytest.Monk
     [
         ("none.jpg", "--images must be an image, a folder of images or a pattern"),
         ("two/*.jpg", "but no image matches"),
-        ("folder.png", "--images must be a folder with images (.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp), got"),
+        ("folder.png", " holds no images (.bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp); give --images"),
     ],
 )
 def test_nothing_found_is_one_line(photos: Path, images: str, message: str) -> None:
@@ -118,14 +118,19 @@ def test_a_folder_that_cannot_be_searched_is_an_error(photos: Path, monkeypatch:
 
 
 def test_every_result_has_a_name_of_its_own() -> None:
-    assert output_names(["a.jpg", "b.PNG", "one/a.jpg", "two/a.jpg"]) == ["a.jpg", "b.PNG", "one/a.jpg", "two/a.jpg"]
-    assert output_names(["a.bmp", "a.bmp.png", "a.webp", "plain"]) == [
+    assert choose_output_names(["a.jpg", "b.PNG", "one/a.jpg", "two/a.jpg"]) == [
+        "a.jpg",
+        "b.PNG",
+        "one/a.jpg",
+        "two/a.jpg",
+    ]
+    assert choose_output_names(["a.bmp", "a.bmp.png", "a.webp", "plain"]) == [
         "a.bmp.png",
         "a.bmp-2.png",
         "a.webp.png",
         "plain.png",
     ]
-    assert output_names(["A.jpg", "a-2.jpg", "a.JPG", "a.jpg"]) == ["A.jpg", "a-2.jpg", "a-3.JPG", "a-4.jpg"]
+    assert choose_output_names(["A.jpg", "a-2.jpg", "a.JPG", "a.jpg"]) == ["A.jpg", "a-2.jpg", "a-3.JPG", "a-4.jpg"]
 
 
 def test_a_image_is_never_overwritten(photos: Path) -> None:

@@ -14,11 +14,11 @@ from beam_jobs.sources import make_source
 from beam_jobs.sources.data_paths import DataPaths
 from model.detection.coco import METRICS, CocoResults, DetectedImage
 from model.detection.decoding import Detections
-from model.detection.evaluator import Evaluator, source_frame
+from model.detection.evaluator import Evaluator, find_source_frame
 from model.network.ssd import NetworkShape
 from pipeline.compositions.letterbox import Letterbox
 from pipeline.config.presets import IMPROVED_DECODE
-from pipeline.reader.dataset import evaluation_batches
+from pipeline.reader.dataset import read_evaluation_batches
 from pipeline.records.manifest import load_manifest
 from tests.beam_jobs.record_job import IMAGES, make_set
 from tests.beam_jobs.sources.detection_sets import made_set, write_coco
@@ -79,13 +79,13 @@ def test_what_the_records_of_coco_say_as_detections_is_perfect(tmp_path: Path) -
     make_set(tmp_path, config, source=make_source("coco", paths), max_rejected=0.01)
     manifest = load_manifest(str(tmp_path))
     results = CocoResults(manifest.class_names, (320, 320), category_ids=manifest.category_ids)
-    for images, truth in evaluation_batches(manifest, "test", batch=16):
+    for images, truth in read_evaluation_batches(manifest, "test", batch=16):
         for k in range(len(images)):
             boxes, labels = truth["boxes"][k].numpy(), truth["labels"][k].numpy()
             scores = np.ones(len(boxes), np.float32)
             key = truth["keys"][k].numpy().decode()
             image = DetectedImage(key, images[k].numpy(), boxes, labels, boxes, labels, scores)
-            results.add(image, source_frame(truth, k, manifest))
+            results.add(image, find_source_frame(truth, k, manifest))
     metrics = results.metrics()
     assert {name: round(metrics[name], 3) for name in METRICS if name.startswith("AP")} == dict.fromkeys(
         (name for name in METRICS if name.startswith("AP")), 1.0

@@ -9,12 +9,12 @@ import tensorflow as tf
 from model.detection.decoding import Detections
 from model.detection.own_pixels import (
     FoundObjects,
-    coco_results,
     detect_in_images,
     lay_on_canvas,
+    make_coco_results,
 )
 from pipeline.compositions.letterbox import Letterbox
-from pipeline.compositions.view import Rectangle, boxes_in_image, boxes_in_view, view_of_window
+from pipeline.compositions.view import Rectangle, move_boxes_to_image, move_boxes_to_view, show_window
 from pipeline.geometry.boxes import Array
 
 SHAPES = [(30, 90), (90, 30), (64, 64), (1, 700), (333, 250)]
@@ -43,14 +43,14 @@ def test_boxes_come_back_to_where_they_were(shape: tuple[int, int], mirrored: bo
     height, width = shape
     boxes = random_boxes(shape)
     for window in (Rectangle(0, 0, height, width), Rectangle(-5, -9, height + 20, width + 12)):
-        view = view_of_window(window, shape, canvas=(320, 320), mirrored=mirrored)
-        on_canvas, kept = boxes_in_view(view, boxes, canvas=(320, 320))
-        again, still = boxes_in_image(view, on_canvas, canvas=(320, 320))
+        view = show_window(window, shape, canvas=(320, 320), mirrored=mirrored)
+        on_canvas, kept = move_boxes_to_view(view, boxes, canvas=(320, 320))
+        again, still = move_boxes_to_image(view, on_canvas, canvas=(320, 320))
         np.testing.assert_allclose(again, boxes[kept][still], atol=max(shape) * 1e-5)
 
 
 def test_what_lies_beside_the_image_is_cut_off() -> None:
-    view = view_of_window(Rectangle(0, 0, 50, 100), (50, 100), canvas=(200, 200), mirrored=False)
+    view = show_window(Rectangle(0, 0, 50, 100), (50, 100), canvas=(200, 200), mirrored=False)
     corners = np.array(
         [
             (0.25, 0.5, 0.75, 1.0),  # its lower half is on the black part
@@ -59,7 +59,7 @@ def test_what_lies_beside_the_image_is_cut_off() -> None:
             (np.nan, 0.1, 0.2, 0.3),
         ]
     )
-    boxes, kept = boxes_in_image(view, corners, canvas=(200, 200))
+    boxes, kept = move_boxes_to_image(view, corners, canvas=(200, 200))
     np.testing.assert_allclose(boxes, [(25, 50, 50, 100), (0, 0, 10, 10)])
     assert kept.tolist() == [0, 2]
 
@@ -87,6 +87,6 @@ def test_detections_of_a_batch_in_the_pixels_of_each_image() -> None:
 
 def test_results_are_x_y_width_height_and_name_the_file() -> None:
     objects = FoundObjects(np.array([(10.0, 20.0, 40.0, 25.0004)]), np.array([1]), np.array([0.75]))
-    assert coco_results(objects, image_id=3, file_name="one/a.jpg", category_ids=[4, 7]) == [
+    assert make_coco_results(objects, image_id=3, file_name="one/a.jpg", category_ids=[4, 7]) == [
         {"image_id": 3, "file_name": "one/a.jpg", "category_id": 7, "bbox": [20.0, 10.0, 5.0, 30.0], "score": 0.75}
     ]

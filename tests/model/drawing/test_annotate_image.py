@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from model.detection.own_pixels import FoundObjects
-from model.drawing.annotate_image import annotate_image, class_colour, encode_image_file
+from model.drawing.annotate_image import annotate_image, encode_image_file, pick_class_colour
 
 pytestmark = pytest.mark.any_stack
 
@@ -23,9 +23,9 @@ def test_boxes_are_outlined_in_the_colour_of_their_class() -> None:
     drawn = annotate_image(image, objects((50, 100, 150, 200), (160, 10, 190, 60)), ["a", "b"])
     assert drawn.shape == image.shape and (image == 90).all()
     for row, column in ((100, 100), (149, 150), (100, 199)):
-        assert tuple(drawn[row, column]) == class_colour(0)
+        assert tuple(drawn[row, column]) == pick_class_colour(0)
     assert (drawn[60:140, 110:190] == 90).all() and (drawn[152:, 100:] == 90).all()
-    assert tuple(drawn[189, 30]) == class_colour(1)
+    assert tuple(drawn[189, 30]) == pick_class_colour(1)
 
 
 def test_without_detections_the_copy_is_the_image() -> None:
@@ -51,6 +51,6 @@ def test_the_kind_of_file_is_that_of_its_name(suffix: str, kind: str) -> None:
 
 
 def test_neighbouring_classes_have_different_colours() -> None:
-    colours = np.array([class_colour(label) for label in range(8)], int)
+    colours = np.array([pick_class_colour(label) for label in range(8)], int)
     distances = np.abs(colours[:, None] - colours).sum(axis=2)
     assert distances[~np.eye(8, dtype=bool)].min() > 60

@@ -14,7 +14,7 @@ from PIL import Image
 
 from model.detection.coco import DetectedImage
 from model.drawing import curves
-from model.drawing.curves import ap_curves, loss_curves
+from model.drawing.curves import draw_ap_curves, draw_loss_curves
 from model.drawing.image_grid import ImageGrid, draw_detections, draw_views
 from model.training import draw_images
 from model.training.draw_images import DrawImages
@@ -54,8 +54,8 @@ def test_any_name_and_key_can_be_drawn() -> None:
     for record in records:
         object.__setattr__(record, "key", NAMES[0])
     drawn(draw_views([(record, 0) for record in records], tiny.ANCHORS, NAMES, canvas=(64, 64)))
-    drawn(ap_curves({name: (4, [replace(ROW, raw_AP=0.05)]) for name in NAMES}))
-    drawn(loss_curves([ROW]))
+    drawn(draw_ap_curves({name: (4, [replace(ROW, raw_AP=0.05)]) for name in NAMES}))
+    drawn(draw_loss_curves([ROW]))
 
 
 def test_a_long_title_loses_its_middle_and_stays_above_its_image() -> None:
@@ -72,15 +72,15 @@ def test_a_long_name_is_cut_short() -> None:
     long = "x" * 10_000_000  # matplotlib would work on it for an hour
     one = drawn(draw_detections([image(long, 0)], [long]))
     np.testing.assert_array_equal(one, drawn(draw_detections([image(long + "y", 0)], [long + "y"])))
-    drawn(ap_curves({long: (4, [ROW])}))
+    drawn(draw_ap_curves({long: (4, [ROW])}))
 
 
 def test_text_is_drawn_to_the_letter() -> None:
     texts = ("$x$", "_x_", r"x\n")
-    images = [drawn(ap_curves({text: (4, [ROW])})) for text in (*texts, *texts)]
+    images = [drawn(draw_ap_curves({text: (4, [ROW])})) for text in (*texts, *texts)]
     for k in range(3):
         np.testing.assert_array_equal(images[k], images[k + 3])
-        assert not np.array_equal(images[k], drawn(ap_curves({"x": (4, [ROW])})))
+        assert not np.array_equal(images[k], drawn(draw_ap_curves({"x": (4, [ROW])})))
 
 
 def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(curves, "new_figure", fail)
     with pytest.raises(UserError, match=r"^images cannot be drawn \(RuntimeError: no font\)$"):
-        loss_curves([ROW])
+        draw_loss_curves([ROW])
 
 
 def test_drawing_never_stops_a_training_and_says_so_once(

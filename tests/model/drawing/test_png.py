@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from model.drawing.png import png_path
+from model.drawing.png import find_png_path
 from pipeline.errors import UserError
 
 
 def test_an_output_is_a_png_file(tmp_path: Path) -> None:
-    assert png_path("out/a.png") == Path("out/a.png")
+    assert find_png_path("out/a.png") == Path("out/a.png")
     with pytest.raises(UserError, match=r"--output must be the name of a file that ends in .png, got a.jpg"):
-        png_path("a.jpg")
+        find_png_path("a.jpg")
     folder = tmp_path / "x.png"
     folder.mkdir()
     with pytest.raises(UserError, match=r"x\.png, a folder"):
-        png_path(str(folder))
+        find_png_path(str(folder))

@@ -18,7 +18,7 @@ def letterboxed(boxes: Iterable[tuple[float, float, float, float]], height: int,
     return corners[(corners[:, 2:] > corners[:, :2]).all(axis=1)]
 
 
-def coco_boxes(files: Iterable[Path]) -> Array:
+def make_coco_boxes(files: Iterable[Path]) -> Array:
     """The boxes of COCO JSON files, crowd regions left out, [G, 4]."""
     found = []
     for file in files:

@@ -18,7 +18,7 @@ from pipeline.geometry.anchors import MAX_ANCHORS, AnchorConfig, make_anchors
 from pipeline.geometry.boxes import Array, iou
 from pipeline.geometry.matching import match
 from pipeline.geometry.near_matching import match_views
-from tests.pipeline.anchor_proposal.annotated_sets import coco_boxes, voc_boxes
+from tests.pipeline.anchor_proposal.annotated_sets import make_coco_boxes, voc_boxes
 
 pytestmark = pytest.mark.any_stack
 
@@ -74,8 +74,8 @@ def test_tiny_boxes_are_covered_as_far_as_that_is_possible() -> None:
     ("read", "least", "added"),
     [
         (lambda: voc_boxes(REAL / "bccd" / "Annotations"), 0.95, ()),
-        (lambda: coco_boxes(sorted((REAL / "facemask" / "annotations").glob("*.json"))), 0.99, (4,)),
-        (lambda: coco_boxes(sorted((REAL / "coco_tiny" / "annotations").glob("*.json"))), 0.95, (4,)),
+        (lambda: make_coco_boxes(sorted((REAL / "facemask" / "annotations").glob("*.json"))), 0.99, (4,)),
+        (lambda: make_coco_boxes(sorted((REAL / "coco_tiny" / "annotations").glob("*.json"))), 0.95, (4,)),
     ],
     ids=["bccd", "facemask", "coco_tiny"],
 )

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from pipeline.compositions.collage import Collage, overlap_share
+from pipeline.compositions.collage import Collage, compute_overlap
 from pipeline.compositions.composition import Layout, SourceImage
 from pipeline.compositions.letterbox import Letterbox
 from pipeline.compositions.random_bits import EntryBits, RandomBits
@@ -118,7 +118,7 @@ def test_several_objects_keep_to_number_size_and_overlap(config: Collage) -> Non
         for i, r in enumerate(places):
             assert 12 <= max(r.shape) <= 40 and min(r.shape) >= 1
             assert 0 <= r.ymin <= height - r.height and 0 <= r.xmin <= width - r.width
-            assert all(overlap_share(r, other) <= 0.2 for other in places[:i])
+            assert all(compute_overlap(r, other) <= 0.2 for other in places[:i])
     assert set(counts) == {1, 2, 3, 4, 5, 6}
 
 
@@ -233,10 +233,10 @@ def test_evaluation_draws_what_training_with_flip_draws_but_mirrors_nothing() ->
 
 def test_touching_is_no_overlap() -> None:
     a = Rectangle(0, 0, 10, 10)
-    assert overlap_share(a, Rectangle(10, 0, 10, 10)) == 0
-    assert overlap_share(a, Rectangle(5, 5, 4, 4)) == 1  # the smaller one is covered
-    assert overlap_share(a, Rectangle(9, 9, 10, 10)) == 0.01
-    assert overlap_share(a, Rectangle(20, 20, 5, 5)) == 0  # apart in both axes
+    assert compute_overlap(a, Rectangle(10, 0, 10, 10)) == 0
+    assert compute_overlap(a, Rectangle(5, 5, 4, 4)) == 1  # the smaller one is covered
+    assert compute_overlap(a, Rectangle(9, 9, 10, 10)) == 0.01
+    assert compute_overlap(a, Rectangle(20, 20, 5, 5)) == 0  # apart in both axes
 
 
 @pytest.mark.parametrize("canvas", [(224, 224), (48, 96)])

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.compositions.crop import Crop, draw_window
 from pipeline.compositions.random_bits import RandomBits
-from pipeline.compositions.view import Rectangle, boxes_in_view, view_of_window
+from pipeline.compositions.view import Rectangle, move_boxes_to_view, show_window
 from pipeline.geometry.boxes import iou
 
 SHAPE = (200, 300)
@@ -37,8 +37,8 @@ def test_pinned() -> None:
 
 def test_every_window_shows_a_centre() -> None:
     for window in windows(Crop(), BOXES):
-        view = view_of_window(window, SHAPE, canvas=(96, 96), mirrored=False)
-        assert len(boxes_in_view(view, BOXES, canvas=(96, 96))[1])
+        view = show_window(window, SHAPE, canvas=(96, 96), mirrored=False)
+        assert len(move_boxes_to_view(view, BOXES, canvas=(96, 96))[1])
 
 
 def test_half_of_the_images_are_zoomed_out() -> None:
@@ -94,4 +94,4 @@ def test_where_no_crop_fits_the_frame_is_shown() -> None:
 def test_tiny_images(shape: tuple[int, int]) -> None:
     for k in range(200):
         window = draw_window(Crop(), shape, np.array([[0.0, 0, *shape]]), RandomBits(0, str(k)))
-        assert view_of_window(window, shape, canvas=(32, 32), mirrored=False).shown.height >= 1
+        assert show_window(window, shape, canvas=(32, 32), mirrored=False).shown.height >= 1

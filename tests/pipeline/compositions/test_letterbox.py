@@ -11,7 +11,7 @@ from pipeline.compositions.crop import Crop, draw_window
 from pipeline.compositions.letterbox import Letterbox
 from pipeline.compositions.random_bits import EntryBits
 from pipeline.compositions.resize import shrink
-from pipeline.compositions.view import Rectangle, Shape, View, boxes_in_view, view_of_window
+from pipeline.compositions.view import Rectangle, Shape, View, move_boxes_to_view, show_window
 from pipeline.geometry.boxes import Array
 
 SHAPE = (120, 200)
@@ -105,9 +105,9 @@ def test_the_stored_image_is_the_source_s_own_or_a_smaller_copy() -> None:
 
 @each_kind
 def test_the_first_view_is_the_whole_image_unmirrored(config: Letterbox) -> None:
-    whole = view_of_window(Rectangle(0, 0, *SHAPE), SHAPE, canvas=config.canvas, mirrored=False, stretch=config.stretch)
+    whole = show_window(Rectangle(0, 0, *SHAPE), SHAPE, canvas=config.canvas, mirrored=False, stretch=config.stretch)
     assert {views_of(config, 3, str(key))[0] for key in range(20)} == {whole}
-    assert boxes_in_view(whole, BOXES, canvas=config.canvas)[1].tolist() == [0, 1, 2]
+    assert move_boxes_to_view(whole, BOXES, canvas=config.canvas)[1].tolist() == [0, 1, 2]
 
 
 def test_a_stretched_image_fills_the_canvas_and_its_boxes_go_along() -> None:
@@ -124,7 +124,7 @@ def test_other_views_are_drawn_as_crops_are(config: Letterbox) -> None:
         if number:
             bits = EntryBits(0, "train/0/0").of_view(number)
             window = draw_window(config.crop, SHAPE, BOXES, bits)
-            assert view == view_of_window(
+            assert view == show_window(
                 window, SHAPE, canvas=config.canvas, mirrored=bits.below(2) == 1, stretch=config.stretch
             )
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.compositions.random_bits import RandomBits
 from pipeline.compositions.resize import paint_view, resize, shrink
-from pipeline.compositions.view import Rectangle, Shape, View, boxes_in_view, view_of_window
+from pipeline.compositions.view import Rectangle, Shape, View, move_boxes_to_view, show_window
 
 NOISE = np.random.default_rng(0).integers(1, 256, (20, 30, 3), dtype=np.uint8)  # without black
 
@@ -64,8 +64,8 @@ def test_boxes_go_with_the_pixels(canvas: Shape, stretch: bool) -> None:
         ymax, xmax = ymin + bits.between(8, 15), xmin + bits.between(8, 20)
         image[ymin:ymax, xmin:xmax] = 255
         window = Rectangle(bits.between(-20, 20), bits.between(-20, 20), bits.between(21, 60), bits.between(21, 60))
-        view = view_of_window(window, (40, 60), canvas=canvas, mirrored=bits.below(2) == 1, stretch=stretch)
-        boxes, kept = boxes_in_view(view, np.array([[ymin, xmin, ymax, xmax]], np.float64), canvas=canvas)
+        view = show_window(window, (40, 60), canvas=canvas, mirrored=bits.below(2) == 1, stretch=stretch)
+        boxes, kept = move_boxes_to_view(view, np.array([[ymin, xmin, ymax, xmax]], np.float64), canvas=canvas)
         if not len(kept):
             continue
         rows, columns = np.nonzero(paint_view(image, view, canvas=canvas)[..., 0] >= 128)
@@ -78,7 +78,7 @@ def test_boxes_go_with_the_pixels(canvas: Shape, stretch: bool) -> None:
 def test_an_image_may_lie_in_memory_as_it_likes() -> None:
     planes = np.ascontiguousarray(NOISE.transpose(2, 0, 1)).transpose(1, 2, 0)
     for window in (Rectangle(0, 0, 20, 30), Rectangle(3, 4, 10, 10), Rectangle(-5, -5, 40, 50)):
-        view = view_of_window(window, (20, 30), canvas=(30, 30), mirrored=True)
+        view = show_window(window, (20, 30), canvas=(30, 30), mirrored=True)
         np.testing.assert_array_equal(
             paint_view(planes, view, canvas=(30, 30)), paint_view(NOISE, view, canvas=(30, 30))
         )

@@ -15,7 +15,7 @@ from pipeline.geometry.boxes import iou
 from pipeline.geometry.matching import MatchingConfig, match
 from pipeline.geometry.targets import (
     Targets,
-    centroids_to_offsets,
+    encode_offsets,
     encode_views,
 )
 from tests import reference
@@ -63,7 +63,7 @@ def assert_as_reference(
 def test_offsets_by_hand() -> None:
     ground_truth = np.array([[0.4, 0.5, 0.4, 0.2]])
     anchor = np.array([[0.5, 0.5, 0.2, 0.4]])
-    offsets = centroids_to_offsets(ground_truth, anchor)
+    offsets = encode_offsets(ground_truth, anchor)
     assert offsets.dtype == np.float32
     np.testing.assert_allclose(offsets, [[-0.5, 0.0, np.log(2), -np.log(2)]], rtol=1e-6, atol=1e-7)
 
@@ -94,7 +94,7 @@ def test_targets_do_not_depend_on_the_canvas_shape_but_on_the_anchors() -> None:
 
 def test_an_anchor_that_is_its_object_has_offsets_0() -> None:
     anchors = make_anchors(BASELINE_ANCHORS, (CANVAS, CANVAS))
-    offsets = centroids_to_offsets(anchors.centroids, anchors.centroids)
+    offsets = encode_offsets(anchors.centroids, anchors.centroids)
     np.testing.assert_array_equal(offsets, np.zeros((798, 4)))
 
 

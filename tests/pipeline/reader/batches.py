@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.compositions.resize import paint_view
-from pipeline.reader.dataset import training_batches
+from pipeline.reader.dataset import read_training_batches
 from pipeline.reader.unpack import IGNORED
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record
@@ -26,7 +26,7 @@ def same(some: Iterable[Any], others: Iterable[Any]) -> bool:
 
 
 def dense_batches(manifest: Manifest, **how: Any) -> tf.data.Dataset:
-    return training_batches(manifest, dense=True, **how)
+    return read_training_batches(manifest, dense=True, **how)
 
 
 def canvas(record: Record, number: int = 0) -> np.ndarray:

@@ -17,7 +17,7 @@ from pipeline.compositions.resize import resize
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.boxes import areas
 from pipeline.reader.batch_spec import make_batch_spec
-from pipeline.reader.dataset import evaluation_batches, keys_of_step, training_batches
+from pipeline.reader.dataset import list_keys_of_step, read_evaluation_batches, read_training_batches
 from pipeline.reader.unpack import IGNORED, unpack
 from tests.one_record import make_record
 from tests.pipeline.reader.batches import batches, canvas, dense, dense_batches, same
@@ -45,7 +45,7 @@ def test_encoded_images_read_like_the_image_library_does(tmp_path: Path, image_f
     records = make_records(config, "test", 5)
     manifest = write_record_set(tmp_path, config=config, records={"train": [], "val": [], "test": records})
     found: dict[str, np.ndarray] = {}
-    for images, truth in evaluation_batches(manifest, "test", batch=2).as_numpy_iterator():
+    for images, truth in read_evaluation_batches(manifest, "test", batch=2).as_numpy_iterator():
         found.update(zip([key.decode() for key in truth["keys"]], images, strict=True))
     for record in records:
         np.testing.assert_array_equal(found[record.key], canvas(record))
@@ -61,7 +61,7 @@ def test_sparse_batches_unpack_to_the_dense_ones(tmp_path: Path) -> None:
     by_matrices = tf.function(lambda batch: unpack(batch, spec, by_matrices=True), autograph=False)
     compiled = tf.function(lambda batch: unpack(batch, spec, by_matrices=True), autograph=False, jit_compile=True)
     for start in (0, 9):
-        (sparse,) = training_batches(manifest, batch=16, seed=0, start_step=start).take(1)
+        (sparse,) = read_training_batches(manifest, batch=16, seed=0, start_step=start).take(1)
         expected = batches(dense_batches(manifest, batch=16, seed=0, start_step=start), 1)
         assert same([unpack(sparse, spec)], expected)
         assert same([by_matrices(sparse)], expected)
@@ -73,7 +73,7 @@ def test_evaluation_on_train_shows_the_first_view_of_each_record(tmp_path: Path)
     records = {"train": make_records(VIEWS, "train", 5), "val": [], "test": []}
     manifest = write_record_set(tmp_path, config=VIEWS, records=records)
     found: dict[bytes, np.ndarray] = {}
-    for images, truth in evaluation_batches(manifest, "train", batch=2).as_numpy_iterator():
+    for images, truth in read_evaluation_batches(manifest, "train", batch=2).as_numpy_iterator():
         found |= dict(zip(truth["keys"], images, strict=True))
     assert len(found) == 5
     for record in records["train"]:
@@ -119,10 +119,10 @@ def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> N
     spec, by_key = make_batch_spec(manifest, "train"), {r.key: r for r in records}
     exact = 0
     for step in range(12):
-        (sparse,) = training_batches(manifest, batch=4, seed=0, start_step=step).take(1)
+        (sparse,) = read_training_batches(manifest, batch=4, seed=0, start_step=step).take(1)
         expected = batches(dense_batches(manifest, batch=4, seed=0, start_step=step), 1)
         assert same([unpack(sparse, spec)], expected) and same([unpack(sparse, spec, by_matrices=True)], expected)
-        for key, image in zip(keys_of_step(manifest, batch=4, seed=0, step=step), expected[0][0], strict=True):
+        for key, image in zip(list_keys_of_step(manifest, batch=4, seed=0, step=step), expected[0][0], strict=True):
             first = int(tf.strings.to_hash_bucket_fast(key, 12))
             record, number = by_key[key], (first + step) % 12
             view = record.views[number].view
@@ -144,5 +144,5 @@ def test_a_image_without_objects_is_all_background(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, records={"train": [empty], "val": [], "test": [empty]})
     ((_, dense_targets),) = batches(dense_batches(manifest, batch=1, seed=0), 1)
     assert (dense_targets["classes"] == manifest.background).all() and not dense_targets["offsets"].any()
-    ((_, truth),) = list(evaluation_batches(manifest, "test", batch=3))
+    ((_, truth),) = list(read_evaluation_batches(manifest, "test", batch=3))
     assert truth["boxes"].shape.as_list() == [1, None, 4] and truth["labels"].row_lengths().numpy().tolist() == [0]

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from pipeline.config.records_config import ShardCounts
 from pipeline.errors import UserError
-from pipeline.reader.dataset import evaluation_batches, named_read_errors, training_batches
+from pipeline.reader.dataset import name_read_errors, read_evaluation_batches, read_training_batches
 from pipeline.records.manifest import Manifest
 from pipeline.records.packed_view import PLACE
 from pipeline.records.record import encode_record
@@ -29,16 +29,16 @@ def test_a_flipped_bit_names_the_shard(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
-    with pytest.raises(UserError, match=path.name), named_read_errors(manifest, "train"):
-        batches(training_batches(manifest, batch=4, seed=0), 6)
+    with pytest.raises(UserError, match=path.name), name_read_errors(manifest, "train"):
+        batches(read_training_batches(manifest, batch=4, seed=0), 6)
 
 
 def test_a_shard_that_goes_away_is_named(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
     path = tmp_path / manifest.shards("test")[1].name
     path.unlink()
-    with pytest.raises(UserError, match=path.name), named_read_errors(manifest, "test"):
-        batches(evaluation_batches(manifest, "test", batch=4), 6)
+    with pytest.raises(UserError, match=path.name), name_read_errors(manifest, "test"):
+        batches(read_evaluation_batches(manifest, "test", batch=4), 6)
 
 
 ONE_SHARD = replace(TINY, shards=ShardCounts(train=1, val=1, test=1))
@@ -57,11 +57,11 @@ def set_with_one_altered(folder: Path, split: str, change: Change, image_format:
 
 
 def read_all(manifest: Manifest, split: str) -> None:
-    with named_read_errors(manifest, split):
+    with name_read_errors(manifest, split):
         if split == "train":
-            batches(training_batches(manifest, batch=5, seed=0), 1)
+            batches(read_training_batches(manifest, batch=5, seed=0), 1)
         else:
-            batches(evaluation_batches(manifest, split, batch=2), 3)
+            batches(read_evaluation_batches(manifest, split, batch=2), 3)
 
 
 def bad_place(features: dict[str, Any]) -> None:
@@ -102,5 +102,5 @@ def test_a_record_that_contradicts_the_manifest_is_named(
 
 def test_an_error_that_is_not_of_the_records_stays_what_it_is(tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), named_read_errors(manifest, "train"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), name_read_errors(manifest, "train"):
         raise tf.errors.InvalidArgumentError(None, None, "mine, of an Iterator")

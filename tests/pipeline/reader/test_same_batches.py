@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.reader.dataset import evaluation_batches, training_batches
+from pipeline.reader.dataset import read_evaluation_batches, read_training_batches
 from pipeline.records.manifest import Manifest
 from tests.record_sets import TINY, with_format, write_record_set
 
@@ -58,6 +58,6 @@ def digest(batches: Iterable[Any]) -> str:
 def test_both_stacks_write_and_read_the_same(image_format: str, tmp_path: Path) -> None:
     manifest = write_record_set(tmp_path, config=with_format(TINY, image_format))
     assert shards_digest(tmp_path, manifest) == SHARDS[image_format]
-    sparse = digest(training_batches(manifest, batch=8, seed=7).take(6))
-    dense = digest(training_batches(manifest, batch=8, seed=7, dense=True).take(6))
-    assert (sparse, dense, digest(evaluation_batches(manifest, "test", batch=4))) == BATCHES[image_format]
+    sparse = digest(read_training_batches(manifest, batch=8, seed=7).take(6))
+    dense = digest(read_training_batches(manifest, batch=8, seed=7, dense=True).take(6))
+    assert (sparse, dense, digest(read_evaluation_batches(manifest, "test", batch=4))) == BATCHES[image_format]

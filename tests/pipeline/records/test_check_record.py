@@ -18,7 +18,7 @@ from pipeline.compositions.view import Rectangle, View
 from pipeline.geometry.anchors import make_anchors
 from pipeline.records.check_record import find_box_faults, find_faults, parse_record
 from pipeline.records.image_codec import MAX_PIXELS
-from pipeline.records.keys import record_key
+from pipeline.records.keys import make_record_key
 from pipeline.records.manifest import BySplit, Manifest
 from pipeline.records.packed_view import RecordView
 from pipeline.records.read_records import read_records
@@ -49,7 +49,7 @@ def letterbox(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 def letterbox_record(number: int, split: str = "train") -> Record:
     """An image of 20 x 40 pixels, of twice that size in the source, with two objects."""
-    key = record_key(split, f"{split}-{number}", 0)
+    key = make_record_key(split, f"{split}-{number}", 0)
     no = np.zeros(2, bool)
     corners = np.array([[4.0, 6, 36, 50], [10, 40, 30, 76]])
     truth = GroundTruth(corners, np.array([0, 2]), no, no, no, np.array([1408.0, 720.0]))
@@ -93,7 +93,7 @@ def moved(number: int, **change: int) -> Change:
     return view_with(number, lambda v: replace(v, view=replace(v.view, place=replace(v.view.place, **change))))
 
 
-def shown(number: int, **change: int) -> Change:
+def show_value(number: int, **change: int) -> Change:
     """With the shown part of a view changed."""
     return view_with(number, lambda v: replace(v, view=replace(v.view, shown=replace(v.view.shown, **change))))
 
@@ -126,7 +126,7 @@ WRONG: list[tuple[str, Change]] = [
     ("image/width must be from", lambda r: replace(r, width=65)),
     ("image/width must be from", lambda r: replace(r, width=1)),
     (
-        "image/ground_truth must be there only for images with boxes, got some",
+        "image/ground_truth is there, but its images have no boxes",
         lambda r: replace(r, drawn=(SourceImage((20, 40), truth=no_objects()),)),
     ),
     ("image/drawn: labels must be in [0, 3), got [3", own_image(label=3)),
@@ -134,12 +134,12 @@ WRONG: list[tuple[str, Change]] = [
     ("image/encoded: raw image must have", lambda r: replace(r, encoded=r.encoded + b"\0")),
     ("image/views must hold 3 views, got 2", lambda r: replace(r, views=r.views[:2])),
     ("image/views must hold 3 views, got 4", lambda r: replace(r, views=r.views + r.views[:1])),
-    ("image/views[0]: shown must lie inside", shown(0, ymin=-1)),
-    ("image/views[1]: shown must lie inside", shown(1, xmin=1)),
-    ("image/views[1]: shown must lie inside", shown(1, height=2**31 - 1)),
-    ("image/views[2]: shown must lie inside", shown(2, height=0)),
-    ("image/views[2]: shown must lie inside", shown(2, width=-3)),
-    ("image/views[1]: place must have the size of the shown part, got Rectangle(", shown(1, width=3)),
+    ("image/views[0]: shown must lie inside", show_value(0, ymin=-1)),
+    ("image/views[1]: shown must lie inside", show_value(1, xmin=1)),
+    ("image/views[1]: shown must lie inside", show_value(1, height=2**31 - 1)),
+    ("image/views[2]: shown must lie inside", show_value(2, height=0)),
+    ("image/views[2]: shown must lie inside", show_value(2, width=-3)),
+    ("image/views[1]: place must have the size of the shown part, got Rectangle(", show_value(1, width=3)),
     ("image/views[0]: place must lie inside 64 x 64 pixels", moved(0, ymin=-1)),
     ("image/views[0]: place must lie inside 64 x 64 pixels", moved(0, xmin=60)),
     ("image/views[1]: place must lie inside 64 x 64 pixels", moved(1, ymin=60)),
@@ -258,7 +258,7 @@ def test_an_image_of_too_many_pixels_is_not_decoded(letterbox: Manifest) -> None
     ("fault", "change"),
     [
         (
-            "image/ground_truth must be there only for images with boxes, got none",
+            "image/ground_truth is missing",
             own_image(truth=None, label=0),
         ),
         ("image/ground_truth: labels must be in [0, 3), got [0, 3]", labels_of_truth(0, 3)),
@@ -269,8 +269,8 @@ def test_an_image_of_too_many_pixels_is_not_decoded(letterbox: Manifest) -> None
         ("image/source_image_id must be a number, or a string as the job writes it, got ''", own_image(image_id="")),
         ("image/height must be from 20 to 20, as in the manifest, got 21", lambda r: replace(r, height=21)),
         ("image/width must be from 40 to 40, as in the manifest, got 39", lambda r: replace(r, width=39)),
-        ("image/views[0]: shown must lie inside 20 x 40 pixels", shown(0, ymin=1)),
-        ("image/views[1]: shown must lie inside 20 x 40 pixels", shown(1, xmin=39, width=2)),
+        ("image/views[0]: shown must lie inside 20 x 40 pixels", show_value(0, ymin=1)),
+        ("image/views[1]: shown must lie inside 20 x 40 pixels", show_value(1, xmin=39, width=2)),
         ("image/views[2]: place must lie inside 64 x 64 pixels", moved(2, xmin=1, width=64)),
     ],
 )

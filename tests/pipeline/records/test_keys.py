@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.records.keys import chosen, hash63, record_key, shard_name, source_id_of, split_of
+from pipeline.records.keys import hash63, is_chosen, make_record_key, name_shard, parse_source_id, split_of
 
 
 def test_a_key_names_split_source_and_copy() -> None:
-    assert record_key("train", "00042", 3) == "train/00042/3"
+    assert make_record_key("train", "00042", 3) == "train/00042/3"
 
 
 @pytest.mark.parametrize("source_id", ["00042", "dir/sub/image.jpg", "a/b/0", "", "/"])
 def test_split_and_source_id_are_read_back_from_a_key(source_id: str) -> None:
-    key = record_key("val", source_id, 12)
-    assert (split_of(key), source_id_of(key)) == ("val", source_id)
+    key = make_record_key("val", source_id, 12)
+    assert (split_of(key), parse_source_id(key)) == ("val", source_id)
 
 
 def test_hashes_are_pinned() -> None:
@@ -32,21 +32,21 @@ def test_hashes_fit_beams_signed_64_bit_numbers() -> None:
 
 def test_a_choice_takes_about_its_fraction_and_does_not_change_with_more_ids() -> None:
     ids = [f"{i:05d}" for i in range(20_000)]
-    val = [i for i in ids if chosen(i, 0.1, "val")]
+    val = [i for i in ids if is_chosen(i, 0.1, "val")]
     assert abs(len(val) - 2000) < 5 * (20_000 * 0.1 * 0.9) ** 0.5
-    assert set(val) <= {i for i in ids if chosen(i, 0.2, "val")}
+    assert set(val) <= {i for i in ids if is_chosen(i, 0.2, "val")}
 
 
 def test_choices_for_two_purposes_are_independent() -> None:
     ids = [f"{i:05d}" for i in range(20_000)]
-    both = sum(chosen(i, 0.5, "val") and chosen(i, 0.5, "another") for i in ids)
+    both = sum(is_chosen(i, 0.5, "val") and is_chosen(i, 0.5, "another") for i in ids)
     assert abs(both - 5000) < 400
 
 
 def test_fractions_0_and_1_take_none_and_all() -> None:
-    assert not any(chosen(str(i), 0.0, "val") for i in range(100))
-    assert all(chosen(str(i), 1.0, "val") for i in range(100))
+    assert not any(is_chosen(str(i), 0.0, "val") for i in range(100))
+    assert all(is_chosen(str(i), 1.0, "val") for i in range(100))
 
 
 def test_a_shard_is_named_by_split_fingerprint_and_number() -> None:
-    assert shard_name("train", "0123abcd", 0, 16) == "train-0123abcd-00000-of-00016.tfrecord"
+    assert name_shard("train", "0123abcd", 0, 16) == "train-0123abcd-00000-of-00016.tfrecord"

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.compositions.composition import GroundTruth, Layout, SourceImage
 from pipeline.compositions.letterbox import Letterbox
-from pipeline.compositions.view import Rectangle, View, boxes_in_view
+from pipeline.compositions.view import Rectangle, View, move_boxes_to_view
 from pipeline.config.records_config import IMAGE_FORMATS
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.ignore_regions import find_anchors_over, no_boxes
@@ -83,7 +83,9 @@ def test_a_view_has_the_boxes_whose_centres_it_shows_with_their_labels() -> None
     for view, (boxes, labels) in zip((first, second, third), LAYOUT.truths(), strict=True):
         np.testing.assert_array_equal(boxes, view.boxes, strict=True)
         np.testing.assert_array_equal(labels, view.labels, strict=True)
-        np.testing.assert_array_equal(boxes, boxes_in_view(view.view, LAYOUT.corners, canvas=(64, 64))[0], strict=True)
+        np.testing.assert_array_equal(
+            boxes, move_boxes_to_view(view.view, LAYOUT.corners, canvas=(64, 64))[0], strict=True
+        )
 
 
 def test_a_view_has_the_targets_and_matches_of_its_own_ground_truth() -> None:

@@ -77,7 +77,7 @@ def test_the_manifest_says_what_others_need_to_rebuild_anchors(folder: Path) -> 
 def test_no_folder_or_no_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "none", tmp_path, tmp_path / "file"):
-        assert refusal(path).startswith(f"{path} must be a record set, got no manifest.json there; make one with `make")
+        assert refusal(path).startswith(f"{path} is no record set: it has no manifest.json; make one with `make")
 
 
 def test_a_job_that_did_not_finish(folder: Path) -> None:

@@ -263,7 +263,7 @@ def test_half_an_object_is_refused(length: int) -> None:
     + [(0, 30.5), (0, 31), (2, 1.25), (1, 40), (3, -2), (8, -1e-9)],
 )
 def test_boxes_are_finite_and_have_an_area(column: int, value: float) -> None:
-    message = "^image/ground_truth must have finite boxes and areas of at least 0, got others$"
+    message = "^image/ground_truth has boxes that are not finite, or areas below 0$"
     with pytest.raises(BrokenGroundTruth, match=message):
         unpack_ground_truth(truth_with(0, column, value))
 
@@ -273,6 +273,6 @@ def test_boxes_are_finite_and_have_an_area(column: int, value: float) -> None:
     [(4, 0.5), (4, -1), (4, 2.0**31), (4, 1e300), (5, 2), (5, 0.5), (6, -1), (6, 1e300), (7, 2), (7, 0.5)],
 )
 def test_labels_are_whole_and_flags_are_0_or_1(column: int, value: float) -> None:
-    message = "^image/ground_truth must have whole labels of at least 0, and flags of 0 or 1, got others$"
+    message = "^image/ground_truth has labels other than whole numbers of at least 0, or flags other than 0 and 1$"
     with pytest.raises(BrokenGroundTruth, match=message):
         unpack_ground_truth(truth_with(0, column, value))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.records.tfrecord import FRAME_BYTES, BrokenFrame, frame, masked_crc, read_frames
+from pipeline.records.tfrecord import FRAME_BYTES, BrokenFrame, compute_masked_crc, frame, read_frames
 
 RECORDS = [b"", b"a", b"\x00" * 100, bytes(range(256)) * 50]
 FILE = b"".join(frame(record) for record in RECORDS)
@@ -21,7 +21,7 @@ def read(data: bytes, size: int | None = None) -> list[bytes]:
 
 def test_a_frame_is_pinned() -> None:
     assert frame(b"prematch").hex() == "0800000000000000ff86240f7072656d61746368b676cae9"
-    assert masked_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) % 2**32
+    assert compute_masked_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) % 2**32
 
 
 def test_frames_are_read_back() -> None:
@@ -64,7 +64,7 @@ def test_every_flipped_bit_is_noticed() -> None:
 
 def test_a_record_of_gigabytes_is_refused_before_it_is_read() -> None:
     length = struct.pack("<Q", 300 << 20)
-    header = length + struct.pack("<I", masked_crc(length))
+    header = length + struct.pack("<I", compute_masked_crc(length))
     with pytest.raises(
         BrokenFrame, match=r"^record 0 at byte 0 must have at most 268435456 bytes of data, got 314572800"
     ):

@@ -132,7 +132,7 @@ def test_not_a_pickle(path: Path) -> None:
 def test_meta_data_that_names_no_ten_classes(tmp_path: Path) -> None:
     folder = write_cifar10(tmp_path)
     (folder / "batches.meta").write_bytes(dictionary({"label_names": listing([text("cat")])}))
-    with pytest.raises(UserError, match=r"batches\.meta must hold a list of 10 label_names"):
+    with pytest.raises(UserError, match=r"batches\.meta holds no list of 10 label_names"):
         Cifar10.prepare(DataPaths(str(tmp_path)))
 
 

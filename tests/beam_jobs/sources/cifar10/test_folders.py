@@ -21,7 +21,7 @@ from beam_jobs.sources.cifar10.folders import FOLDER, META, TEST, TRAIN
 from beam_jobs.sources.cifar10.reader import Cifar10
 from beam_jobs.sources.data_paths import DataPaths
 from pipeline.errors import UserError
-from pipeline.files import file_sha256
+from pipeline.files import hash_file
 from tests.beam_jobs.record_job import checksums
 from tests.cifar10_files import left, write_archive, write_cifar10
 
@@ -53,7 +53,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(folders, "URL", f"http://localhost:{server.server_port}/{ARCHIVE}")
-    monkeypatch.setattr(folders, "SHA256", file_sha256(archive))
+    monkeypatch.setattr(folders, "SHA256", hash_file(archive))
     yield archive
     server.shutdown()
     server.server_close()
@@ -90,7 +90,7 @@ def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_wrong_checksum(published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "SHA256", "0" * 64)
-    wanted = f"must have the SHA-256 {'0' * 64}, got {file_sha256(published)}; try again, or"
+    wanted = f"must have the SHA-256 {'0' * 64}, got {hash_file(published)}; try again, or"
     with pytest.raises(UserError, match=wanted):
         prepare()
     assert left(cache) == ["cifar10"]

@@ -15,7 +15,7 @@ from beam_jobs.sources.coco.reader import Coco
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Item, SourceBox
 from pipeline.errors import UserError
-from pipeline.records.image_id import image_id_of
+from pipeline.records.image_id import parse_image_id
 from tests.beam_jobs.sources.coco.coco_sets import MADE, prepared
 from tests.beam_jobs.sources.detection_sets import coco_content, write_coco, write_image
 from tests.beam_jobs.sources.reasons import reasons_of
@@ -119,7 +119,7 @@ def test_ids_of_images_keep_their_type(tmp_path: Path) -> None:
     for annotation in content["annotations"]:
         annotation["image_id"] = renamed[annotation["image_id"]]
     source = prepared(tmp_path, content)
-    assert [image_id_of(item.image_id or "") for item in source.items()] == [3, "3", "03", -1]
+    assert [parse_image_id(item.image_id or "") for item in source.items()] == [3, "3", "03", -1]
     assert reasons_of(source) == {}
 
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from model.network.ssd import NetworkShape, build_network
-from model.network.weights.parts import weights_of_network
+from model.network.weights.parts import list_network_weights
 from tests.model import tiny
 from tests.record_sets import TINY
 
@@ -37,11 +37,11 @@ def test_their_batch_norm_normalises_by_its_statistics_and_keeps_them(synchroniz
     config = replace(tiny.MODEL, freeze=4, synchronized_batch_norm=synchronized)
     network = build_network(config, SHAPE)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    before = weights_of_network(network)
+    before = list_network_weights(network)
     features = tf.keras.Model(network.input, network.get_layer("block_3_project_bn").output)
     # Not to the last bit: in inference the convolution and batch norm may be fused.
     np.testing.assert_allclose(features(images, training=True), features(images, training=False), rtol=1e-5, atol=1e-6)
     network(images, training=True)
-    for name, value in weights_of_network(network).items():
+    for name, value in list_network_weights(network).items():
         if name.endswith(("/moving_mean", "/moving_variance")):
             assert np.array_equal(value, before[name]) == name.startswith(frozen_names(4)), name

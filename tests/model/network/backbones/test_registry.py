@@ -15,7 +15,7 @@ from model.network.backbones.registry import BACKBONES, find_backbone
 from model.network.layers.layer_maker import LayerMaker
 from model.network.ssd import NetworkShape, build_network
 from model.network.weights.keras_file import read_keras_file
-from model.network.weights.parts import parts_of_network, take_weights, weights_of_network
+from model.network.weights.parts import list_network_parts, list_network_weights, take_weights
 from pipeline.errors import UserError
 from tests.model import tiny
 from tests.record_sets import TINY
@@ -61,16 +61,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_trains_but_for_its_frozen_parts() -> None:
     network = build_network(replace(MODEL, freeze=1), SHAPE)
     parts = ["stem", "middle", "end", *(f"extra_{number}" for number in range(5)), "feature_pyramid", "heads"]
-    assert list(parts_of_network(network, SMALL)) == parts
+    assert list(list_network_parts(network, SMALL)) == parts
     assert {layer.epsilon for layer in network.layers if hasattr(layer, "epsilon")} == {1e-5}
-    before = weights_of_network(network)
+    before = list_network_weights(network)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     with tf.GradientTape() as tape:
         outputs = network(images, training=True)
         loss = tf.reduce_mean(outputs["logits"] ** 2) + tf.reduce_mean(outputs["offsets"] ** 2) + sum(network.losses)
     gradients = tape.gradient(loss, network.trainable_variables)
     tf.keras.optimizers.SGD(0.1).apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-    kept = {name for name, value in weights_of_network(network).items() if np.array_equal(value, before[name])}
+    kept = {name for name, value in list_network_weights(network).items() if np.array_equal(value, before[name])}
     assert kept == {name for name in before if name.startswith(("stem", "middle"))}
 
 
@@ -78,7 +78,7 @@ def test_it_takes_weights_by_the_names_that_it_knows(tmp_path: Path) -> None:
     images = tf.keras.Input([64, 64, 3])
     theirs = tf.keras.Model(images, tf.keras.layers.Conv2D(8, 3, use_bias=False, name="conv2d")(images))
     theirs.save_weights(tmp_path / "weights.h5")
-    parts = parts_of_network(build_network(MODEL, SHAPE), SMALL)
+    parts = list_network_parts(build_network(MODEL, SHAPE), SMALL)
     weights = read_keras_file(tmp_path / "weights.h5", SMALL)
     np.testing.assert_array_equal(weights["stem/kernel"], theirs.get_weights()[0])
     assert take_weights({"stem": {"stem/kernel": parts["stem"]["stem/kernel"]}}, weights, source="file") == ["stem"]

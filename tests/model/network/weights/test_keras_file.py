@@ -18,12 +18,12 @@ from model.network.backbones.backbone import Backbone
 from model.network.backbones.mobilenet_v2_block9 import BACKBONE
 from model.network.backbones.registry import BACKBONES
 from model.network.ssd import NetworkShape, build_network
-from model.network.weights.imagenet import imagenet_file
+from model.network.weights.imagenet import find_imagenet_file
 from model.network.weights.keras_file import read_keras_file
-from model.network.weights.parts import parts_of_network, take_weights, weights_of_network
+from model.network.weights.parts import list_network_parts, list_network_weights, take_weights
 from pipeline.config.run_config import MAX_WIDTH
 from pipeline.errors import UserError
-from pipeline.files import file_sha256
+from pipeline.files import hash_file
 from tests.model import tiny
 from tests.model.network.weights.keras_file import PIXELS, edit, without_layers, write_keras_file
 from tests.record_sets import TINY
@@ -51,7 +51,7 @@ def path(original: tuple[Path, tf.keras.Model], tmp_path: Path) -> Path:
 def test_features_are_those_of_keras_applications(original: tuple[Path, tf.keras.Model]) -> None:
     path, theirs = original
     ours = our_network()
-    assert take_weights(parts_of_network(ours, BACKBONE), read_keras_file(path, BACKBONE), source="file") == PARTS
+    assert take_weights(list_network_parts(ours, BACKBONE), read_keras_file(path, BACKBONE), source="file") == PARTS
     names = {"stem_relu": "Conv1_relu", "block_2_add": "block_2_add", "block_9_add": "block_9_add"}
     pixels = np.random.default_rng(1).integers(0, 256, (2, PIXELS, PIXELS, 3), dtype=np.uint8)
     found = tf.keras.Model(ours.input, [ours.get_layer(name).output for name in names])(pixels, training=False)
@@ -64,10 +64,10 @@ def test_features_are_those_of_keras_applications(original: tuple[Path, tf.keras
 def test_a_part_takes_all_of_its_weights_or_none(path: Path) -> None:
     edit(path, without_layers("block_4_project_BN", "block_8_", "block_9_"))
     network = our_network()
-    before = weights_of_network(network)
-    taken = take_weights(parts_of_network(network, BACKBONE), read_keras_file(path, BACKBONE), source="file")
+    before = list_network_weights(network)
+    taken = take_weights(list_network_parts(network, BACKBONE), read_keras_file(path, BACKBONE), source="file")
     assert taken == [part for part in PARTS if part not in ("block_4", "block_8", "block_9")]
-    for name, value in weights_of_network(network).items():
+    for name, value in list_network_weights(network).items():
         if name.startswith(("block_4_", "block_8_", "extra_", "scores_")):
             np.testing.assert_array_equal(value, before[name])
 
@@ -90,7 +90,7 @@ def refused(path: Path, network: tf.keras.Model | None = None, *, backbone: Back
     with pytest.raises((UserError, OSError)) as raised:
         weights = read_keras_file(path, backbone)
         assert network is not None
-        take_weights(parts_of_network(network, backbone), weights, source=str(path))
+        take_weights(list_network_parts(network, backbone), weights, source=str(path))
     message = str(raised.value)
     assert str(path) in message and "\n" not in message
     return message
@@ -100,9 +100,9 @@ def test_files_that_are_something_else_are_one_line(path: Path, tmp_path: Path) 
     whole = path.read_bytes()
     for size in (0, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        assert "must be a whole HDF5 file of weights" in refused(path)
+        assert "is no whole HDF5 file of weights" in refused(path)
     path.write_text("weights")
-    assert "must be a whole HDF5 file of weights" in refused(path)
+    assert "is no whole HDF5 file of weights" in refused(path)
     path.unlink()
     os.mkfifo(path)
     assert "must be a regular file, got a FIFO" in refused(path)
@@ -121,14 +121,14 @@ def _replace(weight: str, value: object) -> Callable[[h5py.File], object]:
     ("change", "message"),
     [
         (lambda file: file.attrs.__delitem__("layer_names"), "no layer_names as in Keras's HDF5 files"),
-        (lambda file: file.__delitem__("block_3_expand"), "must be a whole HDF5 file"),
-        (lambda file: file.attrs.__setitem__("layer_names", [b"conv_dw_1"]), "must be a whole HDF5 file"),
-        (without_layers("Conv1", "bn_Conv1", "expanded_conv", "block_"), "must hold weights of MobileNetV2 as"),
-        (_replace("block_1_expand/kernel:0", "text"), "floats in block_1_expand/kernel:0, got something else"),
+        (lambda file: file.__delitem__("block_3_expand"), "is no whole HDF5 file"),
+        (lambda file: file.attrs.__setitem__("layer_names", [b"conv_dw_1"]), "is no whole HDF5 file"),
+        (without_layers("Conv1", "bn_Conv1", "expanded_conv", "block_"), "holds no weights of MobileNetV2 as"),
+        (_replace("block_1_expand/kernel:0", "text"), "something other than floats in block_1_expand/kernel:0"),
         (_replace("block_1_expand/kernel:0", np.zeros((2, 2), np.float32)), "must have the shape .*, got .2, 2"),
         (
             lambda file: file["block_2_expand_BN"]["block_2_expand_BN/gamma:0"].__setitem__(3, np.nan),
-            "must hold finite weights, got NaN or infinity in block_2_expand_bn/gamma",
+            "has NaN or infinity in block_2_expand_bn/gamma",
         ),
     ],
 )
@@ -171,7 +171,7 @@ def test_floats_in_another_file_are_not_read(kind: str, path: Path, tmp_path: Pa
             group.create_virtual_dataset(name, layout)
 
     edit(path, change)
-    assert "the floats of block_1_expand/kernel:0 itself, got the name of another file" in refused(path)
+    assert "names another file instead of holding block_1_expand/kernel:0 itself" in refused(path)
 
 
 def test_the_numbers_in_all_weights_are_limited(path: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_numbers_in_all_weights_are_limited(path: Path) -> None:
     total = sum(value.size for value in weights.values())
     assert read_keras_file(path, replace(BACKBONE, most_weights=total)).keys() == weights.keys()
     line = refused(path, backbone=replace(BACKBONE, most_weights=total - 1))
-    assert re.search(rf"at most {total - 1:,} floats in the layers that are read, got more in block_9_", line)
+    assert re.search(rf"more than {total - 1:,} floats in the layers that are read: the last is block_9_", line)
 
 
 def test_a_chunk_is_limited_too(path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_chunk_is_limited_too(path: Path) -> None:
         group.create_dataset(name, shape, np.float32, maxshape=(None, *shape[1:]), chunks=(1 << 21, *shape[1:]))
 
     edit(path, change)
-    assert "floats in the layers that are read, got more in block_1_expand/kernel:0" in refused(path)
+    assert "floats in the layers that are read: the last is block_1_expand/kernel:0" in refused(path)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -221,11 +221,11 @@ def test_the_published_file_comes_from_the_cache_or_a_download(
     published = replace(BACKBONE.imagenet, url="http://localhost:1/published.h5")
     backbone = replace(BACKBONE, imagenet=published)
     with pytest.raises(UserError, match=r"cannot be downloaded: .*give it as INIT=published.h5$"):
-        imagenet_file(backbone)
+        find_imagenet_file(backbone)
     shutil.copy(path, tmp_path / "cache" / "published.h5")
     with pytest.raises(UserError, match="cannot be downloaded"):  # not the published one: downloaded again
-        imagenet_file(backbone)
-    ours = replace(backbone, imagenet=replace(published, sha256=file_sha256(path)))
-    assert imagenet_file(ours) == tmp_path / "cache" / "published.h5"
+        find_imagenet_file(backbone)
+    ours = replace(backbone, imagenet=replace(published, sha256=hash_file(path)))
+    assert find_imagenet_file(ours) == tmp_path / "cache" / "published.h5"
     with pytest.raises(UserError, match=r"^no file of ImageNet's weights is known for MobileNetV2; give one as INIT="):
-        imagenet_file(replace(BACKBONE, imagenet=None))
+        find_imagenet_file(replace(BACKBONE, imagenet=None))
