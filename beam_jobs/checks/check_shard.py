@@ -17,9 +17,9 @@ from pipeline.compositions.composition import MAX_OBJECTS
 from pipeline.config.records_config import SPLITS
 from pipeline.errors import make_printable
 from pipeline.files import hash_file, open_regular, read_regular
-from pipeline.records.check_record import find_box_faults, find_faults
 from pipeline.records.keys import hash63, is_chosen, is_first_copy
 from pipeline.records.manifest import Manifest, Shard
+from pipeline.records.read_records import find_box_faults, find_faults
 from pipeline.records.record import DRAWN, Record, decode_record, encode_record
 from pipeline.records.statistics import StatisticsCounter
 from pipeline.records.tfrecord import FRAME_BYTES, BrokenFrame, read_frames

@@ -11,9 +11,9 @@ from pipeline.compositions.composition import Layout, SourceImage
 from pipeline.compositions.random_bits import EntryBits, RandomBits
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets, encode_views
-from pipeline.records.check_record import show_array
 from pipeline.records.keys import split_of
 from pipeline.records.manifest import Manifest
+from pipeline.records.read_records import show_array
 from pipeline.records.record import Record, name_view
 
 

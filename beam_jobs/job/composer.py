@@ -19,8 +19,8 @@ from pipeline.compositions.random_bits import EntryBits, RandomBits
 from pipeline.compositions.resize import RgbImage
 from pipeline.compositions.view import Shape
 from pipeline.config.records_config import RecordsConfig
+from pipeline.records.build_records import EncodedImage
 from pipeline.records.image_codec import encode_image
-from pipeline.records.make_record import EncodedImage
 
 
 class ComposedEntry(NamedTuple):

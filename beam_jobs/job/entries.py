@@ -63,15 +63,15 @@ def make_entries(config: RecordsConfig, source: Source, item: Item) -> Iterator[
         yield (split, shard), Entry(key, item.reference, item.label, item.boxes, item.image_id)
 
 
-def pack(entry: Entry) -> PackedEntry:
+def pack_entry(entry: Entry) -> PackedEntry:
     """An entry as it passes the shuffle, and as its worker holds it until its turn: in half the memory."""
     # Plain tuples: pickle would add the name of our class to each.
     boxes = None if entry.boxes is None else tuple(tuple(box) for box in entry.boxes)
     return entry.key, pickle.dumps((entry.reference, entry.label, boxes, entry.image_id))
 
 
-def unpack(packed: PackedEntry) -> Entry:
-    """The inverse of `pack`."""
+def unpack_entry(packed: PackedEntry) -> Entry:
+    """The inverse of `pack_entry`."""
     key, rest = packed
     reference, label, boxes, image_id = pickle.loads(rest)
     return Entry(key, reference, label, None if boxes is None else tuple(map(SourceBox._make, boxes)), image_id)
@@ -86,7 +86,7 @@ def sort_entries(entries: Iterable[PackedEntry]) -> list[PackedEntry]:
         key, _ = packed
         if count[key] == 1:
             return hash63(key), key
-        entry = unpack(packed)
+        entry = unpack_entry(packed)
         return hash63(key), key, entry.reference, repr(entry)
 
     return sorted(every, key=place)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from beam_jobs.job.entries import PackedEntry, ShardId, all_shards, limit_items, make_entries, pack
+from beam_jobs.job.entries import PackedEntry, ShardId, all_shards, limit_items, make_entries, pack_entry
 from beam_jobs.job.metrics import ENTRIES, ITEMS, counter
 from beam_jobs.job.record_folder import RecordFolder
 from beam_jobs.job.write_shard import WriteShard
@@ -113,7 +113,7 @@ class _Copies(beam.DoFn):
             return
         for shard, entry in make_entries(self._config, self._source, item):
             self._made += 1
-            yield shard, pack(entry)
+            yield shard, pack_entry(entry)
 
     def finish_bundle(self) -> None:
         self._entries.inc(self._made)  # once a bundle, because counting costs more than an entry

@@ -12,7 +12,7 @@ from beam_jobs.sources.source import BadImage, Source
 from pipeline.config.records_config import RecordsConfig
 from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.matching import Matches
-from pipeline.records.make_record import make_records
+from pipeline.records.build_records import build_records
 from pipeline.records.record import Record
 
 # Images wait until they can be matched in one call: until their views have 64 boxes (twice as many would hardly be
@@ -69,7 +69,7 @@ class RecordBuilder:
 
     def _match(self, waiting: list[ComposedEntry | Rejection]) -> Iterator[BuiltRecord | Rejection]:
         images = [composed.image for composed in waiting if isinstance(composed, ComposedEntry)]
-        made = iter(make_records(images, config=self._config, anchors=self.anchors))
+        made = iter(build_records(images, config=self._config, anchors=self.anchors))
         for composed in waiting:
             if isinstance(composed, Rejection):
                 yield composed

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import apache_beam as beam
 
 from beam_jobs.job import metrics, storage
-from beam_jobs.job.entries import PackedEntry, ShardId, sort_entries, unpack
+from beam_jobs.job.entries import PackedEntry, ShardId, sort_entries, unpack_entry
 from beam_jobs.job.fingerprint import check_versions, find_library_versions
 from beam_jobs.job.receipt import Receipt, Rejection
 from beam_jobs.job.record_builder import RecordBuilder
@@ -81,7 +81,7 @@ class WriteShard(beam.DoFn):
         digest, size, writing = hashlib.sha256(), 0, 0
         begins: list[int] = []
         rejected: list[Rejection] = []
-        for built in self._builder.build(map(unpack, entries)):
+        for built in self._builder.build(map(unpack_entry, entries)):
             if isinstance(built, Rejection):
                 rejected.append(built)
                 continue

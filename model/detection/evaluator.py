@@ -17,7 +17,7 @@ from pipeline.compositions.view import Rectangle, View
 from pipeline.config.run_config import DecodeConfig, ModelConfig
 from pipeline.errors import UserError
 from pipeline.reader.dataset import name_read_errors, read_evaluation_batches, read_training_batches
-from pipeline.records.image_id import parse_image_id
+from pipeline.records.keys import parse_image_id
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import BrokenGroundTruth, unpack_ground_truth
 

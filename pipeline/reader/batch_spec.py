@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.compositions.view import Shape
 from pipeline.geometry.anchors import Anchors
 from pipeline.records.manifest import Manifest
-from pipeline.records.packed_view import find_parts
+from pipeline.records.packed_view import locate_parts
 
 # A sparse batch is a dict of tensors; B images, each as one of its views shows it.
 IMAGES = "images"  # uint8 [B, h, w, 3]: each fills its upper left, at the size of its place; the rest is black
@@ -32,12 +32,12 @@ class BatchSpec:
     @property
     def words(self) -> int:
         """W, the most words of a view without its boxes."""
-        return int(find_parts(self.positives, self.ignored, self.boxes).boxes)
+        return int(locate_parts(self.positives, self.ignored, self.boxes).boxes)
 
     @property
     def all_words(self) -> int:
         """The most words of a view with its boxes."""
-        return int(find_parts(self.positives, self.ignored, self.boxes).end)
+        return int(locate_parts(self.positives, self.ignored, self.boxes).end)
 
 
 def make_batch_spec(manifest: Manifest, split: str) -> BatchSpec:

@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.reader.batch_spec import make_batch_spec
 from pipeline.reader.parsing import parse_evaluation_batch, parse_keys, parse_training_batch
 from pipeline.reader.unpack import unpack
-from pipeline.records.image_id import BrokenImageId
+from pipeline.records.keys import BrokenImageId
 from pipeline.records.manifest import Manifest, Shard, check_shards, load_manifest
 from pipeline.records.read_records import read_records
 from pipeline.records.record import BrokenGroundTruth

@@ -85,7 +85,7 @@ def _take_words(packed: tf.Tensor, spec: BatchSpec) -> tf.Tensor:
     """The words of packed views, string [B] -> int32 [B, all words]. Checks their counts and lengths alone."""
     words = tf.io.decode_raw(packed, tf.int32, fixed_length=layout.WORD_BYTES * spec.all_words)  # pads with zeros
     counts = words[:, layout.POSITIVES : layout.HEADER]
-    end = layout.find_parts(*tf.unstack(counts, axis=1)).end
+    end = layout.locate_parts(*tf.unstack(counts, axis=1)).end
     holds = [
         (counts >= 0) & (counts <= tf.constant([spec.positives, spec.ignored, spec.boxes])),
         tf.strings.length(packed) == layout.WORD_BYTES * end,
@@ -96,7 +96,7 @@ def _take_words(packed: tf.Tensor, spec: BatchSpec) -> tf.Tensor:
 def _take_ground_truth(words: tf.Tensor, spec: BatchSpec) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """The boxes, [B, (G), 4] float32, and the labels, [B, (G)] int64, of views."""
     counts = words[:, layout.BOXES]
-    starts = layout.find_parts(words[:, layout.POSITIVES], words[:, layout.IGNORED], counts)
+    starts = layout.locate_parts(words[:, layout.POSITIVES], words[:, layout.IGNORED], counts)
     number = tf.range(spec.boxes)
     labels = _at(words, starts.labels[:, None] + number, spec)
     corners = tf.bitcast(_at(words, starts.boxes[:, None, None] + 4 * number[:, None] + tf.range(4), spec), tf.float32)

@@ -39,7 +39,7 @@ class Parts(NamedTuple):
     end: Any  # the number of words
 
 
-def find_parts(positives: Any, ignored: Any, boxes: Any) -> Parts:
+def locate_parts(positives: Any, ignored: Any, boxes: Any) -> Parts:
     """Where the parts of views with P positives, I ignored anchors and G boxes begin.
 
     The one place that knows; NumPy and TensorFlow both use it. Training needs the words before the boxes.
@@ -94,7 +94,7 @@ def unpack_view(packed: bytes) -> RecordView:
     counts = words[POSITIVES:HEADER].tolist()
     if min(counts) < 0:
         raise ValueError(f"view must have counts of at least 0, got {counts}")
-    starts = find_parts(*counts)
+    starts = locate_parts(*counts)
     if len(words) != starts.end:
         raise ValueError(f"view must have {starts.end} words by its counts, got {len(words)}")
     if words[MIRRORED] not in (0, 1):

@@ -19,7 +19,7 @@ from beam_jobs.sources.image_files import refer_to_fault, refer_to_image
 from beam_jobs.sources.image_set import Annotated, ImageSet, parse_declared_size
 from beam_jobs.sources.source import Item, SourceBox
 from pipeline.errors import format_count, show_value
-from pipeline.records.image_id import format_image_id
+from pipeline.records.keys import format_image_id
 
 MAX_COCO_BYTES = 1 << 33  # COCO's own train2017 has 450 MB
 

@@ -13,7 +13,7 @@ from beam_jobs.sources.image_files import refer_to_fault, refer_to_image, tidy_i
 from beam_jobs.sources.source import Item, SourceBox
 from beam_jobs.sources.splits import SPLIT_WORDS, parse_split
 from pipeline.errors import show_value
-from pipeline.records.image_id import format_image_id
+from pipeline.records.keys import format_image_id
 
 
 class _Line(msgspec.Struct):

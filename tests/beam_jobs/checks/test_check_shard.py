@@ -75,7 +75,7 @@ def test_targets_that_a_new_matching_does_not_give(change: Callable[[RecordView]
 def test_what_a_record_cannot_hold_is_found_without_a_new_matching(
     change: Callable[[Record], Record], words: str, records: Path
 ) -> None:
-    """What there is besides: tests/pipeline/records/test_check_record.py."""
+    """What there is besides: tests/pipeline/records/test_read_records.py."""
     name = forge(records, second(change))
     found = [f for f in findings(records, sample=0) if words in f]
     assert found and all(f.startswith(f"{name}: record 1 (") for f in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from beam_jobs.job.entries import Entry, pack, sort_entries, unpack
+from beam_jobs.job.entries import Entry, pack_entry, sort_entries, unpack_entry
 from beam_jobs.sources.source import SourceBox
 from pipeline.records.keys import hash63
 
@@ -15,13 +15,13 @@ def test_the_order_does_not_depend_on_the_order_in_which_entries_arrive() -> Non
     entries = [Entry(f"train/{name}/0", f"0:{name}", None, (box,)) for name in "abcdefgh"]
     again = entries[2]
     entries += [again._replace(boxes=(box._replace(xmax=9.0, area=3.5),)), again._replace(boxes=()), again]
-    packed = [pack(entry) for entry in entries]
-    expected = [unpack(entry) for entry in sort_entries(packed)]
+    packed = [pack_entry(entry) for entry in entries]
+    expected = [unpack_entry(entry) for entry in sort_entries(packed)]
     keys = [entry.key for entry in expected]
     assert keys == sorted(keys, key=hash63) and sorted(map(repr, expected)) == sorted(map(repr, entries))
     for seed in range(20):
         shuffled = random.Random(seed).sample(packed, len(packed))
-        assert [unpack(entry) for entry in sort_entries(shuffled)] == expected
+        assert [unpack_entry(entry) for entry in sort_entries(shuffled)] == expected
 
 
 def test_the_shuffle_keeps_every_value_that_annotations_can_hold() -> None:
@@ -33,6 +33,6 @@ def test_the_shuffle_keeps_every_value_that_annotations_can_hold() -> None:
         Entry("train/b/0", "b", 3, None),
         Entry("c", "c", None, ()),
     ):
-        again = unpack(pack(entry))
+        again = unpack_entry(pack_entry(entry))
         assert repr(again) == repr(entry) and type(again) is Entry
         assert all(type(box) is SourceBox for box in again.boxes or ())

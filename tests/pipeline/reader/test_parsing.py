@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from pipeline.reader.batch_spec import make_batch_spec
 from pipeline.reader.parsing import parse_evaluation_batch, parse_training_batch
-from pipeline.records.check_record import parse_record
 from pipeline.records.packed_view import BOXES, IGNORED, MIRRORED, PLACE, POSITIVES, SHOWN
+from pipeline.records.read_records import parse_record
 from pipeline.records.record import encode_record
 from pipeline.records.tf_example import Value, decode_example, encode_example
 from tests.pipeline.reader.altered_view import change_words

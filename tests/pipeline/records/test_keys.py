@@ -1,10 +1,20 @@
-"""Keys: unique names, hashes that never change, and the choices made by them."""
+"""Keys: unique names, hashes that never change, and the choices made by them; ids of images keep their types."""
 
 from __future__ import annotations
 
 import pytest
 
-from pipeline.records.keys import hash63, is_chosen, make_record_key, name_shard, parse_source_id, split_of
+from pipeline.records.keys import (
+    BrokenImageId,
+    format_image_id,
+    hash63,
+    is_chosen,
+    make_record_key,
+    name_shard,
+    parse_image_id,
+    parse_source_id,
+    split_of,
+)
 
 
 def test_a_key_names_split_source_and_copy() -> None:
@@ -50,3 +60,24 @@ def test_fractions_0_and_1_take_none_and_all() -> None:
 
 def test_a_shard_is_named_by_split_fingerprint_and_number() -> None:
     assert name_shard("train", "0123abcd", 0, 16) == "train-0123abcd-00000-of-00016.tfrecord"
+
+
+@pytest.mark.parametrize(
+    "image_id", [0, 1, -7, 10**30, "7", "000001", "-7", "-0", "a.jpg", '"7"', '"', "1e3", "é", "0x1f", " 7", ""]
+)
+def test_ids_come_back_as_they_were(image_id: int | str) -> None:
+    again = parse_image_id(format_image_id(image_id))
+    assert again == image_id and type(again) is type(image_id)
+
+
+def test_different_ids_have_different_texts() -> None:
+    ids: list[int | str] = [1, "1", "01", '"1"', '"01"']
+    assert len({format_image_id(image_id) for image_id in ids}) == len(ids)
+
+
+@pytest.mark.parametrize("text", ["", '"', '"x', '"x"', '"7" 8', '"\\u0037"', '"\\ud800"', '"\n"', '"' * 10_000])
+def test_texts_that_no_id_has_are_refused(text: str) -> None:
+    """A lone quote was an error of the JSON decoder, which nobody expected."""
+    with pytest.raises(BrokenImageId, match=r"^must be a number, or a string as the job writes it, got ") as wrong:
+        parse_image_id(text)
+    assert len(str(wrong.value)) < 300

@@ -19,7 +19,7 @@ from pipeline.records.packed_view import (
     POSITIVES,
     WORD_BYTES,
     RecordView,
-    find_parts,
+    locate_parts,
     pack_view,
     unpack_view,
 )
@@ -111,11 +111,11 @@ def test_the_bytes_of_a_small_view_by_hand() -> None:
 
 def test_the_parts_of_views_begin_where_those_before_them_end() -> None:
     assert len(pack_view(EMPTY)) == HEADER * WORD_BYTES == 48
-    assert find_parts(0, 0, 0) == (12,) * 7
+    assert locate_parts(0, 0, 0) == (12,) * 7
     # Of the small view: 2 anchors, 2 objects, 8 offsets, 3 ignored, 1 label, 4 sides of a box.
     small = (12, 14, 16, 24, 27, 28, 32)
-    assert find_parts(2, 3, 1) == small and len(SMALL_BYTES) == 32 * WORD_BYTES
-    arrays = find_parts(np.array([2, 0, 3]), np.array([3, 0, 2]), np.array([1, 0, 2]))
+    assert locate_parts(2, 3, 1) == small and len(SMALL_BYTES) == 32 * WORD_BYTES
+    arrays = locate_parts(np.array([2, 0, 3]), np.array([3, 0, 2]), np.array([1, 0, 2]))
     expected = [small, (12,) * 7, (12, 15, 18, 30, 32, 34, 42)]
     np.testing.assert_array_equal(np.broadcast_arrays(*arrays), np.transpose(expected))
 

@@ -15,7 +15,7 @@ from beam_jobs.sources.coco.reader import Coco
 from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Item, SourceBox
 from pipeline.errors import UserError
-from pipeline.records.image_id import parse_image_id
+from pipeline.records.keys import parse_image_id
 from tests.beam_jobs.sources.coco.coco_sets import MADE, prepared
 from tests.beam_jobs.sources.detection_sets import coco_content, write_coco, write_image
 from tests.beam_jobs.sources.reasons import reasons_of

@@ -25,7 +25,7 @@ class EncodedImage:
     layout: Layout
 
 
-def make_records(
+def build_records(
     images: Sequence[EncodedImage], *, config: RecordsConfig, anchors: Anchors
 ) -> list[tuple[Record, tuple[Matches, ...]]]:
     """The record of each image, and how each of its views was matched.

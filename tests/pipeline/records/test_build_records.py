@@ -15,8 +15,8 @@ from pipeline.geometry.anchors import make_anchors
 from pipeline.geometry.ignore_regions import find_anchors_over, no_boxes
 from pipeline.geometry.matching import Matches
 from pipeline.geometry.targets import Targets
+from pipeline.records.build_records import EncodedImage, build_records
 from pipeline.records.image_codec import encode_image
-from pipeline.records.make_record import EncodedImage, make_records
 from pipeline.records.record import Record, decode_record, encode_record
 from tests.one_record import make_record
 from tests.one_view import encode_targets
@@ -154,12 +154,12 @@ def test_records_made_together_are_those_made_alone() -> None:
         EncodedImage(f"train/{number}/0", encoded, layout if number % 2 else replace(layout, drawn=(companion,) * 2))
         for number, layout in enumerate(layouts)
     ]
-    together = make_records(images, config=CONFIG, anchors=ANCHORS)
+    together = build_records(images, config=CONFIG, anchors=ANCHORS)
     assert [len(matches) for _, matches in together] == [3, 1, 2, 3]
     for image, (record, matches) in zip(images, together, strict=True):
-        alone, alone_matches = make_records([image], config=CONFIG, anchors=ANCHORS)[0]
+        alone, alone_matches = build_records([image], config=CONFIG, anchors=ANCHORS)[0]
         assert encode_record(record) == encode_record(alone)
         for found, expected in zip(matches, alone_matches, strict=True):
             np.testing.assert_array_equal(found.best_iou, expected.best_iou, strict=True)
             np.testing.assert_array_equal(found.ground_truths, expected.ground_truths, strict=True)
-    assert make_records([], config=CONFIG, anchors=ANCHORS) == []
+    assert build_records([], config=CONFIG, anchors=ANCHORS) == []
