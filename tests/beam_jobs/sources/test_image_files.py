@@ -87,7 +87,7 @@ def test_an_error_that_may_pass_ends_the_job_and_rejects_nothing(
             read(f"{tmp_path}/a.png")
 
 
-def test_memory_that_runs_out_while_a_image_is_decoded_is_not_its_fault(
+def test_memory_that_runs_out_while_an_image_is_decoded_is_not_its_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(image: Image.Image, mode: str) -> Image.Image:

@@ -74,7 +74,7 @@ def test_a_image_without_an_id_gets_a_number_that_is_nobody_elses() -> None:
     assert [detection["image_id"] for detection in results.detections] == ids
 
 
-def test_two_images_of_one_id_are_refused_and_copies_of_a_image_count_each() -> None:
+def test_two_images_of_one_id_are_refused_and_copies_of_an_image_count_each() -> None:
     """COCO's metrics took them for one image, and AP changed without a word."""
     results = CocoResults(("cat",), (200, 200))
     for key in ("train/a/0", "train/a/1", "train/a/2"):
