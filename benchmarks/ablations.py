@@ -14,9 +14,8 @@ from absl import flags
 from benchmarks.ablation_table import FOLDER, chosen, table
 from benchmarks.commands import run_python
 from configs import load_config
-from model.training.epoch_row import EpochRow
-from model.training.history import read_history
 from model.training.run_folder import RunFolder
+from model.training.run_log import EpochRow, read_history
 from pipeline.config.records_config import RecordsConfig
 from pipeline.errors import run_command
 

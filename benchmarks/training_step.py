@@ -32,10 +32,8 @@ from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
 from model.network.ssd import build_network
 from model.training.augmentation import unpack_augmented, unpacked
-from model.training.detector import Detector
-from model.training.optimizers import make_optimizer
 from model.training.run_folder import describe_run
-from model.training.schedule import LearningRate
+from model.training.train_step import make_state, make_train_step
 from pipeline.config.run_config import Config
 from pipeline.errors import run_command
 from pipeline.reader.dataset import training_batches
@@ -61,26 +59,19 @@ class Round:
 
 
 class Way:
-    """A detector, its batches, and the training step that takes one of them."""
+    """A new training, its batches, and the training step that takes one of them."""
 
     def __init__(self, config: Config, manifest: Manifest, batches: Iterator[Any], *, unpack: Any = None) -> None:
         run = describe_run(config, manifest)
-        network = build_network(config.model, run.shape)
-        self._detector = Detector(
-            network,
+        self._state = make_state(build_network(config.model, run.shape), config.training, epoch_steps=1_000)
+        self._step = make_train_step(
+            tf.distribute.get_strategy(),
+            self._state,
             anchors=run.shape.anchors,
             background=manifest.background,
             loss=config.loss,
-            average_decay=config.training.average_decay,
             unpack=unpack,
         )
-        training = config.training
-        rate = LearningRate(training.schedule, epoch_steps=1_000, epochs=1)
-        optimizer = make_optimizer(
-            training.optimizer, rate, precision=training.precision, variables=network.trainable_variables
-        )
-        self._detector.compile(optimizer=optimizer)
-        self._step = self._detector.make_train_function()
         self._batches = batches
 
     def milliseconds(self, steps: int) -> float:
@@ -92,8 +83,8 @@ class Way:
 
     def _take(self, steps: int) -> None:
         for _ in range(steps):
-            self._step(self._batches)
-        self._detector.recent_losses(1)  # waits for the device
+            self._step(next(self._batches))
+        self._state.losses.recent(1)  # waits for the device
 
 
 def measure(config: Config, manifest: Manifest, *, rounds: int, steps: int) -> list[Round]:

@@ -12,8 +12,8 @@ from absl import flags
 
 from model.drawing.curves import ap_curves, short_names
 from model.drawing.png import png_path
-from model.training.history import read_history
 from model.training.run_folder import RunFolder
+from model.training.run_log import read_history
 from pipeline.errors import UserError, printable, run_command
 from pipeline.files import write_whole
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from model.distribution.device_iterators import end_device_iterators_at_once
+from model.distribution.workarounds import end_device_iterators_at_once
 from model.distribution.workers import Rank, rank_from_environment
 from pipeline.errors import UserError
 from pipeline.reader.dataset import ONLY_READER, Reader
@@ -69,7 +69,7 @@ def rank_of(strategy: tf.distribute.Strategy) -> Rank:
 def distribute(
     strategy: tf.distribute.Strategy, make_batches: Callable[[Reader], tf.data.Dataset], *, batch: int
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """The batches for `fit`: each process reads its own part of every global batch.
+    """The batches of a training: each process reads its own part of every global batch.
 
     Args:
         strategy: whose replicas share the batches.
@@ -77,7 +77,7 @@ def distribute(
         batch: images in a global batch.
     """
     if not _is_multiworker(strategy):
-        return make_batches(ONLY_READER)
+        return strategy.experimental_distribute_dataset(make_batches(ONLY_READER))
     share = batch // strategy.num_replicas_in_sync
     # If batches could end, TensorFlow would ask every process at every step whether it has another one.
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
@@ -115,10 +115,23 @@ def check_same_step(strategy: tf.distribute.Strategy, step: int, folder: str) ->
 
 def _all_have(strategy: tf.distribute.Strategy, number: int) -> bool:
     """Whether all processes have the same number, as far as this one can tell from their sum."""
-    if not _is_multiworker(strategy):
-        return True
+    return not _is_multiworker(strategy) or _sum(strategy, number) == number * strategy.num_replicas_in_sync
+
+
+def _sum(strategy: tf.distribute.Strategy, number: int) -> int:
+    """The sum of the processes' numbers, each of them once for each of its replicas."""
     mine = strategy.run(tf.function(lambda: tf.constant(number, tf.int64)))
-    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)) == number * strategy.num_replicas_in_sync
+    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None))
+
+
+def number_of_chief(strategy: tf.distribute.Strategy, number: int) -> int:
+    """Rank 0's number, in all processes that train together; they must call it together."""
+    rank = rank_of(strategy)
+    return (
+        number
+        if rank.count == 1
+        else _sum(strategy, number if rank.is_chief else 0) * rank.count // strategy.num_replicas_in_sync
+    )
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,72 +14,63 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from model.network.ssd import NetworkShape
-from pipeline.config.field_types import Count, Fingerprint, Name, PathText, Text
-from pipeline.config.plain import JSON_BYTES, LATER, from_dict, parse_json, to_dict
+from pipeline.config.field_types import MAX_COUNT, Count, Fingerprint, Name, PathText, Text
+from pipeline.config.plain import JSON_BYTES, from_dict, parse_json, to_dict
 from pipeline.config.run_config import Config
-from pipeline.errors import UserError, require, require_utf8, shown
+from pipeline.errors import UserError, counted, require, require_utf8, shown
 from pipeline.files import lock_file, read_regular, write_whole
 from pipeline.geometry.anchors import StoredAnchors, make_anchors
 from pipeline.records.manifest import MAX_CLASSES, Manifest
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LIBRARIES = ("tensorflow", "numpy", "faster-coco-eval", "pycocotools")
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that decides a run: enough to build its model again without its records."""
+    """Everything that decides a run: enough to build its model again without its records. config.json holds it."""
 
     config: Config
-    class_names: tuple[str, ...]
-    shape: NetworkShape
-    records: str  # folder
-    records_fingerprint: str
-    category_ids: tuple[int, ...] | None = None  # the source's own numbers of the classes, if it has any
+    records: PathText  # folder
+    records_fingerprint: Fingerprint
+    class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
+    anchors: StoredAnchors
+    category_ids: tuple[Count, ...] | None  # the source's own numbers of the classes, if it has any
+    ranks: Annotated[int, Meta(ge=1, le=MAX_COUNT)]  # that share the records
+    command: str = field(default="", compare=False)
+    versions: dict[Text, Text] = field(default_factory=dict, compare=False)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """The anchors are stored twice and must agree."""
+        records, maps = self.config.records, self.anchors.feature_maps
+        own = make_anchors(records.anchors, records.canvas_size).feature_maps
+        require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
+
+    @cached_property
+    def shape(self) -> NetworkShape:
+        """The part of the network that the records decide."""
+        records = self.config.records
+        return NetworkShape(
+            records.canvas_size, records.anchors.strides, self.anchors.anchors, class_count=len(self.class_names)
+        )
 
     def identity(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
-        return {
-            "config": to_dict(self.config),
-            "records_fingerprint": self.records_fingerprint,
-            "class_names": list(self.class_names),
-            "canvas_size": self.shape.canvas_size,
-            "anchors": self.shape.anchors.to_dict(),
-            "category_ids": None if self.category_ids is None else list(self.category_ids),
-        }
+        return {name: value for name, value in to_dict(self).items() if name not in ("records", "command", "versions")}
 
 
-@dataclass(frozen=True)
-class StoredRun:
-    """The fields of config.json."""
-
-    format_version: int
-    config: Config
-    records_fingerprint: Fingerprint
-    class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
-    canvas_size: int
-    anchors: StoredAnchors
-    records: PathText
-    command: str
-    versions: dict[Text, Text]
-    category_ids: tuple[Count, ...] | None = field(default=None, metadata=LATER)
-
-    def __post_init__(self) -> None:
-        """Values that are stored twice must agree."""
-        records, maps = self.config.records, self.anchors.feature_maps
-        size = records.canvas_size
-        require(self.canvas_size == size, "canvas_size", f"{size}, as in config", self.canvas_size)
-        own = make_anchors(records.anchors, size).feature_maps
-        require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
-
-
-def describe_run(config: Config, manifest: Manifest) -> Run:
+def describe_run(config: Config, manifest: Manifest, *, ranks: int = 1) -> Run:
     """The run of a configuration on a record set. The manifest, not `config`, decides everything about the records."""
-    strides = manifest.config.anchors.strides
-    shape = NetworkShape(manifest.canvas_size, strides, manifest.anchors, len(manifest.class_names))
-    own = replace(config, records=manifest.config)
-    ids = manifest.category_ids
-    return Run(own, manifest.class_names, shape, manifest.folder, manifest.fingerprint, ids)
+    return Run(
+        config=replace(config, records=manifest.config),
+        records=manifest.folder,
+        records_fingerprint=manifest.fingerprint,
+        class_names=manifest.class_names,
+        anchors=StoredAnchors(manifest.anchors.feature_maps, manifest.anchors.fingerprint),
+        category_ids=manifest.category_ids,
+        ranks=ranks,
+    )
 
 
 def other_parts(config: Config, manifest: Manifest) -> list[str]:
@@ -173,17 +165,17 @@ class RunFolder:
         """
         if not self.config.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            versions = {name: metadata.version(name) for name in LIBRARIES}
-            values = {
-                "format_version": FORMAT_VERSION,
-                **run.identity(),
-                "records": run.records,
-                "command": command,
-                "versions": {"python": platform.python_version(), **versions},
-            }
+            versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+            values = to_dict(replace(run, command=command, versions=versions))
             write_whole(self.config, (json.dumps(values, indent=1) + "\n").encode())
             return False
-        differences = list(_differences(self.load().identity(), run.identity()))
+        stored = self.load()
+        if stored.ranks != run.ranks:
+            raise UserError(
+                f"{self.path} was begun by {counted(stored.ranks, 'rank')}, each of which reads shards of its own, and "
+                f"cannot go on with {run.ranks}; start {stored.ranks} again, or choose another --run"
+            )
+        differences = list(_differences(stored.identity(), run.identity()))
         if differences:
             raise UserError(
                 f"{self.path} belongs to another configuration or other records: "
@@ -205,10 +197,7 @@ class RunFolder:
             raise UserError(f"{where} must be a run's configuration, got something else")
         if (version := values["format_version"]) != FORMAT_VERSION:
             raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {shown(version)}")
-        stored = from_dict(StoredRun, values, where=where)
-        config, names = stored.config, stored.class_names
-        shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors.anchors, len(names))
-        return Run(config, names, shape, stored.records, stored.records_fingerprint, stored.category_ids)
+        return from_dict(Run, values, where=where)
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

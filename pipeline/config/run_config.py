@@ -9,8 +9,6 @@ from pipeline.config.plain import LATER
 from pipeline.config.records_config import MAX_SEED, RecordsConfig
 from pipeline.errors import require, require_between
 
-GIOU_LOSSES = ("giou", "giou+huber", "tfa:giou")
-BOX_LOSSES = ("huber", "squared", *GIOU_LOSSES)
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 # Limits far above any real setting. They keep a forged file from asking for memory or time without end.
@@ -52,8 +50,7 @@ class ModelConfig:
 class LossConfig:
     """Cross entropy on positives and mined negatives, plus the error of the positives' boxes, per positive."""
 
-    # On offsets: "huber" (δ = 1) or "squared"; on boxes: "giou" or "tfa:giou"; both: "giou+huber".
-    offsets: str = "huber"
+    offsets: Name = "huber"  # the error of the boxes, one of BOX_LOSSES in model/training/loss.py
     offsets_weight: float = 1.0
     mining: str = "image"  # the hardest negatives of each image ("image") or of each replica's batch ("batch")
     negatives_per_positive: float = 3.0
@@ -61,7 +58,6 @@ class LossConfig:
     label_smoothing: float = field(default=0.0, metadata=LATER)  # share of each target that is spread over all classes
 
     def __post_init__(self) -> None:
-        require(self.offsets in BOX_LOSSES, "loss.offsets", f"one of {', '.join(BOX_LOSSES)}", self.offsets)
         require_between("loss.offsets_weight", self.offsets_weight, 0, MAX_WEIGHT)
         require(self.mining in ("image", "batch"), "loss.mining", '"image" or "batch"', self.mining)
         negatives = self.negatives_per_positive
@@ -120,6 +116,7 @@ class TrainingConfig:
     xla: bool = False  # compile the step with XLA
     deterministic: bool = False  # the same bits in every run on the same devices; slower
     init: PathText | None = field(default=None, metadata=LATER)  # source of the first weights: see borrowed_weights.py
+    patience: int | None = field(default=None, metadata=LATER)  # stop after so many evaluations without a higher AP
 
     def __post_init__(self) -> None:
         known = self.precision in PRECISIONS
@@ -134,6 +131,8 @@ class TrainingConfig:
         if self.evaluate_examples is not None:
             require_between("training.evaluate_examples", self.evaluate_examples, 1, MAX_COUNT)
         require_between("training.seed", self.seed, -MAX_SEED, MAX_SEED)
+        if self.patience is not None:
+            require_between("patience", self.patience, 1, MAX_EPOCHS)
         if self.init is not None:
             require(_is_path(self.init), "init", "a path in UTF-8", self.init)
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from configs import load_config
 from model.training.checkpoints import BestCheckpoint, restore_best
-from model.training.history import read_history
 from model.training.run_folder import RunFolder, describe_run
+from model.training.run_log import read_history
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from tests.model.small_training import SmallTraining

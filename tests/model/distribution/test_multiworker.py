@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from model.distribution.workers import Rank, rank_from_environment
-from model.training.history import read_history
+from model.training.run_log import read_history
 from pipeline.errors import UserError
 from tests.model.tiny import LONG, last_checkpoint, popen_command, run_command, run_script, wait_for_backup
 from tests.record_sets import write_record_set

@@ -17,7 +17,6 @@ from model.network.pretrained import weights_of_file, weights_of_network
 from model.network.ssd import build_network
 from model.training.borrowed_weights import borrowed_weights
 from model.training.checkpoints import BestCheckpoint
-from model.training.overrides import with_overrides
 from model.training.run_folder import Run, RunFolder, describe_run
 from pipeline.errors import UserError
 from tests.model import tiny
@@ -164,7 +163,9 @@ def test_evaluation_leaves_the_statistics_of_frozen_blocks(file: Path, run: Run,
 
 def test_a_run_goes_on_with_what_it_began_with_alone(run: Run, tmp_path: Path) -> None:
     def borrowing(init: str | None, freeze: int) -> Run:
-        return dataclasses.replace(run, config=with_overrides(tiny.CONFIG, init=init, freeze=freeze))
+        model = dataclasses.replace(tiny.MODEL, freeze=freeze)
+        training = dataclasses.replace(tiny.CONFIG.training, init=init)
+        return dataclasses.replace(run, config=dataclasses.replace(tiny.CONFIG, model=model, training=training))
 
     folder = RunFolder(tmp_path / "run")
     assert not folder.begin(borrowing("a.h5", 3), command="")

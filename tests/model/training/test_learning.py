@@ -13,12 +13,10 @@ from sklearn.datasets import load_digits
 
 from model.detection.evaluator import Evaluator
 from model.network.ssd import NetworkShape, build_network
-from model.training.detector import Detector
-from model.training.optimizers import make_optimizer
-from model.training.schedule import LearningRate
+from model.training.train_step import make_state, make_train_step
 from pipeline.config.presets import IMPROVED_DECODE, IMPROVED_LOSS
 from pipeline.config.records_config import Collage, RecordsConfig
-from pipeline.config.run_config import ScheduleConfig
+from pipeline.config.run_config import ScheduleConfig, TrainingConfig
 from pipeline.reader.dataset import training_batches
 from pipeline.records.keys import record_key
 from pipeline.records.manifest import Manifest
@@ -71,22 +69,22 @@ def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
     tf.keras.utils.set_random_seed(0)
     shape = NetworkShape(64, CONFIG.anchors.strides, tiny.ANCHORS, tiny.CLASS_COUNT)
     network = build_network(tiny.MODEL, shape)
-    detector = Detector(
-        network,
+    schedule = ScheduleConfig(kind="cosine", base=3e-3, warmup_steps=50)
+    state = make_state(
+        network, TrainingConfig(schedule=schedule, batch=BATCH, epochs=1, average_decay=0.98), epoch_steps=STEPS
+    )
+    train_step = make_train_step(
+        tf.distribute.get_strategy(),
+        state,
         anchors=tiny.ANCHORS,
         background=tiny.CLASS_COUNT,
         loss=replace(IMPROVED_LOSS, offsets_weight=5.0),
-        average_decay=0.98,
     )
-    rate = LearningRate(ScheduleConfig(kind="cosine", base=3e-3, warmup_steps=50), epoch_steps=STEPS, epochs=1)
-    variables = network.trainable_variables
-    detector.compile(optimizer=make_optimizer("adam", rate, precision="float32", variables=variables))
-    detector.fit(
-        training_batches(manifest, batch=BATCH, seed=0, dense=True), steps_per_epoch=STEPS, epochs=1, verbose=0
-    )
+    for batch in training_batches(manifest, batch=BATCH, seed=0, dense=True).take(STEPS):
+        train_step(batch)
 
     evaluator = Evaluator(tiny.MODEL, shape, IMPROVED_DECODE)
-    evaluator.set_weights(detector.evaluation_weights())
+    evaluator.set_weights(state.evaluation_weights())
     evaluator.fit_statistics(manifest, batch=BATCH, seed=0)
     metrics = evaluator.evaluate(manifest, "test", batch=16).metrics()
     # 0.59 and 0.91 when this was written. In 200 steps, with offsets of another anchor or swapped axes, or random

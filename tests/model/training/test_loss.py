@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.training.giou import giou_loss
-from model.training.loss import hardest, ssd_loss
+from configs import config_names, load_config
+from model.training.loss import BOX_LOSSES, check_box_loss, giou_loss, hardest, ssd_loss
 from pipeline.config.presets import BASELINE_LOSS, IMPROVED_LOSS
 from pipeline.config.run_config import LossConfig
+from pipeline.errors import UserError
 from pipeline.geometry.anchors import make_anchors
 from tests.offsets_to_corners import offsets_to_corners
 from tests.record_sets import TINY
@@ -211,3 +212,12 @@ def test_candidates_that_tie_share_what_is_left_to_choose() -> None:
 )
 def test_giou_by_hand(other: list[float], loss: float) -> None:
     assert float(giou_loss(tf.constant([0.0, 0.0, 2.0, 2.0]), tf.constant(other))) == pytest.approx(loss)
+
+
+def test_a_box_loss_is_known_by_its_name() -> None:
+    for name in config_names():
+        check_box_loss(load_config(name).loss)
+    with pytest.raises(
+        UserError, match=f"^loss.offsets must be one of {'.*'.join(list(BOX_LOSSES)[:2])}, .*, got 'l1'$"
+    ):
+        check_box_loss(LossConfig(offsets="l1"))

@@ -48,6 +48,7 @@ def test_a_run_made_before_a_setting_existed_is_a_run_without_it(tmp_path: Path)
     values = json.loads(folder.config.read_text())
     del values["config"]["augment"], values["config"]["loss"]["label_smoothing"]
     del values["config"]["model"]["freeze"], values["config"]["training"]["init"]
+    del values["config"]["training"]["patience"]
     folder.config.write_text(json.dumps(values))
     assert folder.load() == run
     assert folder.begin(run, command="")
@@ -56,8 +57,18 @@ def test_a_run_made_before_a_setting_existed_is_a_run_without_it(tmp_path: Path)
         folder.begin(flipping, command="")
 
 
+def test_another_number_of_ranks_would_read_other_batches(tmp_path: Path) -> None:
+    config = dataclasses.replace(load_config("digits_demo"), records=TINY)
+    manifest, folder = write_record_set(tmp_path / "records"), RunFolder(tmp_path / "run")
+    folder.begin(describe_run(config, manifest, ranks=2), command="")
+    assert folder.begin(describe_run(config, manifest, ranks=2), command="")
+    said = rf"^{folder.path} was begun by 2 ranks, .* cannot go on with 1; start 2 again, or choose another --run$"
+    with pytest.raises(UserError, match=said):
+        folder.begin(describe_run(config, manifest), command="")
+
+
 def test_a_configuration_without_its_parts_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"format_version": 1, "anchors": {}}')
+    (tmp_path / "config.json").write_text('{"format_version": 2, "anchors": {}}')
     with pytest.raises(UserError, match=r"config.json: anchors must have the field feature_maps, got none"):
         RunFolder(tmp_path).load()
 
@@ -65,14 +76,13 @@ def test_a_configuration_without_its_parts_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda v: v.update(format_version=2), "must be of format version 1, got 2"),
+        (lambda v: v.update(format_version=1), "must be of format version 2, got 1"),
         (lambda v: v.pop("records"), "must have the field records, got none"),
         (lambda v: v.update(more=1), "must have no field 'more', got one"),
         (lambda v: v.update(records="a\0b"), "records must be"),
         (lambda v: v.update(class_names=[]), "class_names must be"),
         (lambda v: v.update(class_names=["a\x1b"]), "class_names[0] must be"),
-        (lambda v: v.update(canvas_size=10**6), "canvas_size must be 64"),
-        (lambda v: v.update(canvas_size=True), "canvas_size must be of type int"),
+        (lambda v: v.update(ranks=True), "ranks must be of type int"),
         (lambda v: v["anchors"]["feature_maps"][0].update(size=[30_000, 30_000]), "feature_maps.size must be"),
         (lambda v: v["config"]["training"].update(batch=10**300), "batch must be from 1"),
         (lambda v: v["config"]["training"]["schedule"].update(base=1e300), "schedule.base must be"),
