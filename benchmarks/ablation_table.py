@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from configs import config_names
-from model.training.epoch_row import EpochRow
+from model.training.run_log import EpochRow
 from pipeline.errors import UserError
 
 FOLDER = "ablations"  # in configs/

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.ablation_table import FOLDER, chosen, table
+from benchmarks.ablation_table import FOLDER, is_chosen, table
 from benchmarks.commands import run_python
 from configs import load_config
-from model.training.epoch_row import EpochRow
-from model.training.history import read_history
 from model.training.run_folder import RunFolder
+from model.training.run_log import EpochRow, read_history
 from pipeline.command_line import run_command
 from pipeline.config.records_config import RecordsConfig
 
@@ -31,7 +30,7 @@ def main() -> None:
     """Makes records and trains for each configuration, the reference first; then prints the table."""
     sets: dict[RecordsConfig, str] = {}
     reached: dict[str, EpochRow] = {}
-    for name in chosen(FLAGS.only or ()):
+    for name in is_chosen(FLAGS.only or ()):
         config = f"{FOLDER}.{name}"
         wanted = load_config(config).records
         if wanted not in sets:

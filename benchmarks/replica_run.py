@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,13 @@ from configs import config_names, load_config
 from model.distribution.strategies import make_strategy
 from model.network.ssd import build_network
 from model.training.checkpoints import restore_best
-from model.training.detector import Detector
 from model.training.optimizers import make_optimizer
 from model.training.run_folder import RunFolder, describe_run
 from model.training.schedule import LearningRate
+from model.training.step_losses import StepLosses
+from model.training.train_step import TrainState, make_train_step, replica_gradients
 from pipeline.command_line import run_command
-from pipeline.reader.dataset import steps_per_pass, training_batches
+from pipeline.reader.dataset import count_steps_per_pass, read_training_batches
 from pipeline.records.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -40,18 +43,6 @@ flags.DEFINE_integer(
 flags.DEFINE_float("rate", 1e-4, "Learning rate of SGD.")
 flags.DEFINE_bool("float64", False, "Run the network in float64, where rounding hardly matters.")
 flags.DEFINE_string("output", None, "The npz file to write.", required=True)
-
-
-class KeepLosses(tf.keras.callbacks.Callback):
-    """The global loss of every step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.losses: list[float] = []
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Keeps the loss of this step."""
-        self.losses.append(float(self.model.recent_losses(1)[0, 0]))
 
 
 def main() -> None:
@@ -72,58 +63,54 @@ def main() -> None:
     if FLAGS.float64:
         tf.keras.backend.set_floatx("float64")
 
-    def new_detector(optimizer: Callable[[list[tf.Variable]], Any] | None = None) -> Detector:
+    def new_state(optimizer: Callable[[list[tf.Variable]], Any] | None = None) -> TrainState:
         tf.keras.utils.set_random_seed(0)
         with strategy.scope():
             network = build_network(config.model, run.shape)
-            detector = Detector(
-                network,
-                anchors=run.shape.anchors,
-                background=manifest.background,
-                loss=config.loss,
-                average_decay=None,
-            )
             if weights is not None:
                 network.set_weights(weights)
-            if optimizer is not None:
-                detector.compile(optimizer=optimizer(network.trainable_weights))
-        return detector
+            return TrainState(network, optimizer and optimizer(network.trainable_weights), None, StepLosses())
 
-    batches = training_batches(manifest, batch=training.batch, seed=0, dense=True)
+    def batches() -> tf.distribute.DistributedDataset:
+        return strategy.experimental_distribute_dataset(
+            read_training_batches(manifest, batch=training.batch, seed=0, dense=True)
+        )
 
-    def losses_of(detector: Detector) -> list[float]:
-        kept = KeepLosses()
-        detector.fit(batches, steps_per_epoch=FLAGS.steps, epochs=1, verbose=0, callbacks=[kept])
-        return kept.losses
+    about: dict[str, Any] = {"shape": run.shape, "loss": config.loss}
+
+    def losses_of(state: TrainState) -> list[float]:
+        step, kept = make_train_step(strategy, state, **about), []
+        for batch in itertools.islice(batches(), FLAGS.steps):
+            step(batch)
+            kept.append(float(state.losses.recent(1)[0, 0]))
+        return kept
+
+    def sgd_of(variables: list[tf.Variable]) -> Any:
+        optimizer = tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False)
+        optimizer.build(variables)
+        return optimizer
+
+    first = new_state()
+
+    @tf.function(autograph=False)
+    def gradients_of(images: Any, targets: Any) -> Any:
+        return strategy.run(partial(replica_gradients, first, **about), args=(images, targets))[0]
 
     found: dict[str, Any] = {}
-    for k, gradient in enumerate(_gradients(strategy, new_detector(), batches)):
-        found[f"gradient_{k}"] = gradient
+    for k, gradient in enumerate(gradients_of(*next(iter(batches())))):
+        found[f"gradient_{k}"] = strategy.reduce(tf.distribute.ReduceOp.SUM, gradient, axis=None).numpy()
     if FLAGS.steps:
-        sgd = new_detector(lambda _: tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False))
+        sgd = new_state(sgd_of)
         losses_of(sgd)
         for k, weight in enumerate(sgd.network.trainable_weights):
             found[f"weight_{k}"] = weight.numpy()
-        epoch_steps = training.epoch_steps or steps_per_pass(manifest, training.batch)
+        epoch_steps = training.epoch_steps or count_steps_per_pass(manifest, training.batch)
         rate = LearningRate(training.schedule, epoch_steps=epoch_steps, epochs=training.epochs)
-        own = new_detector(
+        own = new_state(
             lambda variables: make_optimizer(training.optimizer, rate, precision="float32", variables=variables)
         )
         found["losses"] = losses_of(own)
     np.savez(FLAGS.output, **found)
-
-
-def _gradients(strategy: tf.distribute.Strategy, detector: Detector, batches: Any) -> list[np.ndarray]:
-    """The gradients of the first batch, summed over the replicas."""
-    if strategy.num_replicas_in_sync > 1:
-        batches = strategy.experimental_distribute_dataset(batches)
-
-    @tf.function(autograph=False)
-    def step(batch: Any) -> Any:
-        return strategy.run(detector.replica_gradients, args=batch)
-
-    gradients, _ = step(next(iter(batches)))
-    return [strategy.reduce(tf.distribute.ReduceOp.SUM, gradient, axis=None).numpy() for gradient in gradients]
 
 
 if __name__ == "__main__":

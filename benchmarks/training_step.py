@@ -31,15 +31,13 @@ from benchmarks.report import Conditions, report
 from benchmarks.synthetic_cifar10 import write_synthetic_cifar10
 from configs import load_config
 from model.network.ssd import build_network
-from model.training.augmentation import unpack_augmented, unpacked
-from model.training.detector import Detector
-from model.training.optimizers import make_optimizer
+from model.training.augmentation import unpack_augmented, unpack_batches
 from model.training.run_folder import describe_run
-from model.training.schedule import LearningRate
+from model.training.train_step import make_state, make_train_step
 from pipeline.command_line import run_command
 from pipeline.config.run_config import Config
 from pipeline.reader.batch_spec import make_batch_spec
-from pipeline.reader.dataset import training_batches
+from pipeline.reader.dataset import read_training_batches
 from pipeline.records.manifest import Manifest, load_manifest
 
 CONFIG = "cifar10_small"
@@ -61,26 +59,18 @@ class Round:
 
 
 class Way:
-    """A detector, its batches, and the training step that takes one of them."""
+    """A new training, its batches, and the training step that takes one of them."""
 
     def __init__(self, config: Config, manifest: Manifest, batches: Iterator[Any], *, unpack: Any = None) -> None:
         run = describe_run(config, manifest)
-        network = build_network(config.model, run.shape)
-        self._detector = Detector(
-            network,
-            anchors=run.shape.anchors,
-            background=manifest.background,
+        self._state = make_state(build_network(config.model, run.shape), config.training, epoch_steps=1_000)
+        self._step = make_train_step(
+            tf.distribute.get_strategy(),
+            self._state,
+            shape=run.shape,
             loss=config.loss,
-            average_decay=config.training.average_decay,
             unpack=unpack,
         )
-        training = config.training
-        rate = LearningRate(training.schedule, epoch_steps=1_000, epochs=1)
-        optimizer = make_optimizer(
-            training.optimizer, rate, precision=training.precision, variables=network.trainable_variables
-        )
-        self._detector.compile(optimizer=optimizer)
-        self._step = self._detector.make_train_function()
         self._batches = batches
 
     def milliseconds(self, steps: int) -> float:
@@ -92,19 +82,19 @@ class Way:
 
     def _take(self, steps: int) -> None:
         for _ in range(steps):
-            self._step(self._batches)
-        self._detector.recent_losses(1)  # waits for the device
+            self._step(next(self._batches))
+        self._state.losses.recent(1)  # waits for the device
 
 
 def measure(config: Config, manifest: Manifest, *, rounds: int, steps: int) -> list[Round]:
     """Times all ways in turn, on networks of the same kind. Nothing is augmented, so that all do the same."""
     spec = make_batch_spec(manifest, "train")
     unpack = partial(unpack_augmented, spec=spec, config=config.augment)
-    batches = partial(training_batches, manifest, batch=config.training.batch, seed=0)
+    batches = partial(read_training_batches, manifest, batch=config.training.batch, seed=0)
     ready = list(batches(dense=True).take(READY))
     ways = (
         Way(config, manifest, cycle(ready)),
-        Way(config, manifest, iter(unpacked(batches(), unpack))),
+        Way(config, manifest, iter(unpack_batches(batches(), unpack))),
         Way(config, manifest, iter(batches()), unpack=unpack),
     )
     for way in ways:

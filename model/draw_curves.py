@@ -12,8 +12,8 @@ from absl import flags
 
 from model.drawing.curves import draw_ap_curves, shorten_paths
 from model.drawing.png import find_png_path
-from model.training.history import read_history
 from model.training.run_folder import RunFolder
+from model.training.run_log import read_history
 from pipeline.command_line import run_command
 from pipeline.errors import UserError, make_printable
 from pipeline.files import write_whole

@@ -125,6 +125,3 @@ def _list_unknown_fields(values: Any, made: Any, path: str = "") -> Iterator[str
     elif isinstance(made, tuple):
         for index, (value, one) in enumerate(zip(values, made, strict=True)):
             yield from _list_unknown_fields(value, one, f"{path}{index}.")
-
-
-LATER: dict[str, bool] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from model.distribution.tensorflow_workarounds import end_device_iterators_at_once
-from model.distribution.workers import Rank, rank_from_environment
+from model.distribution.workers import Rank, read_rank
 from pipeline.errors import UserError
 from pipeline.reader.dataset import ONLY_READER, Reader
 from pipeline.records.keys import hash63
@@ -44,7 +44,7 @@ def make_strategy(
         return tf.distribute.get_strategy()
     end_device_iterators_at_once()
     if name == MULTIWORKER:
-        rank_from_environment()  # refuses settings with which TensorFlow would hang or print a traceback
+        read_rank()  # refuses settings with which TensorFlow would hang or print a traceback
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         # TensorFlow now catches SIGTERM for preemption handlers that we do not use; SIGTERM would not end the process.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -61,15 +61,15 @@ def make_strategy(
     return tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(count)], cross_device_ops)
 
 
-def rank_of(strategy: tf.distribute.Strategy) -> Rank:
+def find_rank(strategy: tf.distribute.Strategy) -> Rank:
     """The rank of this process among those that train together."""
-    return rank_from_environment() if _is_multiworker(strategy) else Rank()
+    return read_rank() if _is_multiworker(strategy) else Rank()
 
 
 def distribute(
     strategy: tf.distribute.Strategy, make_batches: Callable[[Reader], tf.data.Dataset], *, batch: int
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """The batches for `fit`: each process reads its own part of every global batch.
+    """The batches of a training: each process reads its own part of every global batch.
 
     Args:
         strategy: whose replicas share the batches.
@@ -77,7 +77,7 @@ def distribute(
         batch: images in a global batch.
     """
     if not _is_multiworker(strategy):
-        return make_batches(ONLY_READER)
+        return strategy.experimental_distribute_dataset(make_batches(ONLY_READER))
     share = batch // strategy.num_replicas_in_sync
     # If batches could end, TensorFlow would ask every process at every step whether it has another one.
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
@@ -98,7 +98,7 @@ def check_same_run(strategy: tf.distribute.Strategy, identity: dict[str, Any], c
         config: the file that rank 0 keeps it in, for the message.
     """
     # Few enough bits that a sum over thousands of replicas fits.
-    if not _all_have(strategy, hash63(json.dumps(identity, sort_keys=True)) >> 15):
+    if not _do_all_have(strategy, hash63(json.dumps(identity, sort_keys=True)) >> 15):
         raise UserError(
             f"the ranks were started with different configurations, flags or records; those of rank 0 are in {config}"
         )
@@ -106,22 +106,35 @@ def check_same_run(strategy: tf.distribute.Strategy, identity: dict[str, Any], c
 
 def check_same_step(strategy: tf.distribute.Strategy, step: int, folder: str) -> None:
     """Raises `UserError` if the processes that train together would start from different steps."""
-    if not _all_have(strategy, step):
+    if not _do_all_have(strategy, step):
         raise UserError(
             f"--run must be one folder that all ranks share, got {folder}, where this rank finds step {step} and "
             "another rank finds a different one"
         )
 
 
-def _all_have(strategy: tf.distribute.Strategy, number: int) -> bool:
+def _do_all_have(strategy: tf.distribute.Strategy, number: int) -> bool:
     """Whether all processes have the same number, as far as this one can tell from their sum."""
-    if not _is_multiworker(strategy):
-        return True
+    return not _is_multiworker(strategy) or _sum(strategy, number) == number * strategy.num_replicas_in_sync
+
+
+def _sum(strategy: tf.distribute.Strategy, number: int) -> int:
+    """The sum of the processes' numbers, each of them once for each of its replicas."""
     mine = strategy.run(tf.function(lambda: tf.constant(number, tf.int64)))
-    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)) == number * strategy.num_replicas_in_sync
+    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None))
 
 
-def device_names(strategy: tf.distribute.Strategy) -> list[str]:
+def take_chiefs_number(strategy: tf.distribute.Strategy, number: int) -> int:
+    """Rank 0's number, in all processes that train together; they must call it together."""
+    rank = find_rank(strategy)
+    return (
+        number
+        if rank.count == 1
+        else _sum(strategy, number if rank.is_chief else 0) * rank.count // strategy.num_replicas_in_sync
+    )
+
+
+def list_devices(strategy: tf.distribute.Strategy) -> list[str]:
     """The devices of the replicas in this process, in short form: CPU:0, GPU:1."""
     if isinstance(strategy, tf.distribute.MirroredStrategy) or _is_multiworker(strategy):
         names = list(strategy.extended.worker_devices)
@@ -132,7 +145,7 @@ def device_names(strategy: tf.distribute.Strategy) -> list[str]:
 
 def has_accelerator(strategy: tf.distribute.Strategy) -> bool:
     """Whether the replicas in this process run on anything but a CPU."""
-    return not all(name.startswith("CPU") for name in device_names(strategy))
+    return not all(name.startswith("CPU") for name in list_devices(strategy))
 
 
 def check_batch(batch: int, replicas: int) -> None:

@@ -1,13 +1,14 @@
 """Everything that we change in TensorFlow at run time; written for 2.21 with tf-keras 2.21, and for 2.15.1.
 
 Each part says what it is about and when it can go. `model/__init__.py` calls `start_tensorflow` before anything of the
-package is imported, so this file imports nothing of the project, and TensorFlow only inside of functions. More stand
-where they must: model/training/memory.py, and what make_strategy does about SIGTERM.
+package is imported, so this file imports nothing of the project, and TensorFlow only inside of functions. One more
+stands where it must: what `make_strategy` does about SIGTERM.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import sys
@@ -120,3 +121,25 @@ def end_device_iterators_at_once() -> None:
 
     setattr(untuned, _UNTUNED, True)
     multi_device_iterator_ops._create_device_dataset = untuned
+
+
+# --- Memory between steps ---------------------------------------------------------------------------------------------
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in glibc's malloc.h
+_LARGEST_MMAP_THRESHOLD = 32 << 20  # that glibc accepts
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc's allocator keep what one step frees for the next; does nothing with another C library.
+
+    TensorFlow's iterators over several devices tell glibc, when they are created, to return everything above 128 KiB
+    at once. Every activation
+    is then mapped and faulted in again, which can take half of a step. So call this after they are created. Can go
+    once they no longer call `mallopt`.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    mallopt(_TRIM_THRESHOLD, 2**31 - 1)

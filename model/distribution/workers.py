@@ -25,7 +25,7 @@ class Rank:
         return self.index == 0
 
 
-def rank_from_environment() -> Rank:
+def read_rank() -> Rank:
     """The rank that TF_CONFIG gives this process: the chief first, if it names one, then the workers in order.
 
     Raises `UserError` if TF_CONFIG is missing or unusable.

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tensorflow as tf
-from pipeline.reader.feed import WORDS, Feed
 
+from pipeline.compositions.view import Shape
 from pipeline.config.run_config import AugmentConfig
+from pipeline.geometry.anchors import Anchors
+from pipeline.reader.batch_spec import WORDS, BatchSpec
 from pipeline.reader.dataset import ONLY_READER, Reader, without_autograph
 from pipeline.reader.unpack import unpack
 
@@ -26,21 +28,21 @@ CUTOUTS = "cutouts"  # int32 [B, squares, 2]: row and column of each square's fi
 Batch = dict[str, tf.Tensor]
 
 
-def with_draws(
+def add_draws(
     batches: tf.data.Dataset,
     config: AugmentConfig,
     *,
-    canvas_size: int,
+    canvas: Shape,
     seed: int,
     start_step: int = 0,
     reader: Reader = ONLY_READER,
 ) -> tf.data.Dataset:
-    """The sparse batches of `training_batches`, each with its random draws; the same dataset if everything is off.
+    """The sparse batches of `read_training_batches`, each with its random draws; the same dataset if everything is off.
 
     Args:
         batches: starting with the one of `start_step`.
         config: what to change, and how much.
-        canvas_size: pixels.
+        canvas: height and width, pixels.
         seed: decides every draw, together with step and reader.
         start_step: number of the first batch, counted from 0 at the start of the run.
         reader: which of the processes that share the global batch reads these.
@@ -51,7 +53,7 @@ def with_draws(
     @without_autograph
     def draw(step: tf.Tensor, batch: Batch) -> Batch:
         key = step_key(seed, step, reader)
-        return {**batch, **draws(tf.shape(batch[WORDS])[0], config, canvas_size=canvas_size, key=key)}
+        return {**batch, **make_draws(tf.shape(batch[WORDS])[0], config, canvas=canvas, key=key)}
 
     return batches.enumerate(start_step).map(draw).prefetch(tf.data.AUTOTUNE)
 
@@ -59,46 +61,54 @@ def with_draws(
 def step_key(seed: int, step: tf.Tensor, reader: Reader = ONLY_READER) -> tf.Tensor:
     """The key of all random numbers for a reader's part of a step's batch, int64 [2]."""
     key = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
-    return _folded(key, reader.index)
+    return _fold(key, reader.index)
 
 
-def draws(count: tf.Tensor, config: AugmentConfig, *, canvas_size: int, key: tf.Tensor) -> Batch:
+def make_draws(count: tf.Tensor, config: AugmentConfig, *, canvas: Shape, key: tf.Tensor) -> Batch:
     """The random draws for `count` images, from a key of `step_key`."""
     drawn = {}
     if config.flip:
-        drawn[FLIPS] = tf.random.stateless_uniform([count], _folded(key, _FLIP), alg="philox") < 0.5
+        drawn[FLIPS] = tf.random.stateless_uniform([count], _fold(key, _FLIP), alg="philox") < 0.5
     if config.colour:
         least, most = 1.0 - config.colour, 1.0 + config.colour
-        drawn[COLOURS] = tf.random.stateless_uniform([count, 5], _folded(key, _COLOUR), least, most, alg="philox")
+        drawn[COLOURS] = tf.random.stateless_uniform([count, 5], _fold(key, _COLOUR), least, most, alg="philox")
     if config.cutouts:
-        side = cutout_side(config, canvas_size)
+        side = find_cutout_side(config, canvas)
         # Any corner whose square touches the canvas, so that all pixels are covered equally often.
-        shape, key = [count, config.cutouts, 2], _folded(key, _CUTOUT)
-        drawn[CUTOUTS] = tf.random.stateless_uniform(shape, key, 1 - side, canvas_size, tf.int32, alg="philox")
+        shape, key = [count, config.cutouts, 2], _fold(key, _CUTOUT)
+        bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
+        corners = tf.constant([length + side - 1 for length in canvas], tf.int64)
+        drawn[CUTOUTS] = tf.cast(tf.cast(bits, tf.int64) % corners, tf.int32) + (1 - side)
     return drawn
 
 
 def unpack_augmented(
-    batch: Batch, *, feed: Feed, config: AugmentConfig, by_matrices: bool = False
+    batch: Batch, *, spec: BatchSpec, config: AugmentConfig, by_matrices: bool = False
 ) -> tuple[tf.Tensor, Batch]:
-    """Canvases and dense targets of a sparse batch of `with_draws`, augmented. Arguments and result as in `unpack`."""
-    images, targets = unpack(batch, feed, flips=batch.get(FLIPS), by_matrices=by_matrices)
+    """Canvases and dense targets of a sparse batch of `add_draws`, augmented. Arguments and result as in `unpack`."""
+    images, targets = unpack(batch, spec, flips=batch.get(FLIPS), by_matrices=by_matrices)
     if COLOURS in batch:
         images = change_colours(images, batch[COLOURS])
     if CUTOUTS in batch:
-        images = cut_out(images, batch[CUTOUTS], cutout_side(config, feed.canvas[0]))
+        images = cut_out(images, batch[CUTOUTS], find_cutout_side(config, spec.canvas))
     return images, targets
 
 
-def unpacked(batches: tf.data.Dataset, unpack: Callable[[Batch], tuple[tf.Tensor, Batch]]) -> tf.data.Dataset:
+def unpack_batches(batches: tf.data.Dataset, unpack: Callable[[Batch], tuple[tf.Tensor, Batch]]) -> tf.data.Dataset:
     """Sparse batches, unpacked by the threads of the input pipeline."""
     dense = batches.map(without_autograph(unpack), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dense.prefetch(tf.data.AUTOTUNE)
 
 
-def cutout_side(config: AugmentConfig, canvas_size: int) -> int:
-    """The side of a cut-out, pixels."""
-    return max(1, round(config.cutout_side * canvas_size))
+def check_flips(config: AugmentConfig, anchors: Anchors) -> None:
+    """Raises `UserError` if canvases are to be mirrored and the anchors do not lie symmetrically."""
+    if config.flip:
+        anchors.mirrored  # noqa: B018  raises
+
+
+def find_cutout_side(config: AugmentConfig, canvas: Shape) -> int:
+    """The side of a cut-out, pixels; the configuration has it relative to the canvas's shorter side."""
+    return max(1, round(config.cutout_side * min(canvas)))
 
 
 def change_colours(images: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
@@ -146,6 +156,6 @@ def cut_out(images: tf.Tensor, corners: tf.Tensor, side: int) -> tf.Tensor:
     return images * seen
 
 
-def _folded(key: tf.Tensor, number: int) -> tf.Tensor:
+def _fold(key: tf.Tensor, number: int) -> tf.Tensor:
     """Another key for each number, int64 [2]."""
     return tf.random.experimental.stateless_fold_in(key, tf.constant(number, tf.int64), alg="philox")

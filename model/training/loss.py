@@ -1,16 +1,21 @@
-"""The SSD loss (arXiv 1512.02325, equations 1 to 3), by image, with hard negatives mined."""
+"""The SSD loss (arXiv 1512.02325, equations 1 to 3), by image, with hard negatives mined.
+
+Another error of the boxes is a function like `huber`, and its line in `BOX_LOSSES`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import tensorflow as tf
 
 from model.detection.decoding import decode_offsets
-from model.training.addons import addons_giou_loss
-from model.training.giou import giou_loss
-from pipeline.config.run_config import GIOU_LOSSES, LossConfig
-from pipeline.geometry.anchors import Anchors
+from model.network.ssd import NetworkShape
+from model.training.addons import PREFIX, addons_giou_loss
+from pipeline.config.run_config import LossConfig
+from pipeline.errors import require
 from pipeline.reader.unpack import IGNORED
 
 
@@ -27,8 +32,7 @@ def ssd_loss(
     predictions: dict[str, tf.Tensor],
     targets: dict[str, tf.Tensor],
     *,
-    background: int,
-    anchors: Anchors,
+    shape: NetworkShape,
     config: LossConfig,
 ) -> LossParts:
     """Cross entropy of positives and of the hardest negatives, and the error of positives' offsets.
@@ -36,20 +40,20 @@ def ssd_loss(
     Args:
         predictions: `logits` [B, N, classes + 1] and `offsets` [B, N, 4].
         targets: `classes` int32 [B, N], where ignored anchors are -1; `offsets` [B, N, 4].
-        background: the class of negatives.
-        anchors: N of them; losses between boxes need them.
-        config: which error and which mining.
+        shape: of the network; its classes are followed by background, and losses between boxes need its N anchors.
+        config: which error, one of `BOX_LOSSES`, and which mining.
 
     Returns:
         The parts, not yet divided: the divisor is the number of positives on all replicas.
     """
     classes = targets["classes"]
-    negative = classes == background
+    negative = classes == shape.class_count
     positive = tf.cast(~negative & (classes != IGNORED), tf.float32)
     cross_entropy = _cross_entropy(tf.maximum(classes, 0), predictions["logits"], config.label_smoothing)
     positives = tf.reduce_sum(positive, axis=1)
-    mined = _mined(tf.stop_gradient(cross_entropy), negative, positives, config)
-    errors = _error(predictions["offsets"], targets["offsets"], anchors, config.offsets)
+    mined = _mine(tf.stop_gradient(cross_entropy), negative, positives, config)
+    to_boxes = partial(decode_offsets, anchors=shape.anchors, coder_weights=shape.coder_weights)
+    errors = BOX_LOSSES[config.offsets].error(predictions["offsets"], targets["offsets"], to_boxes)
     return LossParts(
         classification=tf.reduce_sum(cross_entropy * (positive + mined), axis=1),
         offsets=config.offsets_weight * tf.reduce_sum(errors * positive, axis=1),
@@ -90,7 +94,7 @@ def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf
     return tf.nn.softmax_cross_entropy_with_logits(labels=wanted, logits=logits)
 
 
-def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config: LossConfig) -> tf.Tensor:
+def _mine(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config: LossConfig) -> tf.Tensor:
     """Weights of the negatives, [B, N], mined in each image or in the whole batch as one row."""
     if config.mining == "image":
         counts = tf.maximum(config.negatives_per_positive * positives, float(config.min_negatives))
@@ -100,16 +104,76 @@ def _mined(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config:
     return tf.reshape(mined, tf.shape(losses))
 
 
-def _error(predicted: tf.Tensor, wanted: tf.Tensor, anchors: Anchors, kind: str) -> tf.Tensor:
-    """The error of each anchor's offsets, or of the box that they give. [B, N, 4] twice -> [B, N]."""
-    if kind == "giou+huber":
-        # The gradient of GIoU vanishes for a box many times too large or too small; Huber's brings it back. DETR adds
-        # L1 to GIoU in the same way (arXiv 2005.12872, section 3.1).
-        return _error(predicted, wanted, anchors, "giou") + _error(predicted, wanted, anchors, "huber")
-    if kind in GIOU_LOSSES:
-        loss = giou_loss if kind == "giou" else addons_giou_loss
-        return loss(decode_offsets(wanted, anchors), decode_offsets(predicted, anchors))
-    if kind == "squared":
-        return tf.reduce_sum(tf.square(predicted - wanted), axis=-1)
+ToBoxes = Callable[[tf.Tensor], tf.Tensor]  # offsets [B, N, 4] to corners [B, N, 4] in [0, 1]
+
+
+def squared(predicted: tf.Tensor, wanted: tf.Tensor, to_boxes: ToBoxes) -> tf.Tensor:
+    """The squared error of each anchor's offsets. [B, N, 4] twice -> [B, N]."""
+    return tf.reduce_sum(tf.square(predicted - wanted), axis=-1)
+
+
+def huber(predicted: tf.Tensor, wanted: tf.Tensor, to_boxes: ToBoxes) -> tf.Tensor:
+    """Smooth L1 (δ = 1) of each anchor's offsets. [B, N, 4] twice -> [B, N]."""
     size = tf.abs(predicted - wanted)
-    return tf.reduce_sum(tf.where(size < 1.0, 0.5 * tf.square(size), size - 0.5), axis=-1)  # Huber, δ = 1
+    return tf.reduce_sum(tf.where(size < 1.0, 0.5 * tf.square(size), size - 0.5), axis=-1)
+
+
+def giou(predicted: tf.Tensor, wanted: tf.Tensor, to_boxes: ToBoxes) -> tf.Tensor:
+    """1 - GIoU of the boxes that the offsets give. [B, N, 4] twice -> [B, N]."""
+    return giou_loss(to_boxes(wanted), to_boxes(predicted))
+
+
+def giou_and_huber(predicted: tf.Tensor, wanted: tf.Tensor, to_boxes: ToBoxes) -> tf.Tensor:
+    """The gradient of GIoU vanishes for a box many times too large or too small; Huber's brings it back.
+
+    DETR adds L1 to GIoU in the same way (arXiv 2005.12872, section 3.1). [B, N, 4] twice -> [B, N].
+    """
+    return giou(predicted, wanted, to_boxes) + huber(predicted, wanted, to_boxes)
+
+
+def addons_giou(predicted: tf.Tensor, wanted: tf.Tensor, to_boxes: ToBoxes) -> tf.Tensor:
+    """`giou`, as tensorflow-addons computes it."""
+    return addons_giou_loss(to_boxes(wanted), to_boxes(predicted))
+
+
+def giou_loss(truth: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+    """1 - GIoU of pairs of boxes (arXiv 1902.09630, algorithm 1): from 0 if they are equal to 2 if small and far apart.
+
+    Corners `[ymin, xmin, ymax, xmax]` in any unit, [..., 4] and [..., 4] -> [...]. A box without area has IoU 0.
+    """
+    overlap = _area(tf.maximum(truth[..., :2], boxes[..., :2]), tf.minimum(truth[..., 2:], boxes[..., 2:]))
+    union = _area(truth[..., :2], truth[..., 2:]) + _area(boxes[..., :2], boxes[..., 2:]) - overlap
+    hull = _area(tf.minimum(truth[..., :2], boxes[..., :2]), tf.maximum(truth[..., 2:], boxes[..., 2:]))
+    iou = tf.math.divide_no_nan(overlap, union)
+    return 1.0 - (iou - tf.math.divide_no_nan(hull - union, hull))
+
+
+def _area(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
+
+
+@dataclass(frozen=True)
+class BoxLoss:
+    """An error of the positives' boxes, from predicted and wanted offsets: [B, N, 4] twice -> [B, N].
+
+    `weight` is the `offsets_weight` that `--box_loss` sets with it, in place of a loss without one; None leaves it.
+    """
+
+    error: Callable[[tf.Tensor, tf.Tensor, ToBoxes], tf.Tensor]
+    weight: float | None = None
+
+
+_OF_GIOU = 2.0  # DETR (arXiv 2005.12872, section A.4). The errors of offsets are far smaller and weigh more.
+
+BOX_LOSSES = {
+    "huber": BoxLoss(huber),
+    "squared": BoxLoss(squared),
+    "giou": BoxLoss(giou, _OF_GIOU),
+    "giou+huber": BoxLoss(giou_and_huber, _OF_GIOU),
+    f"{PREFIX}giou": BoxLoss(addons_giou, _OF_GIOU),
+}
+
+
+def check_box_loss(config: LossConfig) -> None:
+    """Raises `UserError` unless `config.offsets` is one of `BOX_LOSSES`."""
+    require(config.offsets in BOX_LOSSES, "loss.offsets", f"one of {', '.join(BOX_LOSSES)}", config.offsets)

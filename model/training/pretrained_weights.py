@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -11,9 +11,9 @@ import tensorflow as tf
 from model.network.backbones.backbone import Backbone
 from model.network.backbones.registry import find_backbone
 from model.network.ssd import build_network
-from model.network.weights.imagenet import imagenet_file
+from model.network.weights.imagenet import find_imagenet_file
 from model.network.weights.keras_file import read_keras_file
-from model.network.weights.parts import HEADS, PYRAMID, Weights, parts_of_network, take_weights, weights_of_network
+from model.network.weights.parts import HEADS, PYRAMID, Weights, list_network_parts, list_network_weights, take_weights
 from model.training.checkpoints import restore_best
 from model.training.run_folder import Run, RunFolder
 from pipeline.errors import UserError
@@ -28,7 +28,7 @@ class PretrainedWeights:
     source: str
     backbone: Backbone
     weights: Weights
-    unfit: Mapping[str, str] = field(default_factory=dict)  # by part, as `parts_of_network` names it
+    unfit: Mapping[str, str] = field(default_factory=dict)  # by part, as `list_network_parts` names it
 
     def give_to(self, network: tf.keras.Model, *, freeze: int) -> str:
         """Puts them into a new network. -> a line that tells what was loaded and what is newly initialised.
@@ -37,11 +37,11 @@ class PretrainedWeights:
 
         Raises `UserError` if they do not fit, if none of them is the network's, or if they lack a frozen block.
         """
-        parts = parts_of_network(network, self.backbone)
+        parts = list_network_parts(network, self.backbone)
         wanted = {part: variables for part, variables in parts.items() if part not in self.unfit}
         taken = take_weights(wanted, self.weights, source=self.source)
         if not taken:
-            raise UserError(f"{self.source} must hold all weights of some part of the network, got no whole part")
+            raise UserError(f"{self.source} holds no whole part of the network")
         frozen = self.backbone.frozen_parts(freeze)
         if missing := [part for part in frozen if part not in taken]:
             raise UserError(
@@ -69,7 +69,7 @@ def load_pretrained_weights(init: str, run: Run) -> PretrainedWeights:
             raise UserError(
                 f"--init={IMAGENET} must go with a width_multiplier of 1.0, got {width}; give a file of that width"
             )
-        return PretrainedWeights("ImageNet", backbone, read_keras_file(imagenet_file(backbone), backbone))
+        return PretrainedWeights("ImageNet", backbone, read_keras_file(find_imagenet_file(backbone), backbone))
     path = Path(init)
     if not path.exists():
         raise UserError(
@@ -85,7 +85,7 @@ def load_pretrained_weights(init: str, run: Run) -> PretrainedWeights:
         raise UserError(f"--init={init} is a run with the backbone {theirs}; this run has {run.config.model.backbone}")
     network = build_network(earlier.config.model, earlier.shape)
     restore_best(folder, network)
-    return PretrainedWeights(init, backbone, weights_of_network(network), _unfit_parts(earlier, run))
+    return PretrainedWeights(init, backbone, list_network_weights(network), _unfit_parts(earlier, run))
 
 
 def _unfit_parts(earlier: Run, run: Run) -> dict[str, str]:
@@ -93,7 +93,7 @@ def _unfit_parts(earlier: Run, run: Run) -> dict[str, str]:
         return dict.fromkeys((PYRAMID, HEADS), "another feature pyramid")
     if earlier.class_names != run.class_names:
         return {HEADS: "other classes"}
-    if (earlier.shape.strides, earlier.shape.anchors) != (run.shape.strides, run.shape.anchors):
+    if replace(earlier.shape, canvas=run.shape.canvas) != run.shape:
         return {HEADS: "other anchors"}
     return {}
 

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,13 +15,13 @@ from msgspec import Meta
 
 from model.network.ssd import NetworkShape
 from pipeline.config.run_config import Config
-from pipeline.errors import UserError, require, require_utf8, shown
+from pipeline.errors import UserError, format_count, require, require_utf8, show_value
 from pipeline.files import lock_file, read_regular, write_whole
 from pipeline.geometry.anchors import Anchors, make_anchors
 from pipeline.records.manifest import MAX_CLASSES, Manifest
 from pipeline.typed_json import (
     JSON_BYTES,
-    LATER,
+    MAX_COUNT,
     Count,
     Fingerprint,
     Name,
@@ -31,64 +32,59 @@ from pipeline.typed_json import (
     to_dict,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LIBRARIES = ("tensorflow", "numpy", "faster-coco-eval", "pycocotools")
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that decides a run: enough to build its model again without its records."""
+    """Everything that decides a run: enough to build its model again without its records. config.json holds it."""
 
     config: Config
-    class_names: tuple[str, ...]
-    shape: NetworkShape
-    records: str  # folder
-    records_fingerprint: str
-    category_ids: tuple[int, ...] | None = None  # the source's own numbers of the classes, if it has any
+    records: PathText  # folder
+    records_fingerprint: Fingerprint
+    class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
+    anchors: Anchors
+    category_ids: tuple[Count, ...] | None  # the source's own numbers of the classes, if it has any
+    ranks: Annotated[int, Meta(ge=1, le=MAX_COUNT)]  # that share the records
+    command: str = field(default="", compare=False)
+    versions: dict[Text, Text] = field(default_factory=dict, compare=False)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """The anchors are stored twice and must agree."""
+        records, maps = self.config.records, self.anchors.feature_maps
+        own = make_anchors(records.anchors, records.canvas).feature_maps
+        require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
+
+    @cached_property
+    def shape(self) -> NetworkShape:
+        """The part of the network that the records decide."""
+        records = self.config.records
+        return NetworkShape(
+            records.canvas,
+            records.anchors.strides,
+            self.anchors,
+            class_count=len(self.class_names),
+            coder_weights=records.matching.coder_weights,
+        )
 
     def identity(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
-        return {
-            "config": to_dict(self.config),
-            "records_fingerprint": self.records_fingerprint,
-            "class_names": list(self.class_names),
-            "canvas_size": self.shape.canvas_size,
-            "anchors": to_dict(self.shape.anchors),
-            "category_ids": None if self.category_ids is None else list(self.category_ids),
-        }
+        return {name: value for name, value in to_dict(self).items() if name not in ("records", "command", "versions")}
 
 
-@dataclass(frozen=True)
-class StoredRun:
-    """The fields of config.json."""
-
-    format_version: int
-    config: Config
-    records_fingerprint: Fingerprint
-    class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
-    canvas_size: int
-    anchors: Anchors
-    records: PathText
-    command: str
-    versions: dict[Text, Text]
-    category_ids: tuple[Count, ...] | None = field(default=None, metadata=LATER)
-
-    def __post_init__(self) -> None:
-        """Values that are stored twice must agree."""
-        records, maps = self.config.records, self.anchors.feature_maps
-        size = records.canvas[0]
-        require(self.canvas_size == size, "canvas_size", f"{size}, as in config", self.canvas_size)
-        own = make_anchors(records.anchors, (size, size)).feature_maps
-        require(maps == own, "anchors.feature_maps", "those of config.records.anchors", f"{len(maps)} others")
-
-
-def describe_run(config: Config, manifest: Manifest) -> Run:
+def describe_run(config: Config, manifest: Manifest, *, ranks: int = 1) -> Run:
     """The run of a configuration on a record set. The manifest, not `config`, decides everything about the records."""
-    strides = manifest.config.anchors.strides
-    shape = NetworkShape(manifest.canvas[0], strides, manifest.anchors, len(manifest.class_names))
-    own = replace(config, records=manifest.config)
-    ids = manifest.category_ids
-    return Run(own, manifest.class_names, shape, manifest.folder, manifest.fingerprint, ids)
+    return Run(
+        config=replace(config, records=manifest.config),
+        records=manifest.folder,
+        records_fingerprint=manifest.fingerprint,
+        class_names=manifest.class_names,
+        anchors=manifest.anchors,
+        category_ids=manifest.category_ids,
+        ranks=ranks,
+    )
 
 
 def other_parts(config: Config, manifest: Manifest) -> list[str]:
@@ -124,12 +120,10 @@ class RunFolder:
         """
         for path in (self.last.parent, self.last, self.best, self.tensorboard, self.evaluation):
             if path.exists() and not path.is_dir():
-                raise UserError(f"{path} must be a folder, got a file; remove it, or choose another --run")
+                raise UserError(f"{path} is a file, where a folder must be; remove it, or choose another --run")
         for path in (self.config, self.history, self.loss_image, self.val_image):
             if path.exists() and not path.is_file():
-                raise UserError(
-                    f"{path} must be a regular file, got something else; remove it, or choose another --run"
-                )
+                raise UserError(f"{path} is no regular file; remove it, or choose another --run")
 
     @property
     def config(self) -> Path:
@@ -183,17 +177,17 @@ class RunFolder:
         """
         if not self.config.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            versions = {name: metadata.version(name) for name in LIBRARIES}
-            values = {
-                "format_version": FORMAT_VERSION,
-                **run.identity(),
-                "records": run.records,
-                "command": command,
-                "versions": {"python": platform.python_version(), **versions},
-            }
+            versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+            values = to_dict(replace(run, command=command, versions=versions))
             write_whole(self.config, (json.dumps(values, indent=1) + "\n").encode())
             return False
-        differences = list(_differences(self.load().identity(), run.identity()))
+        stored = self.load()
+        if stored.ranks != run.ranks:
+            raise UserError(
+                f"{self.path} was begun by {format_count(stored.ranks, 'rank')}, each of which reads shards of its "
+                f"own, and cannot go on with {run.ranks}; start {stored.ranks} again, or choose another --run"
+            )
+        differences = list(_differences(stored.identity(), run.identity()))
         if differences:
             raise UserError(
                 f"{self.path} belongs to another configuration or other records: "
@@ -212,13 +206,13 @@ class RunFolder:
         where = str(self.config)
         values = parse_json(read_regular(self.config, limit=JSON_BYTES), where=where)
         if not isinstance(values, dict) or "format_version" not in values:
-            raise UserError(f"{where} must be a run's configuration, got something else")
+            raise UserError(f"{where} is no run's configuration")
         if (version := values["format_version"]) != FORMAT_VERSION:
-            raise UserError(f"{where} must be of format version {FORMAT_VERSION}, got {shown(version)}")
-        stored = from_dict(StoredRun, values, where=where)
-        config, names = stored.config, stored.class_names
-        shape = NetworkShape(stored.canvas_size, config.records.anchors.strides, stored.anchors, len(names))
-        return Run(config, names, shape, stored.records, stored.records_fingerprint, stored.category_ids)
+            raise UserError(
+                f"{where} has format version {show_value(version)}, and this prematch reads version {FORMAT_VERSION}; "
+                "train again, with another --run"
+            )
+        return from_dict(Run, values, where=where)
 
 
 def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:

@@ -45,8 +45,8 @@ class Collage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     def __post_init__(self) -> None:
         require_canvas("collage.canvas", self.canvas)
         (least, most), side = self.object_size, min(self.canvas)
-        in_order = 0 < least <= most <= side
-        require(in_order, "collage.object_size", f"0 < least <= most <= {side}", (least, most))
+        sort_entries = 0 < least <= most <= side
+        require(sort_entries, "collage.object_size", f"0 < least <= most <= {side}", (least, most))
         fewest, most = self.objects
         some = 1 <= fewest <= most <= MAX_OBJECTS
         require(some, "collage.objects", f"1 <= least <= most <= {MAX_OBJECTS}", self.objects)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.config.records_config import MAX_SEED, RecordsConfig
 from pipeline.errors import require, require_between
-from pipeline.typed_json import LATER, MAX_COUNT, MAX_PATH, Name, PathText
+from pipeline.typed_json import MAX_COUNT, MAX_PATH, Name, PathText
 
-GIOU_LOSSES = ("giou", "giou+huber", "tfa:giou")
-BOX_LOSSES = ("huber", "squared", *GIOU_LOSSES)
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 # Limits far above any real setting. They keep a forged file from asking for memory or time without end.
@@ -36,9 +34,9 @@ class ModelConfig:
     head_bias: bool = True
     weight_decay: float = 4e-5  # L2 on convolution kernels; the value is MobileNetV2's
     synchronized_batch_norm: bool = False  # statistics over the global batch instead of each replica's part
-    freeze: int = field(default=0, metadata=LATER)  # the stem and so many blocks after it keep their pretrained weights
-    feature_pyramid_channels: int = field(default=0, metadata=LATER)  # of its maps; 0: no feature pyramid
-    backbone: Name = field(default="mobilenet_v2_block9", metadata=LATER)  # one of model/network/backbones/registry.py
+    freeze: int = 0  # the stem and so many blocks after it keep their pretrained weights
+    feature_pyramid_channels: int = 0  # of its maps; 0: no feature pyramid
+    backbone: Name = "mobilenet_v2_block9"  # one of model/network/backbones/registry.py
 
     def __post_init__(self) -> None:
         require_between("model.width_multiplier", self.width_multiplier, 0.01, MAX_WIDTH)
@@ -52,16 +50,14 @@ class ModelConfig:
 class LossConfig:
     """Cross entropy on positives and mined negatives, plus the error of the positives' boxes, per positive."""
 
-    # On offsets: "huber" (δ = 1) or "squared"; on boxes: "giou" or "tfa:giou"; both: "giou+huber".
-    offsets: str = "huber"
+    offsets: Name = "huber"  # the error of the boxes, one of BOX_LOSSES in model/training/loss.py
     offsets_weight: float = 1.0
     mining: str = "image"  # the hardest negatives of each image ("image") or of each replica's batch ("batch")
     negatives_per_positive: float = 3.0
     min_negatives: int = 8  # of each image; with mining by image
-    label_smoothing: float = field(default=0.0, metadata=LATER)  # share of each target that is spread over all classes
+    label_smoothing: float = 0.0  # share of each target that is spread over all classes
 
     def __post_init__(self) -> None:
-        require(self.offsets in BOX_LOSSES, "loss.offsets", f"one of {', '.join(BOX_LOSSES)}", self.offsets)
         require_between("loss.offsets_weight", self.offsets_weight, 0, MAX_WEIGHT)
         require(self.mining in ("image", "batch"), "loss.mining", '"image" or "batch"', self.mining)
         negatives = self.negatives_per_positive
@@ -119,7 +115,8 @@ class TrainingConfig:
     precision: str = "float32"  # of the network's arithmetic; weights and losses stay float32
     xla: bool = False  # compile the step with XLA
     deterministic: bool = False  # the same bits in every run on the same devices; slower
-    init: PathText | None = field(default=None, metadata=LATER)  # pretrained weights: see pretrained_weights.py
+    init: PathText | None = None  # pretrained weights: see pretrained_weights.py
+    patience: int | None = None  # stop after so many evaluations without a higher AP
 
     def __post_init__(self) -> None:
         known = self.precision in PRECISIONS
@@ -134,6 +131,8 @@ class TrainingConfig:
         if self.evaluate_examples is not None:
             require_between("training.evaluate_examples", self.evaluate_examples, 1, MAX_COUNT)
         require_between("training.seed", self.seed, -MAX_SEED, MAX_SEED)
+        if self.patience is not None:
+            require_between("patience", self.patience, 1, MAX_EPOCHS)
         if self.init is not None:
             require(_is_path(self.init), "init", "a path in UTF-8", self.init)
 
@@ -163,7 +162,7 @@ class Config:
     loss: LossConfig
     decode: DecodeConfig
     training: TrainingConfig
-    augment: AugmentConfig = field(default=AugmentConfig(), metadata=LATER)
+    augment: AugmentConfig = AugmentConfig()
 
     def __post_init__(self) -> None:
         """Refuses `freeze` without `init`: random weights are not worth keeping."""

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.ablation_table import FOLDER, REFERENCE, is_chosen, table
 from configs import config_names, load_config
-from model.training.epoch_row import EpochRow
+from model.training.run_log import EpochRow
 from pipeline.errors import UserError
 
 CHANGES = [name for name in config_names() if name.startswith(f"{FOLDER}.") and name != f"{FOLDER}.{REFERENCE}"]

@@ -52,7 +52,7 @@ def assert_same(
 
 
 @PRESETS
-def test_its_dense_targets_are_ours(anchor_config: AnchorConfig, matching: MatchingConfig) -> None:
+def test_its_scatter_targets_are_ours(anchor_config: AnchorConfig, matching: MatchingConfig) -> None:
     generator = make_generator(anchor_config, matching, 64)
     assert len(generator) == 8
     for index in range(len(generator)):

@@ -1,29 +1,26 @@
-"""A training of a few layers in the test's own process, with the callbacks of `model.train`.
+"""A training of a few layers in the test's own process: the loop of `model.train` with scores that a test chooses.
 
 The detector has hundreds of variables, and most of a short training is spent on building the update of each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from model.distribution.workers import Rank
-from model.training.broken_loss import StopOnBrokenLoss
-from model.training.checkpoints import LastCheckpoints
-from model.training.detector import Detector
-from model.training.epoch_means import EpochMeans
-from model.training.history import WriteHistory
-from model.training.optimizers import make_optimizer
-from model.training.progress import CountSteps, Progress
+from model.train import Scores, train
+from model.training.checkpoints import BestCheckpoint, LastCheckpoints, Progress
 from model.training.run_folder import RunFolder
-from model.training.save_last import SaveLast
-from model.training.schedule import LearningRate
-from model.training.tensorboard import WriteTensorBoard
+from model.training.run_log import RunLog
+from model.training.train_step import make_state, make_train_step
 from pipeline.config.presets import IMPROVED_LOSS
 from pipeline.config.run_config import ScheduleConfig, TrainingConfig
-from pipeline.reader.dataset import training_batches
+from pipeline.reader.dataset import read_training_batches
 from pipeline.records.manifest import Manifest
 from tests.model import tiny
 
@@ -49,40 +46,82 @@ class SmallTraining:
     """A training on a record set, in a folder where it resumes what is there."""
 
     def __init__(
-        self, manifest: Manifest, folder: Path, *, epoch_steps: int, backup_steps: int = 500, base: float = 1e-3
+        self,
+        manifest: Manifest,
+        folder: Path,
+        *,
+        epoch_steps: int,
+        backup_steps: int = 500,
+        optimizer: str = "adam",
+        strategy: tf.distribute.Strategy | None = None,
+        patience: int | None = None,
     ) -> None:
-        self.manifest, self.epoch_steps = manifest, epoch_steps
-        schedule = ScheduleConfig(kind="exponential", base=base)
-        self.config = TrainingConfig(schedule=schedule, batch=4, epochs=10, epoch_steps=epoch_steps)
-        tf.keras.utils.set_random_seed(0)
-        network = small_network()
-        self.detector = Detector(
-            network, anchors=tiny.ANCHORS, background=tiny.CLASS_COUNT, loss=IMPROVED_LOSS, average_decay=0.9
+        self.manifest, self.epoch_steps, self.backup_steps = manifest, epoch_steps, backup_steps
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.config = TrainingConfig(
+            schedule=ScheduleConfig(kind="exponential", base=1e-3),
+            optimizer=optimizer,
+            batch=4,
+            epochs=10,
+            epoch_steps=epoch_steps,
+            average_decay=0.9,
+            patience=patience,
         )
-        rate = LearningRate(schedule, epoch_steps=epoch_steps, epochs=10)
-        optimizer = make_optimizer("adam", rate, precision="float32", variables=network.trainable_variables)
-        self.detector.compile(optimizer=optimizer)
+        tf.keras.utils.set_random_seed(0)
+        with self.strategy.scope():
+            self.state = make_state(small_network(), self.config, epoch_steps=epoch_steps)
+        self.train_step = make_train_step(self.strategy, self.state, shape=tiny.SHAPE, loss=IMPROVED_LOSS)
         self.progress, self.folder = Progress(), RunFolder(folder)
-        self.checkpoints = LastCheckpoints(self.folder, self.detector, self.progress, Rank())
+        self.checkpoints = LastCheckpoints(self.folder, self.state, self.progress, Rank())
         self.restored = self.checkpoints.restore()
-        self.callbacks = [
-            CountSteps(self.progress),
-            StopOnBrokenLoss(manifest, self.config, self.progress, Rank(), backup_steps=backup_steps),
-            EpochMeans(self.checkpoints, epoch_steps=epoch_steps),
-            WriteHistory(self.folder, self.progress, self.config, finished=self.progress.step // epoch_steps),
-            SaveLast(self.checkpoints, every=backup_steps, epoch_steps=epoch_steps),
-            WriteTensorBoard(self.folder, self.progress, self.config, Rank(), images=None),
-        ]
 
-    def train(self, epochs: int = 1) -> None:
-        """Trains to the end of so many epochs, the current one counted."""
-        for _ in range(epochs):
-            step = self.progress.step
-            self.detector.fit(
-                training_batches(self.manifest, batch=4, seed=0, start_step=step, dense=True),
-                initial_epoch=step // self.epoch_steps,
-                epochs=step // self.epoch_steps + 1,
-                steps_per_epoch=self.epoch_steps - step % self.epoch_steps,
-                verbose=0,
-                callbacks=self.callbacks,
-            )
+    def train(
+        self,
+        epochs: int = 1,
+        *,
+        before_step: Callable[[int], object] = lambda step: None,
+        aps: Sequence[float] = (),
+    ) -> None:
+        """Trains to the end of so many epochs, the current one counted.
+
+        Args:
+            epochs: how many.
+            before_step: is called with the number of each step, from 0, before it is taken.
+            aps: AP on val at the end of each epoch; none if val shows no object.
+        """
+        first, left = self.progress.step // self.epoch_steps, iter(aps)
+        batches = read_training_batches(
+            self.manifest, batch=self.config.batch, seed=0, start_step=self.progress.step, dense=True
+        )
+
+        def watched() -> Iterator[Any]:
+            for batch in self.strategy.experimental_distribute_dataset(batches):
+                before_step(self.progress.step)
+                yield batch
+
+        def evaluate() -> tuple[Scores, list[Any]]:
+            ap = next(left, None)
+            return ({} if ap is None else {"AP": ap, "AP50": ap}), []
+
+        train(
+            watched(),
+            self.train_step,
+            self.state,
+            self.progress,
+            training=replace(self.config, epochs=first + epochs),
+            manifest=self.manifest,
+            strategy=self.strategy,
+            epoch_steps=self.epoch_steps,
+            backup_steps=self.backup_steps,
+            evaluate=evaluate,
+            best=BestCheckpoint(self.folder, self.state.network),
+            checkpoints=self.checkpoints,
+            log=RunLog(self.folder, self.config, class_names=("a", "b", "c"), finished=first, rank=Rank()),
+        )
+
+    def values(self) -> dict[str, tf.Variable]:
+        """All that a step changes."""
+        state = self.state
+        kept = {v.name + str(k): v for k, v in enumerate((*state.network.weights, *state.optimizer.variables))}
+        averages = {} if state.averages is None else {f"average {k}": v for k, v in enumerate(state.averages.averages)}
+        return {**kept, **averages, "sums": state.losses.sums}

@@ -14,8 +14,7 @@ import pytest
 import tensorflow as tf
 
 from model.detection.coco import METRICS
-from model.training.epoch_row import EpochRow
-from model.training.history import read_history
+from model.training.run_log import EpochRow, read_history
 from pipeline.config.presets import BASELINE_ANCHORS
 from pipeline.reader.dataset import list_keys_of_step
 from pipeline.records.manifest import MANIFEST, load_manifest

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from configs import load_config
 from model.training.checkpoints import BestCheckpoint, restore_best
-from model.training.history import read_history
 from model.training.run_folder import RunFolder, describe_run
+from model.training.run_log import read_history
 from pipeline.errors import UserError
 from pipeline.records.manifest import load_manifest
 from tests.model.small_training import SmallTraining
@@ -99,7 +99,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", ["config.json", "history.csv", "loss.png", "val_detections.png"])
 def test_what_is_no_file_is_refused_where_a_file_belongs(name: str, kind: str, tmp_path: Path) -> None:
     KINDS[kind](tmp_path / name)
-    with pytest.raises(UserError, match=f"{name} must be a regular file, got something else"):
+    with pytest.raises(UserError, match=f"{name} is no regular file"):
         RunFolder(tmp_path).hold()
 
 
@@ -107,7 +107,7 @@ def test_what_is_no_file_is_refused_where_a_file_belongs(name: str, kind: str, t
 def test_a_file_is_refused_where_a_folder_belongs(name: str, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
-    with pytest.raises(UserError, match=f"{name} must be a folder, got a file"):
+    with pytest.raises(UserError, match=f"{name} is a file, where a folder must be"):
         RunFolder(tmp_path).hold()
 
 
@@ -119,7 +119,7 @@ def test_commands_refuse_them_in_one_line(tmp_path: Path) -> None:
     (run / "tensorboard").touch()
     os.mkfifo(run / "config.json")
     commands = [("--config=tiny", f"--records={records}", f"--run={run}")]
-    assert "tensorboard must be a folder, got a file" in refusal(*run_several("model.train", commands)[0])
+    assert "tensorboard is a file, where a folder must be" in refusal(*run_several("model.train", commands)[0])
     (run / "tensorboard").unlink()
     for module in ("model.evaluate", "model.draw_curves"):
         (found,) = run_several(module, [(f"--run={run}",)])

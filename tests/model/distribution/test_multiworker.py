@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.distribution.workers import Rank, rank_from_environment
-from model.training.history import read_history
+from model.distribution.workers import Rank, read_rank
+from model.training.run_log import read_history
 from pipeline.errors import UserError
 from tests.model.tiny import LONG, last_checkpoint, popen_command, run_command, run_script, wait_for_backup
 from tests.record_sets import write_record_set
@@ -153,7 +153,7 @@ def test_a_bad_environment_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_the_rank_that_the_environment_gives(text: str, rank: Rank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
-    assert rank_from_environment() == rank
+    assert read_rank() == rank
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ def test_the_rank_that_the_environment_gives(text: str, rank: Rank, monkeypatch:
 def test_an_environment_that_gives_none(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match=message):
-        rank_from_environment()
+        read_rank()

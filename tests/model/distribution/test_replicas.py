@@ -14,15 +14,16 @@ import json, sys
 import numpy as np
 import model
 import tensorflow as tf
-from model.training.detector import Detector
-from model.network.ssd import NetworkShape, build_network
+from model.training.step_losses import StepLosses
+from model.training.train_step import TrainState, replica_gradients
+from model.network.ssd import build_network
 from model.distribution.strategies import make_strategy
 from pipeline.config.presets import IMPROVED_LOSS
 from tests.model import tiny
 from tests.model.small_training import small_network
 
 def detector_network():
-    return build_network(tiny.MODEL, NetworkShape((64, 64), tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
+    return build_network(tiny.MODEL, tiny.SHAPE)
 
 bits = np.random.default_rng(0)
 images = bits.integers(0, 256, (32, 64, 64, 3), dtype=np.uint8)
@@ -34,16 +35,19 @@ def gradients(strategy):
     tf.keras.utils.set_random_seed(0)
     with strategy.scope():
         network = {"small": small_network, "detector": detector_network}[sys.argv[1]]()
-        detector = Detector(network, anchors=tiny.ANCHORS, background=3, loss=IMPROVED_LOSS, average_decay=0.9)
+        state = TrainState(network, None, None, StepLosses())
     n = strategy.num_replicas_in_sync
     def share(value):
         return strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(np.split(value, n)[context.replica_id_in_sync_group])
         )
     shared = share(images), {name: share(value) for name, value in targets.items()}
+    def on_replica(images, targets):
+        return replica_gradients(state, images, targets, shape=tiny.SHAPE, loss=IMPROVED_LOSS,
+                                 training=False)
     @tf.function
     def step(images, targets):
-        return strategy.run(lambda i, t: detector.replica_gradients(i, t, training=False), (images, targets))
+        return strategy.run(on_replica, (images, targets))
     found, parts = step(*shared)
     total = lambda value: strategy.reduce("SUM", value, axis=None).numpy()
     return [total(g) for g in found], {name: float(total(part)) for name, part in parts.items()}
@@ -59,8 +63,10 @@ import json
 import numpy as np
 import model
 import tensorflow as tf
-from model.training.detector import Detector
-from model.network.ssd import NetworkShape, build_network
+from model.training.averages import AveragedWeights
+from model.training.step_losses import StepLosses
+from model.training.train_step import TrainState, make_train_step
+from model.network.ssd import build_network
 from model.distribution.strategies import make_strategy
 from pipeline.reader.dataset import training_batches
 from pipeline.config.presets import IMPROVED_LOSS
@@ -72,10 +78,13 @@ import tempfile
 manifest = write_record_set(Path(tempfile.mkdtemp()), train=16)
 strategy = make_strategy("mirrored", 2)
 with strategy.scope():
-    network = build_network(tiny.MODEL, NetworkShape((64, 64), tiny.TINY.anchors.strides, tiny.ANCHORS, 3))
-    detector = Detector(network, anchors=tiny.ANCHORS, background=3, loss=IMPROVED_LOSS, average_decay=0.5)
-    detector.compile(optimizer=tf.keras.optimizers.SGD(1e-3, jit_compile=False))
-detector.fit(training_batches(manifest, batch=8, seed=0, dense=True), steps_per_epoch=3, epochs=1, verbose=0)
+    network = build_network(tiny.MODEL, tiny.SHAPE)
+    optimizer = tf.keras.optimizers.SGD(1e-3, jit_compile=False)
+    optimizer.build(network.trainable_variables)
+    state = TrainState(network, optimizer, AveragedWeights(network, 0.5), StepLosses())
+step = make_train_step(strategy, state, shape=tiny.SHAPE, loss=IMPROVED_LOSS)
+for batch in strategy.experimental_distribute_dataset(training_batches(manifest, batch=8, seed=0, dense=True).take(3)):
+    step(batch)
 statistics = [w for w in network.non_trainable_weights]
 own = [[v.numpy() for v in w.values] for w in statistics]
 mean = [np.mean(values, axis=0) for values in own]
@@ -84,9 +93,9 @@ saved = {id(w): value for w, value in zip(network.weights, network.get_weights()
 close = all(np.allclose(saved[id(w)], m, rtol=1e-5, atol=1e-7) for w, m in zip(statistics, mean, strict=True))
 equal = all(
     np.array_equal(average.values[0], average.values[1])
-    for average in detector.averages.averages
+    for average in state.averages.averages
 )
-moved = any(not np.array_equal(a, w) for a, w in zip(detector.evaluation_weights(), network.get_weights()))
+moved = any(not np.array_equal(a, w) for a, w in zip(state.evaluation_weights(), network.get_weights()))
 print(json.dumps({"differ": differ, "close": close, "equal": equal, "moved": moved}))
 """
 

@@ -1,4 +1,4 @@
-"""The commands start without TensorFlow's start-up lines, and other lines are not lost."""
+"""The commands start without TensorFlow's start-up lines; no iterator of a training keeps its process for a minute."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from model.distribution.tensorflow_workarounds import _unknown_lines_only
+from pipeline.reader.dataset import read_evaluation_batches, read_training_batches
+from pipeline.records.manifest import load_manifest
+from tests.model.tiny import run_script
+from tests.record_sets import write_record_set
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -43,3 +47,29 @@ def test_other_lines_are_shown(capfd: pytest.CaptureFixture[str]) -> None:
     with _unknown_lines_only():
         os.write(2, b"E0000 cuda_platform.cc:52] failed call to cuInit\nsomething else\n")
     assert capfd.readouterr().err == "something else\n"
+
+
+# Prints for each device of a strategy whether its iterator is tuned, and what it gives.
+SCRIPT = """
+import tensorflow as tf
+from model.distribution.strategies import make_strategy
+strategy = make_strategy("mirrored", 2)
+iterator = iter(strategy.experimental_distribute_dataset(tf.data.Dataset.range(8).batch(4)))
+(worker,) = iterator._iterators
+tuned = [device._dataset.options().autotune.enabled for device in worker._iterator._device_iterators]
+print(tuned, [part.numpy().tolist() for part in next(iterator).values])
+"""
+
+
+def test_the_iterators_of_the_devices_are_not_tuned() -> None:
+    assert run_script(SCRIPT).splitlines()[-1] == "[False, False] [[0, 1], [2, 3]]"
+
+
+def test_the_reader_is_not_tuned(tmp_path: Path) -> None:
+    write_record_set(tmp_path)
+    manifest = load_manifest(str(tmp_path))
+    for batches in (
+        read_training_batches(manifest, batch=4, seed=0),
+        read_evaluation_batches(manifest, "val", batch=4),
+    ):
+        assert batches.options().autotune.enabled is False

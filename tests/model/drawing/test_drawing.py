@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +14,7 @@ from model.detection.coco import DetectedImage
 from model.drawing import curves
 from model.drawing.curves import draw_ap_curves, draw_loss_curves
 from model.drawing.image_grid import ImageGrid, draw_detections, draw_views
-from model.training import draw_images
-from model.training.draw_images import DrawImages
-from model.training.epoch_row import EpochRow
-from model.training.run_folder import RunFolder
+from model.training.run_log import EpochRow
 from pipeline.errors import UserError
 from tests.model import tiny
 from tests.record_sets import TINY, make_records
@@ -90,26 +85,3 @@ def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(curves, "new_figure", fail)
     with pytest.raises(UserError, match=r"^images cannot be drawn \(RuntimeError: no font\)$"):
         draw_loss_curves([ROW])
-
-
-def test_drawing_never_stops_a_training_and_says_so_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    evaluation: Any = SimpleNamespace(images=[image("val/1/0", 0)])
-    history: Any = SimpleNamespace(rows=[ROW])
-    manifest: Any = SimpleNamespace(class_names=("US$1_$5",))
-    folder = RunFolder(tmp_path)
-    draw = DrawImages(folder, manifest, evaluation, history)
-    draw.on_epoch_end(0)
-    assert folder.val_image.read_bytes() == draw.detections
-    before = folder.loss_image.read_bytes()
-
-    def fail(*_: Any) -> bytes:
-        raise UserError("images cannot be drawn (ValueError: why)")
-
-    monkeypatch.setattr(draw_images, "drawn_detections", fail)
-    draw.on_epoch_end(1)
-    draw.on_epoch_end(2)
-    assert capsys.readouterr().out == "images cannot be drawn (ValueError: why); training continues\n"
-    assert vars(draw)["detections"] is None
-    assert folder.loss_image.read_bytes() == before

@@ -35,7 +35,7 @@ def test_the_improved_network_fits_its_anchors_at_every_size(size: int, count: i
 
 
 def test_outputs_are_ordered_by_map_row_column_and_box() -> None:
-    network = build_network(tiny.MODEL, NetworkShape((64, 64), STRIDES, tiny.ANCHORS, tiny.CLASS_COUNT))
+    network = build_network(tiny.MODEL, tiny.SHAPE)
     heads = {
         "logits": [network.get_layer(f"scores_{k}").output for k in range(6)],
         "offsets": [network.get_layer(f"shifts_{k}").output for k in range(6)],
@@ -62,7 +62,7 @@ def test_a_rectangular_canvas_has_rectangular_maps() -> None:
 
 
 def test_the_first_predictions_are_the_prior_and_no_offsets() -> None:
-    network = build_network(tiny.MODEL, NetworkShape((64, 64), STRIDES, tiny.ANCHORS, tiny.CLASS_COUNT))
+    network = build_network(tiny.MODEL, tiny.SHAPE)
     outputs = network(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
     scores = tf.nn.softmax(outputs["logits"]).numpy()
     np.testing.assert_allclose(scores[..., -1], 0.75, atol=0.1)
@@ -71,7 +71,7 @@ def test_the_first_predictions_are_the_prior_and_no_offsets() -> None:
 
 
 def test_pixels_are_scaled_to_minus_one_and_one() -> None:
-    network = build_network(tiny.MODEL, NetworkShape((64, 64), STRIDES, tiny.ANCHORS, 3))
+    network = build_network(tiny.MODEL, tiny.SHAPE)
     scaled = tf.keras.Model(network.input, network.get_layer("rescaling").output)
     image = np.zeros((1, 64, 64, 3), np.uint8)
     image[0, 0] = 255
@@ -79,7 +79,7 @@ def test_pixels_are_scaled_to_minus_one_and_one() -> None:
 
 
 def test_regularised_are_all_convolution_kernels_and_nothing_else() -> None:
-    network = build_network(tiny.MODEL, NetworkShape((64, 64), STRIDES, tiny.ANCHORS, 3))
+    network = build_network(tiny.MODEL, tiny.SHAPE)
     kernels = [w.numpy() for w in network.trainable_weights if "kernel" in w.name]
     expected = sum(4e-5 * float((kernel.astype(np.float64) ** 2).sum()) for kernel in kernels)
     assert len(kernels) == len(network.losses)

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from model.training.addons import addons_giou_loss
-from model.training.giou import giou_loss
-from model.training.history import read_history
+from model.training.loss import giou_loss
+from model.training.run_log import read_history
 from tests.model.tiny import refusal, run_command, run_several
 from tests.record_sets import write_record_set
 

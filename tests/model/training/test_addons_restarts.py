@@ -17,50 +17,15 @@ from pathlib import Path
 import numpy as np
 import model
 import tensorflow as tf
-from model.training.addons import AVERAGING, OPTIMIZERS, OptimizerAverages, cross_device_ops_for
-from model.training.checkpoints import LastCheckpoints
-from model.training.detector import Detector
-from model.training.optimizers import make_optimizer
-from model.training.progress import Progress
-from model.training.run_folder import RunFolder
-from model.training.schedule import LearningRate
+from model.training.addons import OPTIMIZERS, cross_device_ops_for
 from model.distribution.strategies import make_strategy
-from model.distribution.workers import Rank
-from pipeline.reader.dataset import training_batches
-from pipeline.config.presets import IMPROVED_LOSS
-from pipeline.config.run_config import ScheduleConfig
-from tests.model import tiny
-from tests.model.small_training import small_network
+from tests.model.small_training import SmallTraining
 from tests.model.training.test_restarts import last_state
 from tests.record_sets import write_record_set
 
-tf.keras.utils.set_random_seed(0)
 tf.config.experimental.enable_op_determinism()
 manifest = write_record_set(Path(tempfile.mkdtemp()))
 strategy = make_strategy("mirrored", 2, cross_device_ops=cross_device_ops_for(OPTIMIZERS[0]))
-rate = LearningRate(ScheduleConfig(kind="cosine", base=1e-3, warmup_steps=2), epoch_steps=3, epochs=2)
-
-class Training:
-    def __init__(self, name, folder):
-        with strategy.scope():
-            network = small_network()
-            averages = name in AVERAGING
-            self.detector = Detector(network, anchors=tiny.ANCHORS, background=tiny.CLASS_COUNT, loss=IMPROVED_LOSS,
-                                     average_decay=None if averages else 0.9)
-            optimizer = make_optimizer(name, rate, precision="float32", variables=network.trainable_variables)
-            self.detector.compile(optimizer=optimizer)
-            if averages:
-                self.detector.averages = OptimizerAverages(optimizer, network.trainable_variables)
-        self.progress = Progress()
-        self.checkpoints = LastCheckpoints(RunFolder(folder), self.detector, self.progress, Rank())
-        self.restored = self.checkpoints.restore()
-
-    def go_on(self, steps):
-        start = self.progress.step
-        batches = training_batches(manifest, batch=8, seed=0, start_step=start, dense=True)
-        self.detector.fit(batches, steps_per_epoch=steps, epochs=1, verbose=0)
-        self.progress.step += steps
-        self.checkpoints.save()
 
 def same(some, others):
     return len(some) == len(others) and all(np.array_equal(a, b) for a, b in zip(some, others))
@@ -68,20 +33,21 @@ def same(some, others):
 found = {}
 for name in OPTIMIZERS:
     folder, copy = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp()) / "run"
-    whole = Training(name, folder)
-    first = whole.detector.network.get_weights()
-    whole.go_on(3)
+    whole = SmallTraining(manifest, folder, epoch_steps=3, optimizer=name, strategy=strategy)
+    network = whole.state.network
+    first = network.get_weights()
+    whole.train()
     shutil.copytree(folder, copy)
-    whole.go_on(3)
-    stopped = Training(name, copy)
-    stopped.go_on(3)
+    whole.train()
+    stopped = SmallTraining(manifest, copy, epoch_steps=3, optimizer=name, strategy=strategy)
+    stopped.train()
     expected, got = last_state(folder), last_state(copy)
     differ = [key for key in expected if key not in got or not np.array_equal(expected[key], got[key])]
-    averaged = whole.detector.evaluation_weights()
+    averaged = whole.state.evaluation_weights()
     found[name] = {
-        "learns": not any(np.array_equal(a, b) for a, b in zip(first, whole.detector.network.get_weights())),
+        "learns": not any(np.array_equal(a, b) for a, b in zip(first, network.get_weights())),
         "finite": all(np.isfinite(w).all() for w in averaged),
-        "averages": not same(averaged, whole.detector.network.get_weights()),
+        "averages": not same(averaged, network.get_weights()),
         "resumed": stopped.restored is not None and stopped.restored.endswith("step-3"),
         "slots": any("OPTIMIZER_SLOT" in key for key in expected),
         "other bits": differ + sorted(set(got) - set(expected)),

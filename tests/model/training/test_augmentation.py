@@ -7,26 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from pipeline.reader.feed import Feed
 
 from model.training.augmentation import (
     COLOURS,
     CUTOUTS,
     change_colours,
     cut_out,
-    cutout_side,
-    draws,
+    find_cutout_side,
+    make_draws,
     step_key,
 )
-from pipeline.compositions.view import Rectangle, View, boxes_in_view
+from pipeline.compositions.view import Rectangle, View, move_boxes_to_view
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.run_config import AugmentConfig
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from pipeline.geometry.matching import MatchingConfig
 from pipeline.geometry.targets import Targets
+from pipeline.reader.batch_spec import BatchSpec
 from pipeline.reader.dataset import Reader
-from pipeline.reader.unpack import dense_targets, unpack
-from pipeline.records.packed_view import BOX_WORDS, RecordView, pack_view
+from pipeline.reader.unpack import scatter_targets, unpack
+from pipeline.records.packed_view import RecordView, pack_view
 from tests.one_view import encode_targets
 
 BACKGROUND = 3
@@ -37,9 +37,9 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(list(shape)).integers(0, 256, shape, dtype=np.uint8)
 
 
-def feed_of_canvas(anchors: Anchors, size: int, *, height: int, width: int, positives: int, ignored: int) -> Feed:
-    return Feed(
-        canvas_size=size,
+def make_spec(anchors: Anchors, size: int, *, height: int, width: int, positives: int, ignored: int) -> BatchSpec:
+    return BatchSpec(
+        canvas=(size, size),
         anchors=anchors,
         background=BACKGROUND,
         height=height,
@@ -48,15 +48,14 @@ def feed_of_canvas(anchors: Anchors, size: int, *, height: int, width: int, posi
         mirrors=False,
         positives=positives,
         ignored=ignored,
-        boxes=1,
+        boxes=2,
     )
 
 
-def words_of(view: RecordView, feed: Feed) -> np.ndarray:
+def words_of(view: RecordView, spec: BatchSpec) -> np.ndarray:
     """The words of a view as a batch holds them."""
-    words = np.frombuffer(pack_view(view), "<i4")
-    kept = words[: len(words) - BOX_WORDS * len(view.labels)]
-    return np.pad(kept, (0, feed.words - len(kept)))
+    words = np.frombuffer(pack_view(view), "<i4")[: spec.words]
+    return np.pad(words, (0, spec.words - len(words)))
 
 
 def matched_view(
@@ -64,21 +63,22 @@ def matched_view(
 ) -> tuple[RecordView, float]:
     """A view of one object that is the whole image, and the object's best IoU."""
     view = View(Rectangle(0, 0, rectangle.height, rectangle.width), rectangle, mirrored=False)
-    boxes, _ = boxes_in_view(view, np.array([[0.0, 0, rectangle.height, rectangle.width]]), size=size)
+    boxes, _ = move_boxes_to_view(view, np.array([[0.0, 0, rectangle.height, rectangle.width]]), canvas=(size, size))
     targets, matches = encode_targets(boxes, np.array([1]), anchors=anchors, matching=matching)
     return RecordView(view, boxes, np.array([1]), targets), float(matches.best_iou[0])
 
 
 def test_a_flip_by_hand() -> None:
-    feed = feed_of_canvas(ROW, 4, height=1, width=2, positives=2, ignored=1)
+    spec = make_spec(ROW, 4, height=1, width=2, positives=2, ignored=1)
     offsets = np.array([[0.1, 0.2, 0.3, 0.4], [1, 2, 3, 4]], np.float32)
-    targets = Targets(np.array([1, 4]), np.array([0, 2]), offsets, np.array([2]), np.array([0, 1]))
+    labels, boxes = np.array([0, 2]), np.zeros((2, 4), np.float32)
+    targets = Targets(np.array([1, 4]), labels, offsets, np.array([2]), np.array([0, 1]))
     view = View(Rectangle(0, 0, 1, 2), Rectangle(2, 0, 1, 2), mirrored=False)
-    words = words_of(RecordView(view, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), targets), feed)
+    words = words_of(RecordView(view, boxes, labels, targets), spec)
     stored = np.arange(1, 7, dtype=np.uint8).reshape(1, 1, 2, 3)
     batch = {"images": np.repeat(stored, 2, axis=0), "words": np.stack([words, words])}
     for by_matrices in (False, True):
-        images, dense = unpack(batch, feed, flips=tf.constant([False, True]), by_matrices=by_matrices)
+        images, dense = unpack(batch, spec, flips=tf.constant([False, True]), by_matrices=by_matrices)
         expected = np.zeros((2, 4, 4, 3), np.uint8)
         expected[0, 2, :2] = [[1, 2, 3], [4, 5, 6]]
         expected[1, 2, 2:] = [[4, 5, 6], [1, 2, 3]]
@@ -109,11 +109,11 @@ def test_flipped_targets_are_those_of_the_mirrored_object(anchor_config: Any, ma
             mirrored = Rectangle(ymin, size - xmin - width, height, width)
             expected.append(matched_view(mirrored, size, anchors, matching)[0])
     positives, ignored = (max(len(getattr(v.targets, name)) for v in found) for name in ("anchors", "ignored"))
-    feed = feed_of_canvas(anchors, size, height=120, width=120, positives=positives, ignored=ignored)
+    spec = make_spec(anchors, size, height=120, width=120, positives=positives, ignored=ignored)
     chosen = bits.integers(0, 2, len(found)).astype(bool)
-    flipped = dense_targets(np.stack([words_of(view, feed) for view in found]), feed, tf.constant(chosen))
+    flipped = scatter_targets(np.stack([words_of(view, spec) for view in found]), spec, tf.constant(chosen))
     wanted_views = [mirrored if flip else plain for flip, plain, mirrored in zip(chosen, found, expected, strict=True)]
-    wanted = dense_targets(np.stack([words_of(view, feed) for view in wanted_views]), feed)
+    wanted = scatter_targets(np.stack([words_of(view, spec) for view in wanted_views]), spec)
     np.testing.assert_array_equal(flipped["classes"], wanted["classes"])
     np.testing.assert_allclose(flipped["offsets"], wanted["offsets"], rtol=0, atol=1e-5)
 
@@ -136,7 +136,8 @@ def test_colours_by_hand() -> None:
 def test_black_stays_black_and_every_image_has_colours_of_its_own() -> None:
     images = np.tile(noise(1, 16, 16, 3), (6, 1, 1, 1))
     images[:, :5] = 0
-    changed = change_colours(images, draws(6, AugmentConfig(colour=0.5), canvas_size=16, key=step_key(0, 0))[COLOURS])
+    drawn = make_draws(6, AugmentConfig(colour=0.5), canvas=(16, 16), key=step_key(0, 0))
+    changed = change_colours(images, drawn[COLOURS])
     assert not changed[:, :5].numpy().any()
     assert len({canvas.tobytes() for canvas in [*changed.numpy(), images[0]]}) == 7
 
@@ -154,13 +155,26 @@ def test_cut_outs_by_hand() -> None:
 def test_cut_outs_cover_every_pixel_equally_often() -> None:
     images = np.full((4000, 6, 6, 3), 7, np.uint8)
     config = AugmentConfig(cutouts=1, cutout_side=0.5)
-    cut = cut_out(images, draws(4000, config, canvas_size=6, key=step_key(1, 2))[CUTOUTS], cutout_side(config, 6))
+    corners = make_draws(4000, config, canvas=(6, 6), key=step_key(1, 2))[CUTOUTS]
+    cut = cut_out(images, corners, find_cutout_side(config, (6, 6)))
     covered = (cut.numpy()[..., 0] == 0).mean(axis=0)
     np.testing.assert_allclose(covered, np.full((6, 6), 9 / 64), rtol=0, atol=0.025)  # 8 × 8 places; 4.5 deviations
+
+
+def test_cut_outs_on_canvases_of_any_shape_begin_where_they_touch_them() -> None:
+    """On a square canvas the numbers are those of one bounded draw, which they were before canvases had two sides."""
+    config, key = AugmentConfig(cutouts=3, cutout_side=0.5), step_key(1, 2)
+    square = make_draws(50, config, canvas=(8, 8), key=key)[CUTOUTS]
+    folded = tf.random.experimental.stateless_fold_in(key, tf.constant(2, tf.int64), alg="philox")
+    before = tf.random.stateless_uniform([50, 3, 2], folded, -3, 8, tf.int32, alg="philox")
+    np.testing.assert_array_equal(square, before)
+    wide = make_draws(4000, config, canvas=(8, 20), key=key)[CUTOUTS].numpy()
+    assert find_cutout_side(config, (8, 20)) == 4
+    assert wide.min(axis=(0, 1)).tolist() == [-3, -3] and wide.max(axis=(0, 1)).tolist() == [7, 19]
 
 
 def test_what_a_key_draws_depends_on_seed_step_and_reader() -> None:
     keys = [step_key(0, 0), step_key(1, 0), step_key(0, 1), step_key(0, 0, Reader(1, 2))]
     assert len({tuple(key.numpy().tolist()) for key in keys}) == 4
-    drawn = [draws(2, AugmentConfig(colour=0.5), canvas_size=16, key=key)[COLOURS].numpy() for key in keys]
+    drawn = [make_draws(2, AugmentConfig(colour=0.5), canvas=(16, 16), key=key)[COLOURS].numpy() for key in keys]
     assert len({factors.tobytes() for batch in drawn for factors in batch}) == 8

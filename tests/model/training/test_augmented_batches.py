@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from pipeline.reader.feed import feed_of
 
-from model.training.augmentation import unpack_augmented, unpacked, with_draws
+from model.training.augmentation import add_draws, unpack_augmented, unpack_batches
 from pipeline.config.run_config import AugmentConfig
-from pipeline.reader.dataset import ONLY_READER, Reader, training_batches
+from pipeline.reader.batch_spec import make_batch_spec
+from pipeline.reader.dataset import ONLY_READER, Reader, read_training_batches
 from pipeline.records.manifest import Manifest
 from tests.record_sets import write_record_set
 
@@ -42,12 +42,12 @@ def stream(
     parallel_calls: int = tf.data.AUTOTUNE,
 ) -> list[Any]:
     """The first batches of a stream, augmented as training on a CPU does it."""
-    plain = training_batches(
+    plain = read_training_batches(
         manifest, batch=8, seed=seed, start_step=start_step, reader=reader, parallel_calls=parallel_calls
     )
-    drawn = with_draws(plain, config, canvas_size=64, seed=seed, start_step=start_step, reader=reader)
-    unpack = partial(unpack_augmented, feed=feed_of(manifest, "train"), config=config)
-    return list(unpacked(drawn, unpack).take(steps).as_numpy_iterator())
+    drawn = add_draws(plain, config, canvas=(64, 64), seed=seed, start_step=start_step, reader=reader)
+    unpack = partial(unpack_augmented, spec=make_batch_spec(manifest, "train"), config=config)
+    return list(unpack_batches(drawn, unpack).take(steps).as_numpy_iterator())
 
 
 def same(some: Iterable[Any], others: Iterable[Any]) -> bool:
@@ -90,21 +90,21 @@ def test_a_reader_goes_on_alike_and_another_one_draws_differently(manifest: Mani
     parts = stream(manifest, ALL, steps=5, reader=second)
     assert parts[0][0].shape == (4, 64, 64, 3)
     assert same(parts[3:], stream(manifest, ALL, steps=2, start_step=3, reader=second))
-    plain = training_batches(manifest, batch=8, seed=5, reader=second)
-    as_first = with_draws(plain, ALL, canvas_size=64, seed=5, reader=Reader(0, 2))
+    plain = read_training_batches(manifest, batch=8, seed=5, reader=second)
+    as_first = add_draws(plain, ALL, canvas=(64, 64), seed=5, reader=Reader(0, 2))
     for part, other in zip(parts, as_first, strict=False):
-        assert not same([part[0]], [unpack_augmented(other, feed=feed_of(manifest, "train"), config=ALL)[0]])
+        assert not same([part[0]], [unpack_augmented(other, spec=make_batch_spec(manifest, "train"), config=ALL)[0]])
 
 
 def test_with_everything_off_the_dataset_is_the_same_one(manifest: Manifest) -> None:
-    batches = training_batches(manifest, batch=8, seed=5)
-    assert with_draws(batches, AugmentConfig(cutout_side=0.5), canvas_size=64, seed=5) is batches
+    batches = read_training_batches(manifest, batch=8, seed=5)
+    assert add_draws(batches, AugmentConfig(cutout_side=0.5), canvas=(64, 64), seed=5) is batches
 
 
 def test_shapes_types_and_options_are_those_of_the_plain_stream(manifest: Manifest) -> None:
-    sparse = with_draws(training_batches(manifest, batch=8, seed=5), ALL, canvas_size=64, seed=5)
-    changed = unpacked(sparse, partial(unpack_augmented, feed=feed_of(manifest, "train"), config=ALL))
-    dense = training_batches(manifest, batch=8, seed=5, dense=True)
+    sparse = add_draws(read_training_batches(manifest, batch=8, seed=5), ALL, canvas=(64, 64), seed=5)
+    changed = unpack_batches(sparse, partial(unpack_augmented, spec=make_batch_spec(manifest, "train"), config=ALL))
+    dense = read_training_batches(manifest, batch=8, seed=5, dense=True)
     assert changed.element_spec == dense.element_spec
     assert changed.options() == dense.options()
 
@@ -112,7 +112,7 @@ def test_shapes_types_and_options_are_those_of_the_plain_stream(manifest: Manife
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 def test_in_the_training_step_a_batch_becomes_the_same(manifest: Manifest, whole: list[Any], compiled: bool) -> None:
     """As on an accelerator: unpacked and augmented by matrices, on a replica's own device."""
-    unpack = partial(unpack_augmented, feed=feed_of(manifest, "train"), config=ALL, by_matrices=True)
+    unpack = partial(unpack_augmented, spec=make_batch_spec(manifest, "train"), config=ALL, by_matrices=True)
     step = tf.function(unpack, autograph=False, jit_compile=compiled)
-    sparse = with_draws(training_batches(manifest, batch=8, seed=5), ALL, canvas_size=64, seed=5)
+    sparse = add_draws(read_training_batches(manifest, batch=8, seed=5), ALL, canvas=(64, 64), seed=5)
     assert same([step(batch) for batch in sparse.take(4)], whole[:4])

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from model.distribution.workers import Rank
-from model.training import checkpoint_folder
-from model.training.checkpoints import BestCheckpoint, LastCheckpoints, restore_best
-from model.training.progress import Progress
+from model.training import checkpoints
+from model.training.checkpoints import BestCheckpoint, LastCheckpoints, Progress, restore_best
 from model.training.run_folder import RunFolder
+from model.training.step_losses import StepLosses
+from model.training.train_step import TrainState
 from pipeline.errors import UserError
 
 
@@ -25,14 +24,12 @@ class Training:
         self.network = tf.keras.Sequential([tf.keras.layers.Dense(1, use_bias=False)])
         self.network.build([None, 1])
         self.progress = Progress()
-        detector: Any = SimpleNamespace(
-            network=self.network, optimizer=tf.keras.optimizers.SGD(), means={}, averages=None
-        )
-        self.last = LastCheckpoints(folder, detector, self.progress, rank or Rank())
+        state = TrainState(self.network, tf.keras.optimizers.SGD(), None, StepLosses())
+        self.last = LastCheckpoints(folder, state, self.progress, rank or Rank())
 
     def save(self, step: int) -> None:
         self.network.set_weights([np.full([1, 1], step, np.float32)])
-        self.progress.step, self.progress.best_ap = step, step / 100
+        self.progress.step, self.progress.best_ap, self.progress.stale = step, step / 100, step + 1
         self.last.save()
 
     def weight(self) -> float:
@@ -52,7 +49,7 @@ def test_the_newest_are_kept_and_the_last_is_restored(tmp_path: Path) -> None:
     assert files(folder.last) == ["step-10", "step-9"]
     again = Training(folder)
     assert again.last.restore() == str(folder.last / "step-10")
-    assert again.weight() == 10 and again.progress == Progress(step=10, best_ap=0.1)
+    assert again.weight() == 10 and again.progress == Progress(step=10, best_ap=0.1, stale=11)
     again.save(11)
     assert files(folder.last) == ["step-10", "step-11"]
     assert {path.name.partition(".")[0] for path in folder.last.iterdir()} == {"step-10", "step-11"}
@@ -70,7 +67,7 @@ def test_a_broken_checkpoint_leaves_the_one_before_and_is_replaced(tmp_path: Pat
     assert Training(folder).last.restore() == str(folder.last / "step-2")
     for step in (1, 2):
         (folder.last / f"step-{step}.index").write_bytes(b"")
-    with pytest.raises(UserError, match="must hold a whole checkpoint, got only broken ones"):
+    with pytest.raises(UserError, match="holds only broken checkpoints"):
         Training(folder).last.restore()
 
 
@@ -88,7 +85,7 @@ def test_a_checkpoint_that_cannot_be_read_now_is_kept(
         raise error
 
     if isinstance(error, OSError):
-        monkeypatch.setattr(checkpoint_folder, "open_regular", fails)
+        monkeypatch.setattr(checkpoints, "open_regular", fails)
     else:
         monkeypatch.setattr(tf.train.Checkpoint, "read", fails)
     with pytest.raises((UserError, OSError)) as raised:
@@ -152,9 +149,9 @@ def test_the_best_weights_replace_those_before(tmp_path: Path) -> None:
 def test_best_weights_that_are_missing_or_broken_are_named(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     training = Training(folder)
-    with pytest.raises(UserError, match="must hold a checkpoint, got none: no epoch is finished yet"):
+    with pytest.raises(UserError, match="holds no checkpoint: no epoch is finished yet"):
         restore_best(folder, training.network)
     BestCheckpoint(folder, training.network).save(1)
     (folder.best / "epoch-1.index").write_bytes(b"")
-    with pytest.raises(UserError, match=r"epoch-1 must be a whole checkpoint of this run, got: "):
+    with pytest.raises(UserError, match=r"epoch-1 is no whole checkpoint of this run: "):
         restore_best(folder, training.network)

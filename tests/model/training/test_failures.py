@@ -6,14 +6,14 @@ import pytest
 import tensorflow as tf
 
 from model.distribution.workers import Rank
-from model.training.failures import named_training_failures
+from model.training.failures import name_training_failures
 from pipeline.errors import UserError
 
 
 @pytest.mark.parametrize("error", [tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"), MemoryError()])
 def test_memory_that_ran_out(error: Exception) -> None:
     said = "out of memory with --batch=64; choose a smaller batch, more replicas, or --precision=bfloat16, and another"
-    with pytest.raises(UserError, match=said), named_training_failures(batch=64, rank=Rank()):
+    with pytest.raises(UserError, match=said), name_training_failures(batch=64, rank=Rank()):
         raise error
 
 
@@ -42,13 +42,13 @@ Detected at node 'b' defined at (most recent call last):
 )
 def test_a_rank_or_a_device_that_failed(message: str) -> None:
     error = tf.errors.InternalError(None, None, message)
-    with pytest.raises(UserError) as raised, named_training_failures(batch=64, rank=Rank(0, 3)):
+    with pytest.raises(UserError) as raised, name_training_failures(batch=64, rank=Rank(0, 3)):
         raise error
     assert str(raised.value) == (
         f"one of the 3 ranks or its device failed ({CUDA}); start all of them again with the same command: training "
         "resumes from the last backup"
     )
-    with pytest.raises(UserError) as raised, named_training_failures(batch=64, rank=Rank()):
+    with pytest.raises(UserError) as raised, name_training_failures(batch=64, rank=Rank()):
         raise error
     assert str(raised.value).startswith(f"the device failed ({CUDA}); run the same command again")
 
@@ -63,14 +63,14 @@ def test_a_real_error_in_a_graph() -> None:
     with pytest.raises(tf.errors.InvalidArgumentError) as failed:
         step(tf.constant(float("nan")))
     said = r"^the device failed \(the step : Tensor had NaN values\);"
-    with pytest.raises(UserError, match=said), named_training_failures(batch=64, rank=Rank()):
+    with pytest.raises(UserError, match=said), name_training_failures(batch=64, rank=Rank()):
         raise tf.errors.InternalError(None, None, failed.value.message)
 
 
 def test_a_rank_that_died() -> None:
     gone = tf.errors.UnavailableError(None, None, "connection reset:\nthe peer")
     said = r"one of the 3 ranks or its device failed \(connection reset\); start all of them again"
-    with pytest.raises(UserError, match=said), named_training_failures(batch=64, rank=Rank(0, 3)):
+    with pytest.raises(UserError, match=said), name_training_failures(batch=64, rank=Rank(0, 3)):
         raise gone
-    with pytest.raises(tf.errors.UnavailableError), named_training_failures(batch=64, rank=Rank()):
+    with pytest.raises(tf.errors.UnavailableError), name_training_failures(batch=64, rank=Rank()):
         raise gone

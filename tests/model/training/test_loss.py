@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.training.giou import giou_loss
-from model.training.loss import hardest, ssd_loss
+from configs import config_names, load_config
+from model.network.ssd import NetworkShape
+from model.training.loss import BOX_LOSSES, check_box_loss, giou_loss, hardest, ssd_loss
 from pipeline.config.presets import BASELINE_LOSS, IMPROVED_LOSS
 from pipeline.config.run_config import LossConfig
+from pipeline.errors import UserError
 from pipeline.geometry.anchors import make_anchors
 from tests.offsets_to_corners import offsets_to_corners
 from tests.record_sets import TINY
 
 BACKGROUND = 3
-ANCHORS = make_anchors(TINY.anchors, (TINY.canvas_size, TINY.canvas_size))
+ANCHORS = make_anchors(TINY.anchors, TINY.canvas)
+SHAPE = NetworkShape(TINY.canvas, TINY.anchors.strides, ANCHORS, class_count=BACKGROUND)
 
 
 def reference(predictions: Any, targets: Any, config: LossConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -104,7 +107,7 @@ def make_case(
 @pytest.mark.parametrize("seed", range(5))
 def test_the_loss_equals_the_reference(config: LossConfig, seed: int) -> None:
     predictions, targets = make_case(seed)
-    parts = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=config)
+    parts = ssd_loss(predictions, targets, shape=SHAPE, config=config)
     classification, offsets, positives = reference(predictions, targets, config)
     np.testing.assert_allclose(parts.classification, classification, rtol=1e-5)
     np.testing.assert_allclose(parts.offsets, offsets, rtol=1e-5)
@@ -124,7 +127,7 @@ def test_a_box_of_a_wildly_wrong_size_is_pulled_back_by_giou_plus_huber(log_size
         with tf.GradientTape() as tape:
             found = {"logits": tf.zeros([1, count, BACKGROUND + 1]), "offsets": offsets}
             config = LossConfig(offsets=kind)
-            parts = ssd_loss(found, targets, background=BACKGROUND, anchors=ANCHORS, config=config)
+            parts = ssd_loss(found, targets, shape=SHAPE, config=config)
         return float(tape.gradient(parts.offsets, offsets)[0, 0, 2] * np.sign(log_size))
 
     assert slope("giou") < 0.01
@@ -137,7 +140,7 @@ def test_smoothed_cross_entropy_is_that_of_keras_and_has_its_least_at_the_smooth
     labels = np.where(positives, 1, -1).astype(np.int32)  # everything else is ignored
     config = LossConfig(label_smoothing=0.1)
     case = {"classes": labels, "offsets": targets["offsets"]}
-    parts = ssd_loss(predictions, case, background=BACKGROUND, anchors=ANCHORS, config=config)
+    parts = ssd_loss(predictions, case, shape=SHAPE, config=config)
     keras = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, reduction="none")
     expected = keras(tf.one_hot(labels, BACKGROUND + 1), predictions["logits"]) * tf.cast(positives, tf.float32)
     np.testing.assert_allclose(parts.classification, tf.reduce_sum(expected, axis=1), rtol=1e-5)
@@ -147,13 +150,13 @@ def test_smoothed_cross_entropy_is_that_of_keras_and_has_its_least_at_the_smooth
     one = {"classes": np.array([[1]], np.int32), "offsets": np.zeros((1, 1, 4), np.float32)}
     with tf.GradientTape() as tape:
         found = {"logits": logits, "offsets": tf.zeros([1, 1, 4])}
-        parts = ssd_loss(found, one, background=BACKGROUND, anchors=ANCHORS, config=config)
+        parts = ssd_loss(found, one, shape=SHAPE, config=config)
     np.testing.assert_allclose(tape.gradient(parts.classification, logits), np.zeros((1, 1, 4)), atol=1e-6)
 
 
-def test_a_image_without_objects_teaches_its_hardest_negatives_and_no_offsets() -> None:
+def test_an_image_without_objects_teaches_its_hardest_negatives_and_no_offsets() -> None:
     predictions, targets = make_case(0)
-    parts = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=IMPROVED_LOSS)
+    parts = ssd_loss(predictions, targets, shape=SHAPE, config=IMPROVED_LOSS)
     assert parts.classification[0] > 0 and parts.offsets[0] == 0 and parts.positives[0] == 0
 
 
@@ -165,8 +168,7 @@ def test_ignored_anchors_have_no_gradient(config: LossConfig) -> None:
         parts = ssd_loss(
             {name: v.value() for name, v in variables.items()},
             targets,
-            background=BACKGROUND,
-            anchors=ANCHORS,
+            shape=SHAPE,
             config=config,
         )
         loss = tf.reduce_sum(parts.classification) + tf.reduce_sum(parts.offsets)
@@ -176,15 +178,14 @@ def test_ignored_anchors_have_no_gradient(config: LossConfig) -> None:
     assert not gradients["logits"].numpy()[ignored].any() and not gradients["offsets"].numpy()[ignored].any()
 
 
-def test_the_loss_of_a_image_does_not_depend_on_the_others() -> None:
+def test_the_loss_of_an_image_does_not_depend_on_the_others() -> None:
     predictions, targets = make_case(2)
-    whole = ssd_loss(predictions, targets, background=BACKGROUND, anchors=ANCHORS, config=IMPROVED_LOSS)
+    whole = ssd_loss(predictions, targets, shape=SHAPE, config=IMPROVED_LOSS)
     for b in range(3):
         alone = ssd_loss(
             {name: value[b : b + 1] for name, value in predictions.items()},
             {name: value[b : b + 1] for name, value in targets.items()},
-            background=BACKGROUND,
-            anchors=ANCHORS,
+            shape=SHAPE,
             config=IMPROVED_LOSS,
         )
         np.testing.assert_allclose(alone.classification[0], whole.classification[b], rtol=1e-6)
@@ -211,3 +212,12 @@ def test_candidates_that_tie_share_what_is_left_to_choose() -> None:
 )
 def test_giou_by_hand(other: list[float], loss: float) -> None:
     assert float(giou_loss(tf.constant([0.0, 0.0, 2.0, 2.0]), tf.constant(other))) == pytest.approx(loss)
+
+
+def test_a_box_loss_is_known_by_its_name() -> None:
+    for name in config_names():
+        check_box_loss(load_config(name).loss)
+    with pytest.raises(
+        UserError, match=f"^loss.offsets must be one of {'.*'.join(list(BOX_LOSSES)[:2])}, .*, got 'l1'$"
+    ):
+        check_box_loss(LossConfig(offsets="l1"))

@@ -17,9 +17,8 @@ from model.network.backbones import mobilenet_v2_block9
 from model.network.backbones.registry import BACKBONES, find_backbone
 from model.network.ssd import build_network
 from model.network.weights.keras_file import read_keras_file
-from model.network.weights.parts import weights_of_network
+from model.network.weights.parts import list_network_weights
 from model.training.checkpoints import BestCheckpoint
-from model.training.overrides import with_overrides
 from model.training.pretrained_weights import load_pretrained_weights
 from model.training.run_folder import Run, RunFolder, describe_run
 from pipeline.errors import UserError
@@ -68,7 +67,7 @@ def test_a_file_gives_the_backbone(file: Path, run: Run) -> None:
         f"weights of {file}: loaded stem, blocks 0 to 9; stem, blocks 0 to 3 frozen; "
         "newly initialised extra layers 0 to 3, heads"
     )
-    found, expected = weights_of_network(network), read_keras_file(file, BACKBONE)
+    found, expected = list_network_weights(network), read_keras_file(file, BACKBONE)
     np.testing.assert_array_equal(found["block_9_project/kernel"], expected["block_9_project/kernel"])
 
 
@@ -101,10 +100,10 @@ def test_heads_of_other_classes_begin_anew(run: Run, tmp_path: Path) -> None:
     finish(run, tmp_path / "run")
     renamed = dataclasses.replace(run, class_names=("red", "green", "yellow"))
     network = build_network(run.config.model, run.shape)
-    before = weights_of_network(network)
+    before = list_network_weights(network)
     told = load_pretrained_weights(str(tmp_path / "run"), renamed).give_to(network, freeze=0)
     assert told.endswith("loaded stem, blocks 0 to 9, extra layers 0 to 3; newly initialised heads (other classes)")
-    np.testing.assert_array_equal(weights_of_network(network)["scores_0/kernel"], before["scores_0/kernel"])
+    np.testing.assert_array_equal(list_network_weights(network)["scores_0/kernel"], before["scores_0/kernel"])
 
 
 @pytest.mark.long
@@ -136,7 +135,7 @@ def test_what_cannot_be_loaded_is_one_line(
         "nowhere.h5": "--init must be imagenet, a weight file or the folder of a run, got nowhere.h5, which is not",
         str(tmp_path / "empty"): "--init must be the folder of a run, got .*empty without config.json",
         str(tmp_path / "pipe"): "pipe must be a regular file, got a FIFO",
-        str(tmp_path / "unfinished"): "best must hold a checkpoint, got none: no epoch is finished yet",
+        str(tmp_path / "unfinished"): "best holds no checkpoint: no epoch is finished yet",
         str(tmp_path / "wide"): r"wide must fit the network: stem/kernel must have the shape .*8.*, got .*16",
         str(tmp_path / "other"): "other is a run with the backbone another; this run has mobilenet_v2_block9$",
     }.items():
@@ -162,9 +161,9 @@ def test_evaluation_leaves_the_statistics_of_frozen_blocks(file: Path, run: Run,
     manifest = write_record_set(tmp_path)
     evaluator = Evaluator(dataclasses.replace(tiny.MODEL, freeze=2), run.shape, tiny.CONFIG.decode)
     load_pretrained_weights(str(file), run).give_to(evaluator.network, freeze=2)
-    before = weights_of_network(evaluator.network)
+    before = list_network_weights(evaluator.network)
     evaluator.fit_statistics(manifest, batch=4, seed=0)
-    after = weights_of_network(evaluator.network)
+    after = list_network_weights(evaluator.network)
     kept = {name for name in before if np.array_equal(before[name], after[name]) and "/moving_" in name}
     assert kept == {
         name for name in before if name.startswith(("stem_", "block_0_", "block_1_")) and "/moving_" in name
@@ -173,7 +172,9 @@ def test_evaluation_leaves_the_statistics_of_frozen_blocks(file: Path, run: Run,
 
 def test_a_run_goes_on_with_what_it_began_with_alone(run: Run, tmp_path: Path) -> None:
     def beginning(init: str | None, freeze: int) -> Run:
-        return dataclasses.replace(run, config=with_overrides(tiny.CONFIG, init=init, freeze=freeze))
+        model = dataclasses.replace(tiny.MODEL, freeze=freeze)
+        training = dataclasses.replace(tiny.CONFIG.training, init=init)
+        return dataclasses.replace(run, config=dataclasses.replace(tiny.CONFIG, model=model, training=training))
 
     folder = RunFolder(tmp_path / "run")
     assert not folder.begin(beginning("a.h5", 3), command="")
@@ -217,7 +218,7 @@ def test_a_run_begun_from_a_file_goes_on_to_the_bit_without_it(file: Path, tmp_p
     kept = build_network(stored.config.model, stored.shape)
     tf.train.Checkpoint(network=kept).read(tiny.last_checkpoint(whole)).expect_partial()
     theirs = read_keras_file(file, BACKBONE)
-    for name, value in weights_of_network(kept).items():
+    for name, value in list_network_weights(kept).items():
         if name.startswith(("stem", "block_0_", "block_1_", "block_2_")):
             np.testing.assert_array_equal(value, theirs[name], err_msg=name)
         elif name.startswith("block_3_"):

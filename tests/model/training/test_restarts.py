@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.training.epoch_row import EpochRow
-from model.training.history import read_history
+from model.training.run_log import EpochRow, read_history
 from tests.model.tiny import LONG, last_checkpoint, popen_command, run_command, wait_for_backup
 from tests.record_sets import write_record_set
 

@@ -25,10 +25,11 @@ def test_a_run_takes_everything_about_its_records_from_their_manifest(tmp_path: 
     config = dataclasses.replace(load_config("digits_demo"), records=TINY)
     run = describe_run(config, manifest)
     assert run.records == str(tmp_path) and run.config == config and other_parts(config, manifest) == []
-    other = dataclasses.replace(TINY, source="another", collage=Collage(96, (16, 16)), anchors=BASELINE_ANCHORS)
+    collage = Collage(canvas=(96, 96), object_size=(16, 16))
+    other = dataclasses.replace(TINY, source="another", composition=collage, anchors=BASELINE_ANCHORS)
     other_config = dataclasses.replace(config, records=other)
     assert describe_run(other_config, manifest) == run
-    assert other_parts(other_config, manifest) == ["source", "anchors", "collage"]
+    assert other_parts(other_config, manifest) == ["source", "composition", "anchors"]
 
 
 def test_a_run_says_what_its_figures_were_computed_with(tmp_path: Path) -> None:
@@ -48,6 +49,7 @@ def test_a_run_made_before_a_setting_existed_is_a_run_without_it(tmp_path: Path)
     values = json.loads(folder.config.read_text())
     del values["config"]["augment"], values["config"]["loss"]["label_smoothing"]
     del values["config"]["model"]["freeze"], values["config"]["training"]["init"]
+    del values["config"]["training"]["patience"]
     folder.config.write_text(json.dumps(values))
     assert folder.load() == run
     assert folder.begin(run, command="")
@@ -56,23 +58,35 @@ def test_a_run_made_before_a_setting_existed_is_a_run_without_it(tmp_path: Path)
         folder.begin(flipping, command="")
 
 
+def test_another_number_of_ranks_would_read_other_batches(tmp_path: Path) -> None:
+    config = dataclasses.replace(load_config("digits_demo"), records=TINY)
+    manifest, folder = write_record_set(tmp_path / "records"), RunFolder(tmp_path / "run")
+    folder.begin(describe_run(config, manifest, ranks=2), command="")
+    assert folder.begin(describe_run(config, manifest, ranks=2), command="")
+    said = rf"^{folder.path} was begun by 2 ranks, .* cannot go on with 1; start 2 again, or choose another --run$"
+    with pytest.raises(UserError, match=said):
+        folder.begin(describe_run(config, manifest), command="")
+
+
 def test_a_configuration_without_its_parts_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"format_version": 1, "anchors": {}}')
-    with pytest.raises(UserError, match=r"config.json: anchors must have the field feature_maps, got none"):
+    (tmp_path / "config.json").write_text('{"format_version": 2, "anchors": {}}')
+    with pytest.raises(UserError, match=r"config.json: Object missing required field `feature_maps` - at `\$.anchors`"):
         RunFolder(tmp_path).load()
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda v: v.update(format_version=2), "must be of format version 1, got 2"),
-        (lambda v: v.pop("records"), "must have the field records, got none"),
-        (lambda v: v.update(more=1), "must have no field 'more', got one"),
-        (lambda v: v.update(records="a\0b"), "records must be"),
-        (lambda v: v.update(class_names=[]), "class_names must be"),
-        (lambda v: v.update(class_names=["a\x1b"]), "class_names[0] must be"),
-        (lambda v: v.update(canvas_size=10**6), "canvas_size must be 64"),
-        (lambda v: v.update(canvas_size=True), "canvas_size must be of type int"),
+        (
+            lambda v: v.update(format_version=1),
+            "has format version 1, and this prematch reads version 2; train again, with another --run",
+        ),
+        (lambda v: v.pop("records"), "Object missing required field `records`"),
+        (lambda v: v.update(more=1), "has the unknown field 'more'"),
+        (lambda v: v.update(records="a\0b"), "at `$.records`"),
+        (lambda v: v.update(class_names=[]), "length >= 1 - at `$.class_names`"),
+        (lambda v: v.update(class_names=["a\x1b"]), "at `$.class_names[...]`"),
+        (lambda v: v.update(ranks=True), "Expected `int`, got `bool` - at `$.ranks`"),
         (lambda v: v["anchors"]["feature_maps"][0].update(size=[30_000, 30_000]), "feature_maps.size must be"),
         (lambda v: v["config"]["training"].update(batch=10**300), "batch must be from 1"),
         (lambda v: v["config"]["training"]["schedule"].update(base=1e300), "schedule.base must be"),
@@ -97,5 +111,7 @@ def test_a_forged_configuration_is_one_line_that_names_the_field(
 @pytest.mark.parametrize("text", [b"", b"\xff", b"[]", b"[" * 200_000, b'{"format_version": NaN}'])
 def test_a_configuration_that_is_something_else_is_one_line(text: bytes, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(text)
-    with pytest.raises(UserError, match=r"^[^\n]*config.json (must be|is not valid|is nested) [^\n]*$"):
+    with pytest.raises(
+        UserError, match=r"^[^\n]*config.json (is no run's configuration|must be|is not valid|is nested)[^\n]*$"
+    ):
         RunFolder(tmp_path).load()

@@ -24,7 +24,7 @@ from tests.pipeline.reader.batches import batches, canvas, dense, dense_batches,
 from tests.record_sets import TINY, collage_of, make_records, with_format, without_objects, write_record_set
 
 
-def test_training_batches_hold_each_record_once_with_its_canvas_and_dense_targets(tmp_path: Path) -> None:
+def test_training_batches_hold_each_record_once_with_its_canvas_and_scatter_targets(tmp_path: Path) -> None:
     records = {"train": make_records(TINY, "train", 12), "val": [], "test": []}
     manifest = write_record_set(tmp_path, records=records)
     expected = {canvas(r).tobytes(): dense(r, manifest) for r in records["train"]}
@@ -142,7 +142,7 @@ def test_letterboxed_images_are_cropped_scaled_and_mirrored(tmp_path: Path) -> N
 def test_a_image_without_objects_is_all_background(tmp_path: Path) -> None:
     empty = without_objects(make_records(TINY, "train", 1)[0])
     manifest = write_record_set(tmp_path, records={"train": [empty], "val": [], "test": [empty]})
-    ((_, dense_targets),) = batches(dense_batches(manifest, batch=1, seed=0), 1)
-    assert (dense_targets["classes"] == manifest.background).all() and not dense_targets["offsets"].any()
+    ((_, scatter_targets),) = batches(dense_batches(manifest, batch=1, seed=0), 1)
+    assert (scatter_targets["classes"] == manifest.background).all() and not scatter_targets["offsets"].any()
     ((_, truth),) = list(read_evaluation_batches(manifest, "test", batch=3))
     assert truth["boxes"].shape.as_list() == [1, None, 4] and truth["labels"].row_lengths().numpy().tolist() == [0]
