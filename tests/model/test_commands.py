@@ -247,7 +247,7 @@ def test_what_train_refuses_is_one_line(
         command("--optimizer=lamb"): "--optimizer must be one of adam, adamw, sgd, tfa:",
         command("--batch=1000"): "--batch must be at most the 24 training records",
         command("--batch=1", records=other_records["untrained"]): "untrained has no training records",
-        command(records=other_records["altered"]): f"{shard} must have the SHA-256",
+        command(records=other_records["altered"]): f"{shard} was altered: its SHA-256 is not",
         command(records=tmp_path / "none"): "is no record set: it has no manifest.json",
         command(records=other_records["unfinished"]): "the job did not finish",
         command(run=file): f"{file} is a file, where a folder must be",
@@ -265,4 +265,4 @@ def test_an_altered_record_that_is_met_in_a_step_is_one_line(other_records: Mapp
     altered = other_records["altered"]
     shard = sorted(altered.glob("train-*"))[0]
     flags = ("--config=tiny", f"--records={altered}", f"--run={tmp_path / 'run'}", "--check=sizes")
-    assert f"{shard} must have the SHA-256" in run_command("model.train", *flags, status=1)
+    assert f"{shard} was altered: its SHA-256 is not" in run_command("model.train", *flags, status=1)

@@ -69,7 +69,7 @@ if "NO_TEMP" in os.environ:
 if "NO_MEMORY" in os.environ:
     import tensorflow as tf
     from model.detection import evaluator
-    def exhausted(*_):
+    def exhausted(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
     evaluator.decode = exhausted
 sys.argv = sys.argv[1:]
