@@ -152,12 +152,11 @@ def main() -> None:
         checkpoints.save()  # from here on there always is one
     check_same_step(strategy, progress.step, str(folder.path))
 
-    done = find_reason_to_end(progress, training, epoch_steps=epoch_steps)
     print_start(config, manifest, network, strategy, progress, epoch_steps=epoch_steps, restored=restored, taken=taken)
-    if not done:
+    finished = progress.step // epoch_steps
+    log = RunLog(folder, training, class_names=manifest.class_names, finished=finished, rank=rank)
+    if not find_reason_to_end(progress, training, epoch_steps=epoch_steps):
         evaluator = Evaluator(config.model, run.shape, config.decode)
-        finished = progress.step // epoch_steps
-        log = RunLog(folder, training, class_names=manifest.class_names, finished=finished, rank=rank)
         read = partial(read_batches, manifest, config, start_step=progress.step, unpack=None if on_device else unpack)
         with name_training_failures(batch=training.batch, rank=rank), name_read_errors(manifest, "train"):
             train(
