@@ -23,6 +23,7 @@ from pipeline.config.run_config import ScheduleConfig, TrainingConfig
 from pipeline.reader.dataset import read_training_batches
 from pipeline.records.manifest import Manifest
 from tests.model import tiny
+from tests.model.tiny_shape import SHAPE
 
 layers = tf.keras.layers
 
@@ -70,7 +71,7 @@ class SmallTraining:
         tf.keras.utils.set_random_seed(0)
         with self.strategy.scope():
             self.state = make_state(small_network(), self.config, epoch_steps=epoch_steps)
-        self.train_step = make_train_step(self.strategy, self.state, shape=tiny.SHAPE, loss=IMPROVED_LOSS)
+        self.train_step = make_train_step(self.strategy, self.state, shape=SHAPE, loss=IMPROVED_LOSS)
         self.progress, self.folder = Progress(), RunFolder(folder)
         self.checkpoints = LastCheckpoints(self.folder, self.state, self.progress, Rank())
         self.restored = self.checkpoints.restore()

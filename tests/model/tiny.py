@@ -1,4 +1,4 @@
-"""A detector small enough for tests, and its commands as a user runs them."""
+"""A detector small enough for tests, and its commands as a user runs them. Does not start TensorFlow by itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from model.network.ssd import NetworkShape
 from pipeline.config.presets import IMPROVED_DECODE, IMPROVED_LOSS
 from pipeline.config.run_config import Config, ModelConfig, ScheduleConfig, TrainingConfig
 from pipeline.geometry.anchors import make_anchors
@@ -44,7 +43,6 @@ CALM = replace(
 )
 CONFIGS = {config.name: config for config in (CONFIG, WILD, CALM)}
 CLASS_COUNT = len(CLASS_NAMES)
-SHAPE = NetworkShape(TINY.canvas, TINY.anchors.strides, ANCHORS, CLASS_COUNT)
 
 LONG = 300.0  # seconds; only a training that hangs takes that long
 

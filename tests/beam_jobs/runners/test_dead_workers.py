@@ -15,7 +15,7 @@ JOB = textwrap.dedent("""
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    from beam_jobs.runners.beam_workarounds import when_worker_dies
+    from beam_jobs.runners.beam_workarounds import call_when_worker_dies
 
     def act():
         print("a worker died", flush=True)
@@ -27,7 +27,7 @@ JOB = textwrap.dedent("""
         if number == KILLED:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    when_worker_dies(act)
+    call_when_worker_dies(act)
     options = PipelineOptions(["--direct_running_mode=" + sys.argv[1], "--direct_num_workers=2"])
     with beam.Pipeline(runner=FnApiRunner(), options=options) as pipeline:
         pipeline | beam.Create(list(range(8))) | beam.Map(work)

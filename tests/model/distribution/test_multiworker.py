@@ -31,19 +31,19 @@ from tests.model import tiny
 sys.modules["configs.tiny_calm"] = types.SimpleNamespace(CONFIG=tiny.CALM)
 configs.config_names = lambda: ["tiny_calm"]
 import model.train
-from pipeline.reader.dataset import Reader, training_batches
+from pipeline.reader.dataset import Reader, read_training_batches
 from pipeline.command_line import run_command
 
 def both(manifest, *, batch, seed, start_step, reader):
     parts = [
-        training_batches(manifest, batch=batch, seed=seed, start_step=start_step, reader=Reader(index, 2))
+        read_training_batches(manifest, batch=batch, seed=seed, start_step=start_step, reader=Reader(index, 2))
         for index in range(2)
     ]
     def joined(one, other):
         return tf.nest.map_structure(lambda a, b: tf.concat([a, b], axis=0), one, other)
     return tf.data.Dataset.zip(tuple(parts)).map(joined)
 
-model.train.training_batches = both
+model.train.read_training_batches = both
 sys.argv = ["train", *FLAGS]
 run_command(model.train.main)
 """

@@ -20,10 +20,11 @@ from model.network.ssd import build_network
 from model.distribution.strategies import make_strategy
 from pipeline.config.presets import IMPROVED_LOSS
 from tests.model import tiny
+from tests.model.tiny_shape import SHAPE
 from tests.model.small_training import small_network
 
 def detector_network():
-    return build_network(tiny.MODEL, tiny.SHAPE)
+    return build_network(tiny.MODEL, SHAPE)
 
 bits = np.random.default_rng(0)
 images = bits.integers(0, 256, (32, 64, 64, 3), dtype=np.uint8)
@@ -43,7 +44,7 @@ def gradients(strategy):
         )
     shared = share(images), {name: share(value) for name, value in targets.items()}
     def on_replica(images, targets):
-        return replica_gradients(state, images, targets, shape=tiny.SHAPE, loss=IMPROVED_LOSS,
+        return replica_gradients(state, images, targets, shape=SHAPE, loss=IMPROVED_LOSS,
                                  training=False)
     @tf.function
     def step(images, targets):
@@ -68,9 +69,10 @@ from model.training.step_losses import StepLosses
 from model.training.train_step import TrainState, make_train_step
 from model.network.ssd import build_network
 from model.distribution.strategies import make_strategy
-from pipeline.reader.dataset import training_batches
+from pipeline.reader.dataset import read_training_batches
 from pipeline.config.presets import IMPROVED_LOSS
 from tests.model import tiny
+from tests.model.tiny_shape import SHAPE
 from tests.record_sets import write_record_set
 from pathlib import Path
 import tempfile
@@ -78,12 +80,13 @@ import tempfile
 manifest = write_record_set(Path(tempfile.mkdtemp()), train=16)
 strategy = make_strategy("mirrored", 2)
 with strategy.scope():
-    network = build_network(tiny.MODEL, tiny.SHAPE)
+    network = build_network(tiny.MODEL, SHAPE)
     optimizer = tf.keras.optimizers.SGD(1e-3, jit_compile=False)
     optimizer.build(network.trainable_variables)
     state = TrainState(network, optimizer, AveragedWeights(network, 0.5), StepLosses())
-step = make_train_step(strategy, state, shape=tiny.SHAPE, loss=IMPROVED_LOSS)
-for batch in strategy.experimental_distribute_dataset(training_batches(manifest, batch=8, seed=0, dense=True).take(3)):
+step = make_train_step(strategy, state, shape=SHAPE, loss=IMPROVED_LOSS)
+batches = read_training_batches(manifest, batch=8, seed=0, dense=True).take(3)
+for batch in strategy.experimental_distribute_dataset(batches):
     step(batch)
 statistics = [w for w in network.non_trainable_weights]
 own = [[v.numpy() for v in w.values] for w in statistics]

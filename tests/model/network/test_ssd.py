@@ -13,6 +13,7 @@ from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MODEL, IMPROVED_A
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from tests.model import tiny
+from tests.model.tiny_shape import SHAPE
 
 STRIDES = IMPROVED_ANCHORS.strides
 
@@ -35,7 +36,7 @@ def test_the_improved_network_fits_its_anchors_at_every_size(size: int, count: i
 
 
 def test_outputs_are_ordered_by_map_row_column_and_box() -> None:
-    network = build_network(tiny.MODEL, tiny.SHAPE)
+    network = build_network(tiny.MODEL, SHAPE)
     heads = {
         "logits": [network.get_layer(f"scores_{k}").output for k in range(6)],
         "offsets": [network.get_layer(f"shifts_{k}").output for k in range(6)],
@@ -62,7 +63,7 @@ def test_a_rectangular_canvas_has_rectangular_maps() -> None:
 
 
 def test_the_first_predictions_are_the_prior_and_no_offsets() -> None:
-    network = build_network(tiny.MODEL, tiny.SHAPE)
+    network = build_network(tiny.MODEL, SHAPE)
     outputs = network(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
     scores = tf.nn.softmax(outputs["logits"]).numpy()
     np.testing.assert_allclose(scores[..., -1], 0.75, atol=0.1)
@@ -71,7 +72,7 @@ def test_the_first_predictions_are_the_prior_and_no_offsets() -> None:
 
 
 def test_pixels_are_scaled_to_minus_one_and_one() -> None:
-    network = build_network(tiny.MODEL, tiny.SHAPE)
+    network = build_network(tiny.MODEL, SHAPE)
     scaled = tf.keras.Model(network.input, network.get_layer("rescaling").output)
     image = np.zeros((1, 64, 64, 3), np.uint8)
     image[0, 0] = 255
@@ -79,7 +80,7 @@ def test_pixels_are_scaled_to_minus_one_and_one() -> None:
 
 
 def test_regularised_are_all_convolution_kernels_and_nothing_else() -> None:
-    network = build_network(tiny.MODEL, tiny.SHAPE)
+    network = build_network(tiny.MODEL, SHAPE)
     kernels = [w.numpy() for w in network.trainable_weights if "kernel" in w.name]
     expected = sum(4e-5 * float((kernel.astype(np.float64) ** 2).sum()) for kernel in kernels)
     assert len(kernels) == len(network.losses)

@@ -23,6 +23,7 @@ from pipeline.reader.dataset import read_training_batches
 from pipeline.records.manifest import Manifest
 from pipeline.records.record import Record
 from tests.model import tiny
+from tests.model.tiny_shape import SHAPE
 from tests.record_sets import TINY, compose_record, write_record_set
 
 DIGITS = (0, 1, 4)  # as many classes as the record sets of tests have
@@ -64,7 +65,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 @pytest.mark.long
 def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
     tf.keras.utils.set_random_seed(0)
-    network = build_network(tiny.MODEL, tiny.SHAPE)
+    network = build_network(tiny.MODEL, SHAPE)
     schedule = ScheduleConfig(kind="cosine", base=3e-3, warmup_steps=50)
     state = make_state(
         network, TrainingConfig(schedule=schedule, batch=BATCH, epochs=1, average_decay=0.98), epoch_steps=STEPS
@@ -72,13 +73,13 @@ def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
     train_step = make_train_step(
         tf.distribute.get_strategy(),
         state,
-        shape=tiny.SHAPE,
+        shape=SHAPE,
         loss=replace(IMPROVED_LOSS, offsets_weight=5.0),
     )
     for batch in read_training_batches(manifest, batch=BATCH, seed=0, dense=True).take(STEPS):
         train_step(batch)
 
-    evaluator = Evaluator(tiny.MODEL, tiny.SHAPE, IMPROVED_DECODE)
+    evaluator = Evaluator(tiny.MODEL, SHAPE, IMPROVED_DECODE)
     evaluator.set_weights(state.evaluation_weights())
     evaluator.fit_statistics(manifest, batch=BATCH, seed=0)
     metrics = evaluator.evaluate(manifest, "test", batch=16).metrics()

@@ -11,6 +11,7 @@ import tensorflow as tf
 from model.network.ssd import build_network
 from model.network.weights.parts import list_network_weights
 from tests.model import tiny
+from tests.model.tiny_shape import SHAPE
 
 
 def frozen_names(freeze: int) -> tuple[str, ...]:
@@ -19,20 +20,20 @@ def frozen_names(freeze: int) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("freeze", [0, 1, 4, 10])
 def test_the_first_blocks_are_not_trained_and_have_no_penalty(freeze: int) -> None:
-    network = build_network(replace(tiny.MODEL, freeze=freeze), tiny.SHAPE)
+    network = build_network(replace(tiny.MODEL, freeze=freeze), SHAPE)
     for layer in network.layers:
         if layer.weights:
             assert layer.trainable != layer.name.startswith(frozen_names(freeze) or "none"), layer.name
     kernels = [weight for weight in network.trainable_weights if "kernel" in weight.name]
     assert len(network.losses) == len(kernels)
-    free = build_network(tiny.MODEL, tiny.SHAPE)
+    free = build_network(tiny.MODEL, SHAPE)
     assert [w.shape for w in network.get_weights()] == [w.shape for w in free.get_weights()]  # in the same order
 
 
 @pytest.mark.parametrize("synchronized", [False, True])
 def test_their_batch_norm_normalises_by_its_statistics_and_keeps_them(synchronized: bool) -> None:
     config = replace(tiny.MODEL, freeze=4, synchronized_batch_norm=synchronized)
-    network = build_network(config, tiny.SHAPE)
+    network = build_network(config, SHAPE)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     before = list_network_weights(network)
     features = tf.keras.Model(network.input, network.get_layer("block_3_project_bn").output)

@@ -18,6 +18,7 @@ from model.network.weights.keras_file import read_keras_file
 from model.network.weights.parts import list_network_parts, list_network_weights, take_weights
 from pipeline.errors import UserError
 from tests.model import tiny
+from tests.model.tiny_shape import SHAPE
 
 MODEL = replace(tiny.MODEL, backbone="small", feature_pyramid_channels=8)
 
@@ -57,7 +58,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_trains_but_for_its_frozen_parts() -> None:
-    network = build_network(replace(MODEL, freeze=1), tiny.SHAPE)
+    network = build_network(replace(MODEL, freeze=1), SHAPE)
     parts = ["stem", "middle", "end", *(f"extra_{number}" for number in range(5)), "feature_pyramid", "heads"]
     assert list(list_network_parts(network, SMALL)) == parts
     assert {layer.epsilon for layer in network.layers if hasattr(layer, "epsilon")} == {1e-5}
@@ -76,7 +77,7 @@ def test_it_takes_weights_by_the_names_that_it_knows(tmp_path: Path) -> None:
     images = tf.keras.Input([64, 64, 3])
     theirs = tf.keras.Model(images, tf.keras.layers.Conv2D(8, 3, use_bias=False, name="conv2d")(images))
     theirs.save_weights(tmp_path / "weights.h5")
-    parts = list_network_parts(build_network(MODEL, tiny.SHAPE), SMALL)
+    parts = list_network_parts(build_network(MODEL, SHAPE), SMALL)
     weights = read_keras_file(tmp_path / "weights.h5", SMALL)
     np.testing.assert_array_equal(weights["stem/kernel"], theirs.get_weights()[0])
     assert take_weights({"stem": {"stem/kernel": parts["stem"]["stem/kernel"]}}, weights, source="file") == ["stem"]
@@ -84,6 +85,6 @@ def test_it_takes_weights_by_the_names_that_it_knows(tmp_path: Path) -> None:
 
 def test_unknown_names_and_too_many_blocks_are_one_line() -> None:
     with pytest.raises(UserError, match=r"^model\.backbone must be one of mobilenet_v2_block9, small, got 'big'$"):
-        build_network(replace(MODEL, backbone="big"), tiny.SHAPE)
+        build_network(replace(MODEL, backbone="big"), SHAPE)
     with pytest.raises(UserError, match=r"^freeze must be from 0 to 2, got 3$"):
         find_backbone(replace(MODEL, freeze=3))
