@@ -66,6 +66,14 @@ def find_rank(strategy: tf.distribute.Strategy) -> Rank:
     return read_rank() if _is_multiworker(strategy) else Rank()
 
 
+def reduce_over_replicas(value: tf.Tensor, operation: tf.distribute.ReduceOp) -> tf.Tensor:
+    """The sum or the mean of the replicas' values; the value itself with one replica, or outside of a replica."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(operation, value)
+
+
 def distribute(
     strategy: tf.distribute.Strategy, make_batches: Callable[[Reader], tf.data.Dataset], *, batch: int
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:

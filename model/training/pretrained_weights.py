@@ -11,8 +11,7 @@ import tensorflow as tf
 from model.network.backbones.backbone import Backbone
 from model.network.backbones.registry import find_backbone
 from model.network.ssd import build_network
-from model.network.weights.imagenet import find_imagenet_file
-from model.network.weights.keras_file import read_keras_file
+from model.network.weights.keras_file import find_imagenet_file, read_keras_file
 from model.network.weights.parts import HEADS, PYRAMID, Weights, list_network_parts, list_network_weights, take_weights
 from model.training.checkpoints import restore_best
 from model.training.run_folder import Run, RunFolder

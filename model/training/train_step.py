@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.distribution.all_reduce import reduce_over_replicas
+from model.distribution.strategies import reduce_over_replicas
 from model.network.ssd import NetworkShape
 from model.training.addons import AVERAGING, OptimizerAverages
 from model.training.averages import AveragedWeights, averaged_weights

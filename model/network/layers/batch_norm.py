@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from model.distribution.all_reduce import reduce_over_replicas
+from model.distribution.strategies import reduce_over_replicas
 
 _MEAN = tf.distribute.ReduceOp.MEAN  # replicas have equal shares of the batch
 

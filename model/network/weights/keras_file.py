@@ -11,8 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.network.backbones.backbone import KERAS, Backbone
+from pipeline.download import download
 from pipeline.errors import UserError
-from pipeline.files import open_regular
+from pipeline.files import cache_folder, open_regular
+
+
+def find_imagenet_file(backbone: Backbone) -> Path:
+    """The published file, from the cache or downloaded to it.
+
+    Raises `UserError` if there is none, the network does not answer, or the checksum is wrong.
+    """
+    published = backbone.imagenet
+    if published is None:
+        raise UserError(f"no file of ImageNet's weights is known for {backbone.title}; give one as INIT=…")
+    name = published.url.rpartition("/")[2]
+    way_out = f"download it elsewhere and give it as INIT={name}"
+    return download(published.url, cache_folder() / name, sha256=published.sha256, way_out=way_out)
 
 
 def read_keras_file(path: Path, backbone: Backbone) -> dict[str, NDArray[np.float32]]:

@@ -18,8 +18,7 @@ from model.network.backbones.backbone import Backbone
 from model.network.backbones.mobilenet_v2_block9 import BACKBONE
 from model.network.backbones.registry import BACKBONES
 from model.network.ssd import NetworkShape, build_network
-from model.network.weights.imagenet import find_imagenet_file
-from model.network.weights.keras_file import read_keras_file
+from model.network.weights.keras_file import find_imagenet_file, read_keras_file
 from model.network.weights.parts import list_network_parts, list_network_weights, take_weights
 from pipeline.config.run_config import MAX_WIDTH
 from pipeline.errors import UserError
