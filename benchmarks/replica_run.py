@@ -27,7 +27,7 @@ from model.training.optimizers import make_optimizer
 from model.training.run_folder import RunFolder, describe_run
 from model.training.schedule import LearningRate
 from model.training.step_losses import StepLosses
-from model.training.train_step import TrainState, make_train_step, replica_gradients
+from model.training.train_step import TrainState, compute_gradients, make_train_step
 from pipeline.command_line import run_command
 from pipeline.reader.dataset import count_steps_per_pass, read_training_batches
 from pipeline.records.manifest import load_manifest
@@ -82,7 +82,7 @@ def main() -> None:
         step, kept = make_train_step(strategy, state, **about), []
         for batch in itertools.islice(batches(), FLAGS.steps):
             step(batch)
-            kept.append(float(state.losses.recent(1)[0, 0]))
+            kept.append(float(state.losses.read_recent(1)[0, 0]))
         return kept
 
     def sgd_of(variables: list[tf.Variable]) -> Any:
@@ -94,7 +94,7 @@ def main() -> None:
 
     @tf.function(autograph=False)
     def gradients_of(images: Any, targets: Any) -> Any:
-        return strategy.run(partial(replica_gradients, first, **about), args=(images, targets))[0]
+        return strategy.run(partial(compute_gradients, first, **about), args=(images, targets))[0]
 
     found: dict[str, Any] = {}
     for k, gradient in enumerate(gradients_of(*next(iter(batches())))):
