@@ -12,7 +12,7 @@ FOLDER = "ablations"  # in configs/
 REFERENCE = "reference"  # the configuration there that the others are compared with
 
 
-def is_chosen(only: Collection[str]) -> list[str]:
+def choose_names(only: Collection[str]) -> list[str]:
     """The reference's name, then those of the ablations in `only`, or of all if it is empty.
 
     Raises `UserError` if there is no such ablation.

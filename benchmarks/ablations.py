@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.ablation_table import FOLDER, is_chosen, table
+from benchmarks.ablation_table import FOLDER, choose_names, table
 from benchmarks.commands import run_python
 from configs import load_config
 from model.training.run_folder import RunFolder
@@ -30,7 +30,7 @@ def main() -> None:
     """Makes records and trains for each configuration, the reference first; then prints the table."""
     sets: dict[RecordsConfig, str] = {}
     reached: dict[str, EpochRow] = {}
-    for name in is_chosen(FLAGS.only or ()):
+    for name in choose_names(FLAGS.only or ()):
         config = f"{FOLDER}.{name}"
         wanted = load_config(config).records
         if wanted not in sets:

@@ -27,7 +27,7 @@ from model.training.optimizers import make_optimizer
 from model.training.run_folder import RunFolder, describe_run
 from model.training.schedule import LearningRate
 from model.training.step_losses import StepLosses
-from model.training.train_step import TrainState, make_train_step, replica_gradients
+from model.training.train_step import TrainState, compute_gradients, make_train_step
 from pipeline.command_line import run_command
 from pipeline.reader.dataset import count_steps_per_pass, read_training_batches
 from pipeline.records.manifest import load_manifest
@@ -63,7 +63,7 @@ def main() -> None:
     if FLAGS.float64:
         tf.keras.backend.set_floatx("float64")
 
-    def new_state(optimizer: Callable[[list[tf.Variable]], Any] | None = None) -> TrainState:
+    def make_new_state(optimizer: Callable[[list[tf.Variable]], Any] | None = None) -> TrainState:
         tf.keras.utils.set_random_seed(0)
         with strategy.scope():
             network = build_network(config.model, run.shape)
@@ -71,45 +71,45 @@ def main() -> None:
                 network.set_weights(weights)
             return TrainState(network, optimizer and optimizer(network.trainable_weights), None, StepLosses())
 
-    def batches() -> tf.distribute.DistributedDataset:
+    def read() -> tf.distribute.DistributedDataset:
         return strategy.experimental_distribute_dataset(
             read_training_batches(manifest, batch=training.batch, seed=0, dense=True)
         )
 
     about: dict[str, Any] = {"shape": run.shape, "loss": config.loss}
 
-    def losses_of(state: TrainState) -> list[float]:
+    def take_steps(state: TrainState) -> list[float]:
         step, kept = make_train_step(strategy, state, **about), []
-        for batch in itertools.islice(batches(), FLAGS.steps):
+        for batch in itertools.islice(read(), FLAGS.steps):
             step(batch)
-            kept.append(float(state.losses.recent(1)[0, 0]))
+            kept.append(float(state.losses.read_recent(1)[0, 0]))
         return kept
 
-    def sgd_of(variables: list[tf.Variable]) -> Any:
+    def make_sgd(variables: list[tf.Variable]) -> Any:
         optimizer = tf.keras.optimizers.SGD(FLAGS.rate, jit_compile=False)
         optimizer.build(variables)
         return optimizer
 
-    first = new_state()
+    first = make_new_state()
 
     @tf.function(autograph=False)
-    def gradients_of(images: Any, targets: Any) -> Any:
-        return strategy.run(partial(replica_gradients, first, **about), args=(images, targets))[0]
+    def compute_all(images: Any, targets: Any) -> Any:
+        return strategy.run(partial(compute_gradients, first, **about), args=(images, targets))[0]
 
     found: dict[str, Any] = {}
-    for k, gradient in enumerate(gradients_of(*next(iter(batches())))):
+    for k, gradient in enumerate(compute_all(*next(iter(read())))):
         found[f"gradient_{k}"] = strategy.reduce(tf.distribute.ReduceOp.SUM, gradient, axis=None).numpy()
     if FLAGS.steps:
-        sgd = new_state(sgd_of)
-        losses_of(sgd)
+        sgd = make_new_state(make_sgd)
+        take_steps(sgd)
         for k, weight in enumerate(sgd.network.trainable_weights):
             found[f"weight_{k}"] = weight.numpy()
         epoch_steps = training.epoch_steps or count_steps_per_pass(manifest, training.batch)
         rate = LearningRate(training.schedule, epoch_steps=epoch_steps, epochs=training.epochs)
-        own = new_state(
+        own = make_new_state(
             lambda variables: make_optimizer(training.optimizer, rate, precision="float32", variables=variables)
         )
-        found["losses"] = losses_of(own)
+        found["losses"] = take_steps(own)
     np.savez(FLAGS.output, **found)
 
 

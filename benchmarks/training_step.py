@@ -83,7 +83,7 @@ class Way:
     def _take(self, steps: int) -> None:
         for _ in range(steps):
             self._step(next(self._batches))
-        self._state.losses.recent(1)  # waits for the device
+        self._state.losses.read_recent(1)  # waits for the device
 
 
 def measure(config: Config, manifest: Manifest, *, rounds: int, steps: int) -> list[Round]:

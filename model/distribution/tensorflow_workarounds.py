@@ -133,9 +133,8 @@ def keep_freed_memory() -> None:
     """Lets glibc's allocator keep what one step frees for the next; does nothing with another C library.
 
     TensorFlow's iterators over several devices tell glibc, when they are created, to return everything above 128 KiB
-    at once. Every activation
-    is then mapped and faulted in again, which can take half of a step. So call this after they are created. Can go
-    once they no longer call `mallopt`.
+    at once. Every activation is then mapped and faulted in again, which can take half of a step. So call this after
+    they are created. Can go once they no longer call `mallopt`.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

@@ -77,7 +77,7 @@ def addons_giou_loss(truth: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     return _import("--box_loss=tfa:giou").losses.giou_loss(truth, boxes)
 
 
-def cross_device_ops_for(name: str) -> tf.distribute.CrossDeviceOps | None:
+def choose_cross_device_ops(name: str) -> tf.distribute.CrossDeviceOps | None:
     """How replicas must exchange values for an optimizer of that name; None for TensorFlow's choice.
 
     Optimizers that wrap another one update their slots in ways that the collective operations do not support.

@@ -52,20 +52,20 @@ def add_draws(
 
     @without_autograph
     def draw(step: tf.Tensor, batch: Batch) -> Batch:
-        key = step_key(seed, step, reader)
+        key = make_step_key(seed, step, reader)
         return {**batch, **make_draws(tf.shape(batch[WORDS])[0], config, canvas=canvas, key=key)}
 
     return batches.enumerate(start_step).map(draw).prefetch(tf.data.AUTOTUNE)
 
 
-def step_key(seed: int, step: tf.Tensor, reader: Reader = ONLY_READER) -> tf.Tensor:
+def make_step_key(seed: int, step: tf.Tensor, reader: Reader = ONLY_READER) -> tf.Tensor:
     """The key of all random numbers for a reader's part of a step's batch, int64 [2]."""
     key = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
     return _fold(key, reader.index)
 
 
 def make_draws(count: tf.Tensor, config: AugmentConfig, *, canvas: Shape, key: tf.Tensor) -> Batch:
-    """The random draws for `count` images, from a key of `step_key`."""
+    """The random draws for `count` images, from a key of `make_step_key`."""
     drawn = {}
     if config.flip:
         drawn[FLIPS] = tf.random.stateless_uniform([count], _fold(key, _FLIP), alg="philox") < 0.5

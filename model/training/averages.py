@@ -40,7 +40,7 @@ class AveragedWeights(tf.Module):
             average.assign_add(share * (variable - average))
 
 
-def averaged_weights(network: tf.keras.Model, averages: Sequence[tf.Variable]) -> list[np.ndarray]:
+def get_averaged_weights(network: tf.keras.Model, averages: Sequence[tf.Variable]) -> list[np.ndarray]:
     """A network's weights with averages in place of the trainable ones, in the order of `network.get_weights()`.
 
     Call it outside the replicas.

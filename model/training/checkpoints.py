@@ -20,7 +20,8 @@ from model.training.averages import AveragedWeights
 from model.training.failures import name_full_disk
 from model.training.run_folder import RunFolder
 from model.training.train_step import TrainState
-from pipeline.errors import UserError, make_printable
+from pipeline.config.run_config import TrainingConfig
+from pipeline.errors import UserError, format_count, make_printable
 from pipeline.files import open_regular, sync
 
 KEPT = 2  # if the newest is broken, the one before is used
@@ -51,6 +52,15 @@ class Progress:
             self.best_ap = max(ap, self.best_ap)
 
 
+def find_reason_to_end(progress: Progress, training: TrainingConfig, *, epoch_steps: int) -> str | None:
+    """Why a training has come to its end, as it follows "done: "; None if it has not."""
+    epochs = progress.step // epoch_steps
+    if training.patience is not None and progress.stale >= training.patience and epochs < training.epochs:
+        stale = format_count(progress.stale, "evaluation")
+        return f"{epochs} of {format_count(training.epochs, 'epoch')}, because AP on val has not risen for {stale}"
+    return format_count(epochs, "epoch") if epochs == training.epochs else None
+
+
 class LastCheckpoints:
     """Saves and restores weights, optimizer, averages, the epoch's losses and progress together.
 
@@ -68,7 +78,7 @@ class LastCheckpoints:
         if isinstance(state.averages, AveragedWeights):  # an optimizer's are its slots
             parts["averages"] = state.averages
         self.checkpoint = tf.train.Checkpoint(**parts)
-        self.files = _last_files(folder)
+        self.files = _open_last_folder(folder)
 
     def save(self) -> None:
         """Saves the state, and continues from what was saved.
@@ -90,9 +100,9 @@ class LastCheckpoints:
 
         Raises `UserError` if all of them are broken.
         """
-        numbers = self.files.newest_first()
+        numbers = self.files.list_newest_first()
         for number in numbers:
-            path = self.files.path_of(number)
+            path = self.files.get_path(number)
             try:
                 self.files.restore(self.checkpoint, number)
             except BrokenCheckpoint as error:
@@ -109,12 +119,28 @@ class LastCheckpoints:
         return None
 
 
+def restore_or_begin(checkpoints: LastCheckpoints, folder: RunFolder) -> str | None:
+    """Restores the newest checkpoint, or saves the first one, so that there always is one. -> what `restore` does.
+
+    Raises `UserError` if the run has begun and its checkpoints are broken or gone.
+    """
+    restored = checkpoints.restore()
+    if restored is None:
+        if folder.history.exists() or folder.best.exists():
+            raise UserError(
+                f"{folder.last} holds no checkpoint to resume from; choose another --run, or remove "
+                "the folder to train from the start"
+            )
+        checkpoints.save()
+    return restored
+
+
 class BestCheckpoint:
     """Saves the weights of a network in place of the best so far. Make it outside the scope of a strategy."""
 
     def __init__(self, folder: RunFolder, network: tf.keras.Model) -> None:
         self.checkpoint = tf.train.Checkpoint(network=network)
-        self.files = _best_files(folder)
+        self.files = _open_best_folder(folder)
 
     def save(self, epoch: int) -> None:
         """Saves the network's weights as those of an epoch."""
@@ -126,14 +152,14 @@ def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
 
     Raises `UserError` if there are none, or only broken ones.
     """
-    files = _best_files(folder)
+    files = _open_best_folder(folder)
     reasons = []
-    for number in files.newest_first():  # two if a save was interrupted
+    for number in files.list_newest_first():  # two if a save was interrupted
         try:
             files.restore(tf.train.Checkpoint(network=network), number)
-            return str(files.path_of(number))
+            return str(files.get_path(number))
         except BrokenCheckpoint as error:
-            reasons.append(f"{files.path_of(number)} is no whole checkpoint of this run: {error}")
+            reasons.append(f"{files.get_path(number)} is no whole checkpoint of this run: {error}")
     if not reasons:
         raise UserError(f"{folder.best} holds no checkpoint: no epoch is finished yet")
     raise UserError(reasons[0])
@@ -141,14 +167,14 @@ def restore_best(folder: RunFolder, network: tf.keras.Model) -> str:
 
 def has_checkpoints(folder: RunFolder) -> bool:
     """Whether a run has begun: whether it has checkpoints to resume from, broken ones too."""
-    return bool(_last_files(folder).newest_first())
+    return bool(_open_last_folder(folder).list_newest_first())
 
 
-def _last_files(folder: RunFolder) -> CheckpointFolder:
+def _open_last_folder(folder: RunFolder) -> CheckpointFolder:
     return CheckpointFolder(folder.last, "step", kept=KEPT)
 
 
-def _best_files(folder: RunFolder) -> CheckpointFolder:
+def _open_best_folder(folder: RunFolder) -> CheckpointFolder:
     return CheckpointFolder(folder.best, "epoch", kept=1)
 
 
@@ -167,14 +193,14 @@ class CheckpointFolder:
         """`kept`: how many of the newest checkpoints stay."""
         self.path, self.name, self.kept = path, name, kept
 
-    def newest_first(self) -> list[int]:
+    def list_newest_first(self) -> list[int]:
         """The numbers of the checkpoints that are there, broken ones too."""
         if not self.path.is_dir():
             return []
         matches = (re.fullmatch(rf"{self.name}-(\d+)\.index", entry) for entry in os.listdir(self.path))
         return sorted((int(match[1]) for match in matches if match), reverse=True)
 
-    def path_of(self, number: int) -> Path:
+    def get_path(self, number: int) -> Path:
         """A checkpoint's files without their endings."""
         return self.path / f"{self.name}-{number}"
 
@@ -183,14 +209,14 @@ class CheckpointFolder:
 
         Raises `OSError` if the disk is full.
         """
-        with self._unfinished(checkpoint, ".unfinished", said=self.path_of(number)) as unfinished:
+        with self._unfinished(checkpoint, ".unfinished", said=self.get_path(number)) as unfinished:
             for entry in unfinished:
                 sync(self.path / entry)
             self._remove(number)
             for entry in reversed(unfinished):  # the index last: with it the checkpoint is there
                 os.replace(self.path / entry, self.path / f"{self.name}-{number}{entry.removeprefix('.unfinished')}")
         sync(self.path)
-        for old in self.newest_first()[self.kept :]:
+        for old in self.list_newest_first()[self.kept :]:
             self._remove(old)
 
     def take_part(self, checkpoint: tf.train.Checkpoint, rank: int) -> None:
@@ -208,13 +234,13 @@ class CheckpointFolder:
             if not (self.path / entry).is_file():
                 raise BrokenCheckpoint(f"{entry} is not a regular file")
             open_regular(self.path / entry).close()
-        with _known_to_tensorflow(self.path) as folder:
+        with _alias_for_tensorflow(self.path) as folder:
             try:
                 status = checkpoint.read(os.path.join(folder, f"{self.name}-{number}"))
                 status.assert_existing_objects_matched().expect_partial()
             except _UNREADABLE as error:
                 raise UserError(
-                    f"{self.path_of(number)} cannot be read now: {_explain(error, folder, self.path)}; it may be "
+                    f"{self.get_path(number)} cannot be read now: {_explain(error, folder, self.path)}; it may be "
                     "whole, so keep it, and run the same command again later"
                 ) from None
             except _BROKEN as error:
@@ -225,7 +251,7 @@ class CheckpointFolder:
         """Writes a checkpoint under a temporary name. Yields its files, the index first, and removes any left over."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with _known_to_tensorflow(self.path) as folder, name_full_disk(said):
+            with _alias_for_tensorflow(self.path) as folder, name_full_disk(said):
                 checkpoint.write(os.path.join(folder, name))
             yield self._files(name)
         finally:
@@ -244,7 +270,7 @@ class CheckpointFolder:
 
 
 @contextlib.contextmanager
-def _known_to_tensorflow(folder: Path) -> Iterator[str]:
+def _alias_for_tensorflow(folder: Path) -> Iterator[str]:
     """A name for a folder in which TensorFlow sees no glob pattern. It is valid until the context ends.
 
     Raises `UserError` if there is no such name.

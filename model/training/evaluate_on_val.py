@@ -25,7 +25,7 @@ def evaluate_on_val(
     """
     averaged = state.averages is not None
     # Batch-norm statistics are read from all ranks; after that the chief goes on alone.
-    weights = state.evaluation_weights()
+    weights = state.get_evaluation_weights()
     raw = state.network.get_weights() if averaged else weights
     if not rank.is_chief:
         return {}, []

@@ -41,7 +41,7 @@ def name_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
         tf.errors.CancelledError,
         tf.errors.InternalError,
     ) as error:
-        said = take_first_line(_what_happened(error.message)).rstrip(" :")
+        said = take_first_line(_find_reason(error.message)).rstrip(" :")
         if rank.count > 1:  # this rank's device failed, or another rank ended
             raise UserError(
                 f"one of the {rank.count} ranks or its device failed ({said}); start all of them again with the same "
@@ -54,7 +54,7 @@ def name_training_failures(*, batch: int, rank: Rank) -> Iterator[None]:
         ) from error
 
 
-def _what_happened(message: str) -> str:
+def _find_reason(message: str) -> str:
     """The reason in TensorFlow's message, without the tracebacks of the graph before it and the names of nodes."""
     found = _REASON.search(message)
     return _NAMES.sub("", found[1] if found else message)
@@ -69,13 +69,13 @@ def name_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        number = _disk_error(error, path)
+        number = _find_disk_error(error, path)
         if number is None:
             raise
         raise OSError(number, os.strerror(number), str(path)) from None
 
 
-def _disk_error(error: tf.errors.OpError, path: Path) -> int | None:
+def _find_disk_error(error: tf.errors.OpError, path: Path) -> int | None:
     for number in (errno.ENOSPC, errno.EDQUOT):
         if os.strerror(number) in str(error.message):
             return number

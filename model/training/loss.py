@@ -61,7 +61,7 @@ def ssd_loss(
     )
 
 
-def hardest(losses: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+def select_hardest(losses: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
     """Weights that select the hardest candidates of each row, [R, M] in [0, 1].
 
     Candidates that tie at the threshold share the remaining weight: black regions of a canvas give hundreds of equal
@@ -98,9 +98,9 @@ def _mine(losses: tf.Tensor, negative: tf.Tensor, positives: tf.Tensor, config: 
     """Weights of the negatives, [B, N], mined in each image or in the whole batch as one row."""
     if config.mining == "image":
         counts = tf.maximum(config.negatives_per_positive * positives, float(config.min_negatives))
-        return hardest(losses, negative, tf.cast(counts, tf.int32))
+        return select_hardest(losses, negative, tf.cast(counts, tf.int32))
     count = tf.cast(config.negatives_per_positive * tf.reduce_sum(positives, keepdims=True), tf.int32)
-    mined = hardest(tf.reshape(losses, [1, -1]), tf.reshape(negative, [1, -1]), count)
+    mined = select_hardest(tf.reshape(losses, [1, -1]), tf.reshape(negative, [1, -1]), count)
     return tf.reshape(mined, tf.shape(losses))
 
 

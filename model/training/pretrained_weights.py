@@ -44,14 +44,14 @@ class PretrainedWeights:
         frozen = self.backbone.frozen_parts(freeze)
         if missing := [part for part in frozen if part not in taken]:
             raise UserError(
-                f"--freeze={freeze} must name blocks that {self.source} holds, got one without {_listed(missing)}"
+                f"--freeze={freeze} must name blocks that {self.source} holds, got one without {_list_parts(missing)}"
             )
         anew = [part for part in parts if part not in taken]
         reason = f" ({self.unfit[HEADS]})" if HEADS in self.unfit else ""
-        kept = f"; {_listed(frozen)} frozen" if frozen else ""
+        kept = f"; {_list_parts(frozen)} frozen" if frozen else ""
         return (
-            f"weights of {self.source}: loaded {_listed(taken)}{kept}; "
-            f"{f'newly initialised {_listed(anew)}{reason}' if anew else 'nothing newly initialised'}"
+            f"weights of {self.source}: loaded {_list_parts(taken)}{kept}; "
+            f"{f'newly initialised {_list_parts(anew)}{reason}' if anew else 'nothing newly initialised'}"
         )
 
 
@@ -84,10 +84,10 @@ def load_pretrained_weights(init: str, run: Run) -> PretrainedWeights:
         raise UserError(f"--init={init} is a run with the backbone {theirs}; this run has {run.config.model.backbone}")
     network = build_network(earlier.config.model, earlier.shape)
     restore_best(folder, network)
-    return PretrainedWeights(init, backbone, list_network_weights(network), _unfit_parts(earlier, run))
+    return PretrainedWeights(init, backbone, list_network_weights(network), _find_unfit_parts(earlier, run))
 
 
-def _unfit_parts(earlier: Run, run: Run) -> dict[str, str]:
+def _find_unfit_parts(earlier: Run, run: Run) -> dict[str, str]:
     if earlier.config.model.feature_pyramid_channels != run.config.model.feature_pyramid_channels:
         return dict.fromkeys((PYRAMID, HEADS), "another feature pyramid")
     if earlier.class_names != run.class_names:
@@ -97,7 +97,7 @@ def _unfit_parts(earlier: Run, run: Run) -> dict[str, str]:
     return {}
 
 
-def _listed(parts: Sequence[str]) -> str:
+def _list_parts(parts: Sequence[str]) -> str:
     """`stem, blocks 0 to 9, extra layers 0 to 3, feature pyramid, heads`."""
     words: dict[str, list[int]] = {}  # with the numbers of the parts
     for part in parts:
@@ -106,10 +106,10 @@ def _listed(parts: Sequence[str]) -> str:
             words.setdefault({"block": "blocks", "extra": "extra layers"}.get(kind, kind), []).append(int(number))
         else:
             words[part.replace("_", " ")] = []
-    return ", ".join(f"{word} {_ranges(numbers)}" if numbers else word for word, numbers in words.items())
+    return ", ".join(f"{word} {_join_ranges(numbers)}" if numbers else word for word, numbers in words.items())
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def _join_ranges(numbers: Sequence[int]) -> str:
     """`0 to 5, 7` of 0, 1, 2, 3, 4, 5, 7."""
     found: list[list[int]] = []
     for number in numbers:

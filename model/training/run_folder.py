@@ -87,7 +87,7 @@ def describe_run(config: Config, manifest: Manifest, *, ranks: int = 1) -> Run:
     )
 
 
-def other_parts(config: Config, manifest: Manifest) -> list[str]:
+def find_other_parts(config: Config, manifest: Manifest) -> list[str]:
     """The fields in which the records differ from those that the configuration would make."""
     made, own = manifest.config, config.records
     names = (own_field.name for own_field in fields(own) if own_field.name != "limit")
@@ -165,7 +165,7 @@ class RunFolder:
         """Metrics, COCO JSON files, an image."""
         return self.path / "evaluation"
 
-    def contents(self) -> list[str]:
+    def list_contents(self) -> list[str]:
         """The names of the files and folders that training has written so far."""
         left = (self.history, self.loss_image, self.val_image, self.tensorboard, self.best, self.last)
         return [str(path.relative_to(self.path)) for path in left if path.exists()]
@@ -187,7 +187,7 @@ class RunFolder:
                 f"{self.path} was begun by {format_count(stored.ranks, 'rank')}, each of which reads shards of its "
                 f"own, and cannot go on with {run.ranks}; start {stored.ranks} again, or choose another --run"
             )
-        differences = list(_differences(stored.identity(), run.identity()))
+        differences = list(_find_differences(stored.identity(), run.identity()))
         if differences:
             raise UserError(
                 f"{self.path} belongs to another configuration or other records: "
@@ -209,15 +209,15 @@ class RunFolder:
             raise UserError(f"{where} is no run's configuration")
         if (version := values["format_version"]) != FORMAT_VERSION:
             raise UserError(
-                f"{where} has format version {show_value(version)}, and this prematch reads version {FORMAT_VERSION}; "
-                "train again, with another --run"
+                f"{where} has format version {show_value(version)}, and this prematch reads version {FORMAT_VERSION}: "
+                "its records are of an earlier format too; make them again, and train with another --run"
             )
         return from_dict(Run, values, where=where)
 
 
-def _differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:
+def _find_differences(stored: Any, wanted: Any, where: str = "") -> Iterator[str]:
     if isinstance(stored, dict) and isinstance(wanted, dict):
         for name in wanted:
-            yield from _differences(stored.get(name), wanted[name], f"{where}.{name}" if where else name)
+            yield from _find_differences(stored.get(name), wanted[name], f"{where}.{name}" if where else name)
     elif stored != wanted:
         yield f"{where} was {stored!r}, now {wanted!r}"

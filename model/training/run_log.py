@@ -103,7 +103,7 @@ class RunLog:
         self._bar.update()
 
     def write_step(self, step: int, losses: np.ndarray) -> None:
-        """Tells TensorBoard the losses and the learning rate of a step, a row of `StepLosses.recent`, and the speed."""
+        """Tells TensorBoard the speed, and the losses and rate of a step: a row of `StepLosses.read_recent`."""
         now = _Clock(time.monotonic(), step, self.waited)
         if self.writes:
             with name_full_disk(self.folder.tensorboard), self._events.as_default(step=step):

@@ -50,14 +50,14 @@ class StepLosses(tf.Module):
         """Sets the sums to 0."""
         self.sums.assign(tf.zeros_like(self.sums))
 
-    def recent(self, steps: int) -> np.ndarray:
+    def read_recent(self, steps: int) -> np.ndarray:
         """The global losses of the last steps, at most `READ_EVERY`. -> float32 [steps, 4], the newest last.
 
         A row holds the `LOSS_PARTS` and the learning rate.
         """
         return self._recent.numpy()[READ_EVERY - steps :]
 
-    def means(self, steps: int) -> dict[str, float]:
+    def read_means(self, steps: int) -> dict[str, float]:
         """The mean of each of the `LOSS_PARTS` over the epoch, which has had so many steps."""
         means = self.sums.numpy() / np.float32(steps)
         return {name: float(mean) for name, mean in zip(LOSS_PARTS, means, strict=True)}
@@ -67,7 +67,7 @@ def check_finite(losses: np.ndarray, manifest: Manifest, training: TrainingConfi
     """Stops a training whose loss is not finite: whatever its weights are now, they are not worth saving.
 
     Args:
-        losses: rows of `StepLosses.recent`.
+        losses: rows of `StepLosses.read_recent`.
         manifest: of the records that it trains on.
         training: its configuration.
         first: the step of the first row, counted from 0.

@@ -12,7 +12,7 @@ import tensorflow as tf
 from model.distribution.strategies import reduce_over_replicas
 from model.network.ssd import NetworkShape
 from model.training.addons import AVERAGING, OptimizerAverages
-from model.training.averages import AveragedWeights, averaged_weights
+from model.training.averages import AveragedWeights, get_averaged_weights
 from model.training.loss import ssd_loss
 from model.training.optimizers import make_optimizer
 from model.training.schedule import LearningRate
@@ -33,14 +33,14 @@ class TrainState:
     averages: AveragedWeights | OptimizerAverages | None
     losses: StepLosses
 
-    def evaluation_weights(self) -> list[np.ndarray]:
+    def get_evaluation_weights(self) -> list[np.ndarray]:
         """The weights to evaluate and to keep: averaged ones if there are any. In the order of `network.get_weights()`.
 
         Batch-norm statistics are the mean over the replicas. All ranks must call it together.
         """
         if self.averages is None:
             return self.network.get_weights()
-        return averaged_weights(self.network, self.averages.averages)
+        return get_averaged_weights(self.network, self.averages.averages)
 
 
 def make_state(network: tf.keras.Model, training: TrainingConfig, *, epoch_steps: int) -> TrainState:
@@ -83,11 +83,11 @@ def make_train_step(
     def on_replica(batch: Any) -> None:
         """A step on this replica's share of the batch."""
         images, targets = unpack(batch) if unpack else batch
-        gradients, parts = replica_gradients(state, images, targets, shape=shape, loss=loss)
+        gradients, parts = compute_gradients(state, images, targets, shape=shape, loss=loss)
         state.optimizer.apply_gradients(zip(gradients, state.network.trainable_variables, strict=True))  # of their sum
         if isinstance(state.averages, AveragedWeights):
             state.averages.update(state.network, state.optimizer.iterations)
-        state.losses.add(parts, _last_rate(state.optimizer) / strategy.num_replicas_in_sync)
+        state.losses.add(parts, _get_last_rate(state.optimizer) / strategy.num_replicas_in_sync)
 
     compiled = tf.function(on_replica, jit_compile=True, autograph=False) if xla else on_replica
 
@@ -98,7 +98,7 @@ def make_train_step(
     return train_step
 
 
-def replica_gradients(
+def compute_gradients(
     state: TrainState,
     images: tf.Tensor,
     targets: Targets,
@@ -133,7 +133,7 @@ def replica_gradients(
     return gradients, {"loss": total, "class_loss": class_loss, "offsets_loss": offsets_loss}
 
 
-def _last_rate(optimizer: Any) -> tf.Tensor:
+def _get_last_rate(optimizer: Any) -> tf.Tensor:
     """The learning rate of the last step. Keras's optimizers keep it, its legacy ones have only the schedule."""
     rate = optimizer.learning_rate
     return tf.convert_to_tensor(rate(optimizer.iterations - 1) if callable(rate) else rate)

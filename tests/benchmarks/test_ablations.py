@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from benchmarks.ablation_table import FOLDER, REFERENCE, is_chosen, table
+from benchmarks.ablation_table import FOLDER, REFERENCE, choose_names, table
 from configs import config_names, load_config
 from model.training.run_log import EpochRow
 from pipeline.errors import UserError
@@ -34,10 +34,10 @@ def test_the_table_compares_every_run_with_the_first() -> None:
 
 
 def test_the_reference_comes_first() -> None:
-    assert is_chosen(()) == [REFERENCE, *(name.removeprefix(f"{FOLDER}.") for name in CHANGES)]
-    assert is_chosen(["no_flip"]) == [REFERENCE, "no_flip"]
+    assert choose_names(()) == [REFERENCE, *(name.removeprefix(f"{FOLDER}.") for name in CHANGES)]
+    assert choose_names(["no_flip"]) == [REFERENCE, "no_flip"]
 
 
 def test_an_unknown_change_is_one_line() -> None:
     with pytest.raises(UserError, match=r"^--only must name some of baseline_anchors, .*, got nothing$"):
-        is_chosen(["no_flip", "nothing"])
+        choose_names(["no_flip", "nothing"])

@@ -121,8 +121,9 @@ class SmallTraining:
         )
 
     def values(self) -> dict[str, tf.Variable]:
-        """All that a step changes."""
+        """All that a step changes, without the names that Keras gives: they count on from network to network."""
         state = self.state
-        kept = {v.name + str(k): v for k, v in enumerate((*state.network.weights, *state.optimizer.variables))}
+        kept = {f"weight {k}": v for k, v in enumerate(state.network.weights)}
+        kept |= {f"optimizer's {k}": v for k, v in enumerate(state.optimizer.variables)}
         averages = {} if state.averages is None else {f"average {k}": v for k, v in enumerate(state.averages.averages)}
         return {**kept, **averages, "sums": state.losses.sums}

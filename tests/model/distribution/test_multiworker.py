@@ -53,7 +53,9 @@ def flags(records: Path, run: Path) -> list[str]:
     return ["--config=tiny_calm", f"--records={records}", f"--run={run}", "--sync_batch_norm", "--backup_steps=1"]
 
 
-def start_workers(records: Path, run: Path, *, of_second: tuple[str, ...] = ()) -> list[subprocess.Popen[str]]:
+def start_workers(
+    records: Path, run: Path, *, of_both: tuple[str, ...] = (), of_second: tuple[str, ...] = ()
+) -> list[subprocess.Popen[str]]:
     ports = []
     for _ in range(2):
         with socket.socket() as s:
@@ -65,6 +67,7 @@ def start_workers(records: Path, run: Path, *, of_second: tuple[str, ...] = ()) 
             "model.train",
             *flags(records, run),
             "--strategy=multiworker",
+            *of_both,
             *(of_second if index else ()),
             env={"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})},
         )
@@ -119,6 +122,19 @@ def test_two_workers_one_of_them_killed_and_both_started_again_train_as_one_proc
     assert f"run: {together}" in chief and "run:" not in other
     assert_close(together, alone)
     assert not list(together.rglob(".unfinished*"))
+
+
+@pytest.mark.long
+def test_all_ranks_end_when_patience_does_and_stay_ended(tmp_path: Path) -> None:
+    """Steps so short find nothing, so AP stays 0: the first evaluation is the best, and the second one is no better."""
+    records, run = tmp_path / "records", tmp_path / "run"
+    write_record_set(records, train=96)
+    patient = ("--epochs=9", "--patience=1")
+    why = "2 of 9 epochs, because AP on val has not risen for 1 evaluation"
+    chief, _ = finish(start_workers(records, run, of_both=patient))
+    assert f"trained {why} (" in chief and "step-6" in last_checkpoint(run)
+    for printed in finish(start_workers(records, run, of_both=patient)):
+        assert f"training is done: {why}, the last is {last_checkpoint(run)}; to train more choose" in printed
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ import numpy as np
 import model
 import tensorflow as tf
 from model.training.step_losses import StepLosses
-from model.training.train_step import TrainState, replica_gradients
+from model.training.train_step import TrainState, compute_gradients
 from model.network.ssd import build_network
 from model.distribution.strategies import make_strategy
 from pipeline.config.presets import IMPROVED_LOSS
@@ -44,7 +44,7 @@ def gradients(strategy):
         )
     shared = share(images), {name: share(value) for name, value in targets.items()}
     def on_replica(images, targets):
-        return replica_gradients(state, images, targets, shape=SHAPE, loss=IMPROVED_LOSS,
+        return compute_gradients(state, images, targets, shape=SHAPE, loss=IMPROVED_LOSS,
                                  training=False)
     @tf.function
     def step(images, targets):
@@ -98,7 +98,7 @@ equal = all(
     np.array_equal(average.values[0], average.values[1])
     for average in state.averages.averages
 )
-moved = any(not np.array_equal(a, w) for a, w in zip(state.evaluation_weights(), network.get_weights()))
+moved = any(not np.array_equal(a, w) for a, w in zip(state.get_evaluation_weights(), network.get_weights()))
 print(json.dumps({"differ": differ, "close": close, "equal": equal, "moved": moved}))
 """
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import model
 import tensorflow as tf
-from model.training.addons import OPTIMIZERS, cross_device_ops_for
+from model.training.addons import OPTIMIZERS, choose_cross_device_ops
 from model.distribution.strategies import make_strategy
 from tests.model.small_training import SmallTraining
 from tests.model.training.test_restarts import last_state
@@ -25,7 +25,7 @@ from tests.record_sets import write_record_set
 
 tf.config.experimental.enable_op_determinism()
 manifest = write_record_set(Path(tempfile.mkdtemp()))
-strategy = make_strategy("mirrored", 2, cross_device_ops=cross_device_ops_for(OPTIMIZERS[0]))
+strategy = make_strategy("mirrored", 2, cross_device_ops=choose_cross_device_ops(OPTIMIZERS[0]))
 
 def same(some, others):
     return len(some) == len(others) and all(np.array_equal(a, b) for a, b in zip(some, others))
@@ -43,7 +43,7 @@ for name in OPTIMIZERS:
     stopped.train()
     expected, got = last_state(folder), last_state(copy)
     differ = [key for key in expected if key not in got or not np.array_equal(expected[key], got[key])]
-    averaged = whole.state.evaluation_weights()
+    averaged = whole.state.get_evaluation_weights()
     found[name] = {
         "learns": not any(np.array_equal(a, b) for a, b in zip(first, network.get_weights())),
         "finite": all(np.isfinite(w).all() for w in averaged),

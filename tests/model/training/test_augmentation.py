@@ -15,7 +15,7 @@ from model.training.augmentation import (
     cut_out,
     find_cutout_side,
     make_draws,
-    step_key,
+    make_step_key,
 )
 from pipeline.compositions.view import Rectangle, View, move_boxes_to_view
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
@@ -136,7 +136,7 @@ def test_colours_by_hand() -> None:
 def test_black_stays_black_and_every_image_has_colours_of_its_own() -> None:
     images = np.tile(noise(1, 16, 16, 3), (6, 1, 1, 1))
     images[:, :5] = 0
-    drawn = make_draws(6, AugmentConfig(colour=0.5), canvas=(16, 16), key=step_key(0, 0))
+    drawn = make_draws(6, AugmentConfig(colour=0.5), canvas=(16, 16), key=make_step_key(0, 0))
     changed = change_colours(images, drawn[COLOURS])
     assert not changed[:, :5].numpy().any()
     assert len({canvas.tobytes() for canvas in [*changed.numpy(), images[0]]}) == 7
@@ -155,7 +155,7 @@ def test_cut_outs_by_hand() -> None:
 def test_cut_outs_cover_every_pixel_equally_often() -> None:
     images = np.full((4000, 6, 6, 3), 7, np.uint8)
     config = AugmentConfig(cutouts=1, cutout_side=0.5)
-    corners = make_draws(4000, config, canvas=(6, 6), key=step_key(1, 2))[CUTOUTS]
+    corners = make_draws(4000, config, canvas=(6, 6), key=make_step_key(1, 2))[CUTOUTS]
     cut = cut_out(images, corners, find_cutout_side(config, (6, 6)))
     covered = (cut.numpy()[..., 0] == 0).mean(axis=0)
     np.testing.assert_allclose(covered, np.full((6, 6), 9 / 64), rtol=0, atol=0.025)  # 8 × 8 places; 4.5 deviations
@@ -163,7 +163,7 @@ def test_cut_outs_cover_every_pixel_equally_often() -> None:
 
 def test_cut_outs_on_canvases_of_any_shape_begin_where_they_touch_them() -> None:
     """On a square canvas the numbers are those of one bounded draw, which they were before canvases had two sides."""
-    config, key = AugmentConfig(cutouts=3, cutout_side=0.5), step_key(1, 2)
+    config, key = AugmentConfig(cutouts=3, cutout_side=0.5), make_step_key(1, 2)
     square = make_draws(50, config, canvas=(8, 8), key=key)[CUTOUTS]
     folded = tf.random.experimental.stateless_fold_in(key, tf.constant(2, tf.int64), alg="philox")
     before = tf.random.stateless_uniform([50, 3, 2], folded, -3, 8, tf.int32, alg="philox")
@@ -174,7 +174,7 @@ def test_cut_outs_on_canvases_of_any_shape_begin_where_they_touch_them() -> None
 
 
 def test_what_a_key_draws_depends_on_seed_step_and_reader() -> None:
-    keys = [step_key(0, 0), step_key(1, 0), step_key(0, 1), step_key(0, 0, Reader(1, 2))]
+    keys = [make_step_key(0, 0), make_step_key(1, 0), make_step_key(0, 1), make_step_key(0, 0, Reader(1, 2))]
     assert len({tuple(key.numpy().tolist()) for key in keys}) == 4
     drawn = [make_draws(2, AugmentConfig(colour=0.5), canvas=(16, 16), key=key)[COLOURS].numpy() for key in keys]
     assert len({factors.tobytes() for batch in drawn for factors in batch}) == 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.training.averages import AveragedWeights, averaged_weights
+from model.training.averages import AveragedWeights, get_averaged_weights
 
 
 @pytest.mark.parametrize("decay", [0.3, 0.9])
@@ -23,5 +23,5 @@ def test_averages_forget_the_first_weights_soon_and_then_decay(decay: float) -> 
         current = zip(expected, network.get_weights(), trainable, strict=True)
         expected = [d * a + (1 - d) * w if averaged else w for a, w, averaged in current]
     assert len(expected) == 6  # kernel, bias, gamma, beta, and the two statistics, which are not averaged
-    for average, wanted in zip(averaged_weights(network, averages.averages), expected, strict=True):
+    for average, wanted in zip(get_averaged_weights(network, averages.averages), expected, strict=True):
         np.testing.assert_allclose(average, wanted, rtol=1e-5, atol=1e-6)

@@ -80,7 +80,7 @@ def test_a_small_detector_learns_to_find_digits(manifest: Manifest) -> None:
         train_step(batch)
 
     evaluator = Evaluator(tiny.MODEL, SHAPE, IMPROVED_DECODE)
-    evaluator.set_weights(state.evaluation_weights())
+    evaluator.set_weights(state.get_evaluation_weights())
     evaluator.fit_statistics(manifest, batch=BATCH, seed=0)
     metrics = evaluator.evaluate(manifest, "test", batch=16).metrics()
     # 0.59 and 0.91 when this was written. In 200 steps, with offsets of another anchor or swapped axes, or random

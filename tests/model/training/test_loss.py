@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from configs import config_names, load_config
 from model.network.ssd import NetworkShape
-from model.training.loss import BOX_LOSSES, check_box_loss, giou_loss, hardest, ssd_loss
+from model.training.loss import BOX_LOSSES, check_box_loss, giou_loss, select_hardest, ssd_loss
 from pipeline.config.presets import BASELINE_LOSS, IMPROVED_LOSS
 from pipeline.config.run_config import LossConfig
 from pipeline.errors import UserError
@@ -195,10 +195,12 @@ def test_the_loss_of_an_image_does_not_depend_on_the_others() -> None:
 def test_candidates_that_tie_share_what_is_left_to_choose() -> None:
     losses = tf.constant([[5.0, 1.0, 1.0, 1.0, 1.0, 9.0, 0.5]])
     candidates = tf.constant([[True, True, True, True, True, False, True]])
-    weights = hardest(losses, candidates, tf.constant([3]))
+    weights = select_hardest(losses, candidates, tf.constant([3]))
     np.testing.assert_allclose(weights, [[1.0, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0]])
-    np.testing.assert_array_equal(hardest(losses, candidates, tf.constant([0])), tf.zeros([1, 7]))
-    np.testing.assert_array_equal(hardest(losses, candidates, tf.constant([50])), tf.cast(candidates, tf.float32))
+    np.testing.assert_array_equal(select_hardest(losses, candidates, tf.constant([0])), tf.zeros([1, 7]))
+    np.testing.assert_array_equal(
+        select_hardest(losses, candidates, tf.constant([50])), tf.cast(candidates, tf.float32)
+    )
 
 
 @pytest.mark.parametrize(

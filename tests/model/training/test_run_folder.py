@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from configs import load_config
-from model.training.run_folder import RunFolder, describe_run, other_parts
+from model.training.run_folder import RunFolder, describe_run, find_other_parts
 from pipeline.compositions.collage import Collage
 from pipeline.config.presets import BASELINE_ANCHORS
 from pipeline.config.run_config import AugmentConfig
@@ -24,12 +24,12 @@ def test_a_run_takes_everything_about_its_records_from_their_manifest(tmp_path: 
     manifest = write_record_set(tmp_path)
     config = dataclasses.replace(load_config("digits_demo"), records=TINY)
     run = describe_run(config, manifest)
-    assert run.records == str(tmp_path) and run.config == config and other_parts(config, manifest) == []
+    assert run.records == str(tmp_path) and run.config == config and find_other_parts(config, manifest) == []
     collage = Collage(canvas=(96, 96), object_size=(16, 16))
     other = dataclasses.replace(TINY, source="another", composition=collage, anchors=BASELINE_ANCHORS)
     other_config = dataclasses.replace(config, records=other)
     assert describe_run(other_config, manifest) == run
-    assert other_parts(other_config, manifest) == ["source", "composition", "anchors"]
+    assert find_other_parts(other_config, manifest) == ["source", "composition", "anchors"]
 
 
 def test_a_run_says_what_its_figures_were_computed_with(tmp_path: Path) -> None:
@@ -79,7 +79,8 @@ def test_a_configuration_without_its_parts_is_one_line(tmp_path: Path) -> None:
     [
         (
             lambda v: v.update(format_version=1),
-            "has format version 1, and this prematch reads version 2; train again, with another --run",
+            "has format version 1, and this prematch reads version 2: its records are of an earlier format too; "
+            "make them again, and train with another --run",
         ),
         (lambda v: v.pop("records"), "Object missing required field `records`"),
         (lambda v: v.update(more=1), "has the unknown field 'more'"),
