@@ -68,7 +68,7 @@ from model.training.step_losses import StepLosses
 from model.training.train_step import TrainState, make_train_step
 from model.network.ssd import build_network
 from model.distribution.strategies import make_strategy
-from pipeline.reader.dataset import training_batches
+from pipeline.reader.dataset import read_training_batches
 from pipeline.config.presets import IMPROVED_LOSS
 from tests.model import tiny
 from tests.record_sets import write_record_set
@@ -83,7 +83,8 @@ with strategy.scope():
     optimizer.build(network.trainable_variables)
     state = TrainState(network, optimizer, AveragedWeights(network, 0.5), StepLosses())
 step = make_train_step(strategy, state, shape=tiny.SHAPE, loss=IMPROVED_LOSS)
-for batch in strategy.experimental_distribute_dataset(training_batches(manifest, batch=8, seed=0, dense=True).take(3)):
+batches = read_training_batches(manifest, batch=8, seed=0, dense=True).take(3)
+for batch in strategy.experimental_distribute_dataset(batches):
     step(batch)
 statistics = [w for w in network.non_trainable_weights]
 own = [[v.numpy() for v in w.values] for w in statistics]
