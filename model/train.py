@@ -49,7 +49,7 @@ from model.training.loss import check_box_loss
 from model.training.optimizers import check_optimizer
 from model.training.pretrained_weights import load_pretrained_weights
 from model.training.run_folder import RunFolder, describe_run
-from model.training.run_log import RunLog
+from model.training.run_log import RunLog, read_history
 from model.training.step_losses import READ_EVERY, check_finite
 from model.training.summary import print_end, print_start
 from model.training.train_step import TrainState, make_state, make_train_step
@@ -108,6 +108,8 @@ def main() -> None:
     checkpoints = LastCheckpoints(folder, state, progress, rank)
     restored = restore_or_begin(checkpoints, folder)
     check_same_step(strategy, progress.step, str(folder.path))
+    # Of later epochs, the states were not saved.
+    history = read_history(folder.history, epochs=progress.step // epoch_steps) if rank.is_chief else []
     print_start(
         config,
         manifest,
@@ -120,10 +122,9 @@ def main() -> None:
         loaded=loaded,
     )
 
-    finished = progress.step // epoch_steps
-    log = RunLog(folder, training, class_names=manifest.class_names, finished=finished, rank=rank)
     if not find_reason_to_end(progress, training, epoch_steps=epoch_steps):
         evaluator = Evaluator(config.model, run.shape, config.decode)
+        log = RunLog(folder, training, history, class_names=manifest.class_names, rank=rank)
         read = partial(read_batches, manifest, config, start_step=progress.step, unpack=None if on_device else unpack)
         with name_training_failures(batch=training.batch, rank=rank), name_read_errors(manifest, "train"):
             train(

@@ -65,14 +65,20 @@ class RunLog:
     """Writes the files and lines of one run. Ranks other than 0 have one that writes nothing."""
 
     def __init__(
-        self, folder: RunFolder, training: TrainingConfig, *, class_names: Sequence[str], finished: int, rank: Rank
+        self,
+        folder: RunFolder,
+        training: TrainingConfig,
+        history: Sequence[EpochRow],
+        *,
+        class_names: Sequence[str],
+        rank: Rank,
     ) -> None:
-        """`finished`: epochs done. Later lines of the history are dropped: the states of their epochs were not saved.
+        """Goes on with the lines of a history.
 
-        Raises `UserError` if the history cannot be read, `OSError` if the disk is full.
+        Raises `OSError` if the disk is full.
         """
         self.folder, self.training, self.class_names, self.writes = folder, training, class_names, rank.is_chief
-        self.rows = [row for row in read_history(folder.history) if row.epoch <= finished] if self.writes else []
+        self.rows = list(history)
         self.waited = 0.0  # seconds that the steps have spent waiting for their batches
         self._drawn = True  # until drawing has failed once
         if self.writes:
@@ -200,14 +206,15 @@ class _Clock:
         return (self.step - before.step) * batch / seconds, (self.waited - before.waited) / seconds
 
 
-def read_history(path: Path) -> list[EpochRow]:
-    """The lines of a history.csv; none if the file is missing.
+def read_history(path: Path, *, epochs: int | None = None) -> list[EpochRow]:
+    """The lines of a history.csv, or of its first epochs; none if the file is missing.
 
     Raises `UserError` that names the file if it cannot be read, and line and column if something in it is wrong.
     """
     try:
         text = read_regular(path, limit=_HISTORY_BYTES).decode()
-        return parse_rows(csv.DictReader(io.StringIO(text, newline="")), where=str(path))
+        rows = parse_rows(csv.DictReader(io.StringIO(text, newline="")), where=str(path))
+        return [row for row in rows if epochs is None or row.epoch <= epochs]
     except FileNotFoundError:
         return []
     except OSError as error:

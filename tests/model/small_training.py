@@ -16,7 +16,7 @@ from model.distribution.workers import Rank
 from model.train import Scores, train
 from model.training.checkpoints import BestCheckpoint, LastCheckpoints, Progress
 from model.training.run_folder import RunFolder
-from model.training.run_log import RunLog
+from model.training.run_log import RunLog, read_history
 from model.training.train_step import make_state, make_train_step
 from pipeline.config.presets import IMPROVED_LOSS
 from pipeline.config.run_config import ScheduleConfig, TrainingConfig
@@ -91,6 +91,7 @@ class SmallTraining:
             aps: AP on val at the end of each epoch; none if val shows no object.
         """
         first, left = self.progress.step // self.epoch_steps, iter(aps)
+        history = read_history(self.folder.history, epochs=first)
         batches = read_training_batches(
             self.manifest, batch=self.config.batch, seed=0, start_step=self.progress.step, dense=True
         )
@@ -117,7 +118,7 @@ class SmallTraining:
             evaluate=evaluate,
             best=BestCheckpoint(self.folder, self.state.network),
             checkpoints=self.checkpoints,
-            log=RunLog(self.folder, self.config, class_names=("a", "b", "c"), finished=first, rank=Rank()),
+            log=RunLog(self.folder, self.config, history, class_names=("a", "b", "c"), rank=Rank()),
         )
 
     def values(self) -> dict[str, tf.Variable]:

@@ -43,7 +43,7 @@ def run(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def other_records(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Record sets with something amiss."""
-    names = ("altered", "unfinished", "baseline anchors", "untested", "untrained")
+    names = ("altered", "unfinished", "baseline anchors", "untested", "untrained", "without val")
     sets = {name: tmp_path_factory.mktemp("others") / name for name in names}
     for name in ("altered", "unfinished"):
         shutil.copytree(records, sets[name])
@@ -55,6 +55,7 @@ def other_records(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Ma
     write_record_set(sets["baseline anchors"], config=replace(TINY, anchors=BASELINE_ANCHORS))
     write_record_set(sets["untested"], test=0)
     write_record_set(sets["untrained"], train=0)
+    write_record_set(sets["without val"], val=0)
     return sets
 
 
@@ -241,13 +242,14 @@ def test_what_train_refuses_is_one_line(
     expected = {
         # First, since a process divides its CPU among replicas before anything else.
         command("--strategy=mirrored", "--replicas=2", "--batch=3"): "--batch must be a multiple of the 2 replicas",
-        ("--config=tinny",): "--config must be one of tiny, tiny_wild, tiny_calm, got 'tinny'",
+        ("--config=tinny",): "--config must be one of tiny, tiny_wild, tiny_calm, tiny_still, got 'tinny'",
         command("--strategy=tpu"): "--strategy must be one of default, mirrored, multiworker, got 'tpu'",
         command("--precision=float16"): "--precision=float16 needs a GPU",
         command("--optimizer=lamb"): "--optimizer must be one of adam, adamw, sgd, tfa:",
         command("--batch=1000"): "--batch must be at most the 24 training records",
         command("--batch=1", records=other_records["untrained"]): "untrained has no training records",
         command(records=other_records["altered"]): f"{shard} was altered: its SHA-256 is not",
+        command("--patience=2", records=other_records["without val"]): "--patience compares AP on val, but",
         command(records=tmp_path / "none"): "is no record set: it has no manifest.json",
         command(records=other_records["unfinished"]): "the job did not finish",
         command(run=file): f"{file} is a file, where a folder must be",

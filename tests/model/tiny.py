@@ -41,7 +41,12 @@ CALM = replace(
         CONFIG.training, schedule=ScheduleConfig(kind="exponential", base=3e-5), optimizer="sgd", batch=32
     ),
 )
-CONFIGS = {config.name: config for config in (CONFIG, WILD, CALM)}
+STILL = replace(  # no step changes a weight
+    CALM,
+    name="tiny_still",
+    training=replace(CALM.training, schedule=ScheduleConfig(kind="exponential", base=1e-30)),
+)
+CONFIGS = {config.name: config for config in (CONFIG, WILD, CALM, STILL)}
 CLASS_COUNT = len(CLASS_NAMES)
 
 LONG = 300.0  # seconds; only a training that hangs takes that long

@@ -107,7 +107,7 @@ def test_drawing_never_stops_a_training_and_says_so_once(
         "val/1/0", np.zeros((64, 64, 3), np.uint8), box, np.array([0]), box, np.array([0]), np.ones(1, np.float32)
     )
     folder = RunFolder(tmp_path)
-    log = RunLog(folder, tiny.CONFIG.training, class_names=("US$1_$5",), finished=0, rank=Rank())
+    log = RunLog(folder, tiny.CONFIG.training, [], class_names=("US$1_$5",), rank=Rank())
     log.rows = parse(FIRST)
     log.draw([image])
     before = folder.loss_image.read_bytes(), folder.val_image.read_bytes()
