@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from model.training.augmentation import (
     COLOURS,
     CUTOUTS,
     change_colours,
+    check_flips,
     cut_out,
     find_cutout_side,
     make_draws,
@@ -20,6 +22,7 @@ from model.training.augmentation import (
 from pipeline.compositions.view import Rectangle, View, move_boxes_to_view
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
 from pipeline.config.run_config import AugmentConfig
+from pipeline.errors import UserError
 from pipeline.geometry.anchors import Anchors, FeatureMap, make_anchors
 from pipeline.geometry.matching import MatchingConfig
 from pipeline.geometry.targets import Targets
@@ -178,3 +181,10 @@ def test_what_a_key_draws_depends_on_seed_step_and_reader() -> None:
     assert len({tuple(key.numpy().tolist()) for key in keys}) == 4
     drawn = [make_draws(2, AugmentConfig(colour=0.5), canvas=(16, 16), key=key)[COLOURS].numpy() for key in keys]
     assert len({factors.tobytes() for batch in drawn for factors in batch}) == 8
+
+
+def test_flips_are_refused_before_a_training_where_anchors_have_no_mirror_images() -> None:
+    askew = make_anchors(replace(IMPROVED_ANCHORS, centers="stride"), (300, 300))
+    check_flips(AugmentConfig(colour=0.5), askew)
+    with pytest.raises(UserError, match="canvases cannot be mirrored"):
+        check_flips(AugmentConfig(flip=True), askew)
