@@ -29,7 +29,7 @@ lock: ## New requirements/*.lock from setup.py, in a throw-away environment  [UP
 demo: ## Digits from start to end: records, training on two replicas, evaluation; results in runs/demo
 	$(run) $@
 
-records: ## A record set  [CONFIG=] [SOURCE=coco] [DATA_DIR=] [ANNOTATIONS= IMAGES=, also VAL_… and TEST_…] [TEST_FRACTION=0.1] [IMAGE_SIZE=n] [VIEWS=n] [ANCHORS=auto] [MAX_REJECTED=0.01] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
+records: ## A record set  [CONFIG=] [SOURCE=coco] [DATA_DIR=] [ANNOTATIONS= IMAGES=, also VAL_… and TEST_…] [TEST_FRACTION=0.1] [IMAGE_SIZE=n or 288x512] [VIEWS=n] [ANCHORS=auto] [MAX_REJECTED=0.01] [RECORDS=] [LIMIT=n] [WORKERS=n] [RUNNER=flink FLINK_MASTER=host:port] [BEAM_ARGS=] [ARGS=]
 	$(run) $@
 
 coverage: ## How anchors fit the boxes of a source, and a proposal  [CONFIG=] [SOURCE=, its paths and IMAGE_SIZE, VIEWS as for records] [ARGS=]

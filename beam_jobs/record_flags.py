@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from itertools import islice
 
 from absl import flags
@@ -27,7 +28,7 @@ for _split in ("val", "test"):
 flags.DEFINE_float(
     "test_fraction", None, "Share of the images that becomes the test split if the source has none. Default: 0.1."
 )
-flags.DEFINE_integer("image_size", None, "Height and width of the canvases, instead of the configuration's.")
+flags.DEFINE_string("image_size", None, "Pixels of the canvases: 320, or height x width such as 288x512.")
 flags.DEFINE_integer("views", None, "Views of each training record, instead of the configuration's.")
 flags.DEFINE_integer("limit", None, "Only the first n images of each split of the source.")
 
@@ -36,9 +37,17 @@ def records_config() -> RecordsConfig:
     """The records part of the configuration, with the flags' changes."""
     config = load_config(FLAGS.config).records
     if FLAGS.image_size is not None:
-        config = config.on_canvas((FLAGS.image_size, FLAGS.image_size))
+        config = config.on_canvas(parse_image_size(FLAGS.image_size))
     views = config.views if FLAGS.views is None else FLAGS.views
     return dataclasses.replace(config, source=FLAGS.source or config.source, views=views, limit=FLAGS.limit)
+
+
+def parse_image_size(text: str) -> tuple[int, int]:
+    """Height and width of the canvases, pixels, from `320` or `288x512`. Raises `UserError` for anything else."""
+    sides = text.lower().split("x")
+    if not (len(sides) in (1, 2) and all(re.fullmatch("[1-9][0-9]{0,9}", side) for side in sides)):
+        raise UserError(f"--image_size must be a number of pixels, or height x width such as 288x512, got {text!r}")
+    return int(sides[0]), int(sides[-1])
 
 
 def data_paths() -> DataPaths:
