@@ -123,7 +123,7 @@ def test_commands_refuse_them_in_one_line(tmp_path: Path) -> None:
     (run / "tensorboard").unlink()
     for module in ("model.evaluate", "model.draw_curves"):
         (found,) = run_several(module, [(f"--run={run}",)])
-        assert "config.json must be a regular file" in refusal(*found)
+        assert "config.json is no regular file" in refusal(*found)
 
 
 @pytest.mark.parametrize("kind", KINDS)
