@@ -78,7 +78,7 @@ test: ## All tests except the long ones, in minutes, one process a core  [STACK=
 test-all: ## All tests  [STACK=addons] [TESTS=tests/model] [JOBS=processes, 0 for none] [ARGS=-x]
 	$(run) $@
 
-test-faults: ## Kills jobs, flips bits, breaks images, forges records; FAULTS=short in minutes, else an hour  [FAULTS=short] [ARGS=]
+test-faults: ## Kills jobs, flips bits, breaks images and records; FAULTS=short in minutes, else an hour  [FAULTS=short] [ARGS=]
 	$(run) $@
 
 lint: ## ruff and mypy
