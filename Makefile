@@ -52,6 +52,9 @@ show: ## Matched anchors over ground truth, from the records  [RECORDS=] [SPLIT=
 
 pictures: show ## The same as show, under its earlier name
 
+rate: ## How many images a second a record set feeds a training here, and where the time goes  [RECORDS=] [BATCH=n] [CONSUMER=images/s of your GPU] [ARGS=]
+	$(run) $@
+
 curves: ## AP on val of one or several runs, in one image  [RUNS="runs/a runs/b"] [RUN=] [OUTPUT=runs/ap_curves.png] [ARGS=]
 	$(run) $@
 
@@ -103,4 +106,4 @@ help: ## This list
 	/^##@ / { print "\n" substr($$0, 5) } \
 	/^[a-z-]+: [a-z]* ?## / { printf "  %-12s %s\n", $$1, $$2; if ($$3) printf "  %-12s [%s\n", "", $$3 }' Makefile
 
-.PHONY: setup lock demo records coverage verify train evaluate detect show pictures curves ablations cluster-up cluster-down test-cluster lock-jars test test-all test-faults lint bench $(benchmarks) clean help
+.PHONY: setup lock demo records coverage verify train evaluate detect show pictures rate curves ablations cluster-up cluster-down test-cluster lock-jars test test-all test-faults lint bench $(benchmarks) clean help

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from itertools import islice
 
 from absl import flags
@@ -13,7 +12,7 @@ from beam_jobs.sources.data_paths import DataPaths
 from beam_jobs.sources.source import Source
 from configs import config_names, load_config
 from pipeline.compositions.collage import make_collage
-from pipeline.config.records_config import RecordsConfig
+from pipeline.config.records_config import RecordsConfig, parse_image_size
 from pipeline.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -40,14 +39,6 @@ def records_config() -> RecordsConfig:
         config = config.on_canvas(parse_image_size(FLAGS.image_size))
     views = config.views if FLAGS.views is None else FLAGS.views
     return dataclasses.replace(config, source=FLAGS.source or config.source, views=views, limit=FLAGS.limit)
-
-
-def parse_image_size(text: str) -> tuple[int, int]:
-    """Height and width of the canvases, pixels, from `320` or `288x512`. Raises `UserError` for anything else."""
-    sides = text.lower().split("x")
-    if not (len(sides) in (1, 2) and all(re.fullmatch("[1-9][0-9]{0,9}", side) for side in sides)):
-        raise UserError(f"--image_size must be a number of pixels, or height x width such as 288x512, got {text!r}")
-    return int(sides[0]), int(sides[-1])
 
 
 def data_paths() -> DataPaths:

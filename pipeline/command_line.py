@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": ("model.evaluate", "COCO's figures of a run on a split"),
     "detect": ("model.detect", "detects in images of yours with a run's weights"),
     "show": ("model.show_records", "draws records: matched anchors over ground truth"),
+    "rate": ("model.measure_rate", "measures how many images a second a record set feeds a training here"),
     "curves": ("model.draw_curves", "draws AP on val of one or several runs"),
 }
 

@@ -39,6 +39,7 @@ TARGETS = {
     "evaluate": (f"{PREMATCH} evaluate", "run", "records split limit batch output"),
     "detect": (f"{PREMATCH} detect", "run", "images output min_score batch"),
     "show": (f"{PREMATCH} show", "records", "split count key output"),
+    "rate": (f"{PREMATCH} rate", "records", "batch consumer"),
     "curves": (f"{PREMATCH} curves", "", "output"),
     "ablations": ("benchmarks.ablations", "", "data_dir only"),
     "cluster-up": ("cluster up", "folder", "engine"),

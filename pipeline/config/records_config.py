@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from pipeline.compositions import AnyComposition
 from pipeline.compositions.view import Shape
-from pipeline.errors import require, require_between
+from pipeline.errors import UserError, require, require_between
 from pipeline.geometry.anchors import AnchorConfig
 from pipeline.geometry.matching import MatchingConfig
 from pipeline.typed_json import Count, Name
@@ -82,3 +83,11 @@ class RecordsConfig:
     def on_canvas(self, canvas: Shape) -> RecordsConfig:
         """The same records on canvases of another height and width, pixels."""
         return replace(self, composition=self.composition.on_canvas(canvas))
+
+
+def parse_image_size(text: str) -> tuple[int, int]:
+    """Height and width of the canvases, pixels, from `320` or `288x512`. Raises `UserError` for anything else."""
+    sides = text.lower().split("x")
+    if not (len(sides) in (1, 2) and all(re.fullmatch("[1-9][0-9]{0,9}", side) for side in sides)):
+        raise UserError(f"--image_size must be a number of pixels, or height x width such as 288x512, got {text!r}")
+    return int(sides[0]), int(sides[-1])

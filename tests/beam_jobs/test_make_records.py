@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.record_flags import parse_image_size
-from pipeline.errors import UserError
 from tests.beam_jobs.record_job import make_records
 from tests.cifar10_files import write_cifar10
 from tests.commands import complaint, output, run_each, run_module
@@ -112,14 +110,3 @@ def test_help_lists_the_flags_of_the_source_too(command: str) -> None:
     for flag in ("config", "source", "data_dir", "annotations", "test_images", "image_size", "views", "limit"):
         assert f"--{flag}:" in printed or f"--[no]{flag}:" in printed, flag
     assert "--logtostderr" not in printed
-
-
-@pytest.mark.parametrize(("text", "canvas"), [("320", (320, 320)), ("288x512", (288, 512)), ("48X96", (48, 96))])
-def test_the_size_of_canvases_is_a_number_or_height_x_width(text: str, canvas: tuple[int, int]) -> None:
-    assert parse_image_size(text) == canvas
-
-
-@pytest.mark.parametrize("text", ["", "0", "x", "288x", "288x512x3", "-5", "1e3", "288 x 512", "٣"])
-def test_other_sizes_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"^--image_size must be a number of pixels, or height x width"):
-        parse_image_size(text)

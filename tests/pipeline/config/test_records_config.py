@@ -15,7 +15,7 @@ from pipeline.compositions.composition import MAX_IMAGE, MAX_OBJECTS
 from pipeline.compositions.crop import Crop
 from pipeline.compositions.letterbox import Letterbox
 from pipeline.config.presets import BASELINE_ANCHORS, BASELINE_MATCHING, IMPROVED_ANCHORS, IMPROVED_MATCHING
-from pipeline.config.records_config import MAX_VIEWS, RecordsConfig, ShardCounts
+from pipeline.config.records_config import MAX_VIEWS, RecordsConfig, ShardCounts, parse_image_size
 from pipeline.config.run_config import AugmentConfig, LossConfig
 from pipeline.errors import UserError
 from pipeline.geometry.anchors import AnchorConfig
@@ -209,3 +209,14 @@ def test_a_setting_out_of_range_is_named(kind: type, settings: dict[str, Any], n
 def test_a_record_setting_out_of_range_is_named(setting: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=f"{next(iter(setting))} must be [^\n]*, got [^\n]*$"):
         replace(BASELINE, **setting)
+
+
+@pytest.mark.parametrize(("text", "canvas"), [("320", (320, 320)), ("288x512", (288, 512)), ("48X96", (48, 96))])
+def test_the_size_of_canvases_is_a_number_or_height_x_width(text: str, canvas: tuple[int, int]) -> None:
+    assert parse_image_size(text) == canvas
+
+
+@pytest.mark.parametrize("text", ["", "0", "x", "288x", "288x512x3", "-5", "1e3", "288 x 512", "٣"])
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^--image_size must be a number of pixels, or height x width"):
+        parse_image_size(text)
