@@ -7,20 +7,15 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from pipeline.command_line import list_cores
+
 
 def describe_machine() -> str:
     """Processor, cores, memory, and versions of Python and of the libraries that matter, in one line."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "apache-beam", "tensorflow"))
-    cores = len(available_cores())
+    cores = len(list_cores())
     return f"{_processor()}, {cores} cores, {gigabytes:.0f} GiB, Python {platform.python_version()}, {libraries}"
-
-
-def available_cores() -> list[int]:
-    """The cores that this process may run on; all of them if the system cannot say."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def load_average() -> float:

@@ -18,8 +18,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import available_cores
 from configs import load_config
+from pipeline.command_line import list_cores
 
 BATCH = 32
 WARM_UP_SECONDS = 2.0
@@ -29,7 +29,7 @@ SECONDS = 8.0
 def pin_to_one_core() -> None:
     """Keeps this process and its future threads on its last core, if the system can do that."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {available_cores()[-1]})
+        os.sched_setaffinity(0, {list_cores()[-1]})
 
 
 def generator_batches(config_name: str, folder: str) -> Iterator[Any]:
@@ -63,16 +63,12 @@ def reader_batches(folder: str, *, dense: bool) -> Iterator[Any]:
     """Endless batches of our reader: sparse, as an accelerator takes them, or canvases and dense targets."""
     import tensorflow as tf
 
-    from pipeline.reader.dataset import read_training_batches
+    from pipeline.reader.rate import read_by_threads
     from pipeline.records.manifest import load_manifest
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 1
-    options.threading.max_intra_op_parallelism = 1
-    batches = read_training_batches(load_manifest(folder), batch=BATCH, seed=0, parallel_calls=1, dense=dense)
-    yield from batches.with_options(options)
+    yield from read_by_threads(load_manifest(folder), BATCH, 1, dense=dense)
 
 
 def images_per_second(batches: Iterator[Any]) -> float:

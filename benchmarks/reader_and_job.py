@@ -61,7 +61,7 @@ def measure(data_dir: str, records: str, limit: int) -> Round:
         peak_bytes=job.peak_bytes,
         record_bytes=size / examples,
         many_bytes=sum(s.bytes for s in many.shards("train")) / many.examples("train"),
-        feed_bytes=_feed_bytes(manifest),
+        feed_bytes=_count_batch_bytes(manifest),
         examples=examples,
     )
 
@@ -75,7 +75,7 @@ def _with_many_views(data_dir: str, records: str) -> Manifest:
     return load_manifest(records)
 
 
-def _feed_bytes(manifest: Manifest) -> float:
+def _count_batch_bytes(manifest: Manifest) -> float:
     """Bytes of an image in a sparse batch of training."""
     spec = make_batch_spec(manifest, "train")
     return spec.height * spec.width * 3 + spec.words * WORD_BYTES

@@ -8,12 +8,10 @@ unpacked by the same threads to canvases and dense targets, as a CPU or another 
 
 from __future__ import annotations
 
-import os
-
 from absl import flags
 from tqdm import tqdm
 
-from pipeline.command_line import run_command
+from pipeline.command_line import list_cores, run_command
 from pipeline.errors import format_count, make_printable
 from pipeline.reader.dataset import count_steps_per_pass, name_read_errors
 from pipeline.reader.rate import (
@@ -40,10 +38,11 @@ def main() -> None:
     """Measures, and prints a table, the parts of one thread's time, the bytes, and the cores for a consumer."""
     manifest, batch = load_manifest(FLAGS.records), FLAGS.batch
     count_steps_per_pass(manifest, batch)  # raises if there is no whole batch
-    threads = list_thread_counts(count_cores())
+    cores = len(list_cores())
+    threads = list_thread_counts(cores)
     seconds = FLAGS.seconds or BUDGET / (1 + 2 * len(threads))
-    train, cores = manifest.examples("train"), format_count(count_cores(), "core")
-    print(make_printable(f"{manifest.folder}: {train:,} training records, batches of {batch}, {cores}"), flush=True)
+    train, here = manifest.examples("train"), format_count(cores, "core")
+    print(make_printable(f"{manifest.folder}: {train:,} training records, batches of {batch}, {here}"), flush=True)
     with name_read_errors(manifest, "train"), tqdm(total=1 + 2 * len(threads), desc="measuring", leave=False) as bar:
         framing = measure(read_stored_batches(manifest, batch), batch, seconds)
         bar.update()
@@ -57,11 +56,6 @@ def main() -> None:
         sizes = [measure_bytes(read_by_threads(manifest, batch, 1, dense=dense), batch) for dense in (False, True)]
     stored = sum(shard.bytes for shard in manifest.shards("train")) / train
     print("\n".join(describe(measured, framing=framing, stored=stored, sizes=sizes, consumer=FLAGS.consumer)))
-
-
-def count_cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

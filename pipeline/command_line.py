@@ -68,6 +68,13 @@ def let_sigterm_interrupt() -> None:
         signal.signal(signal.SIGTERM, interrupt)
 
 
+def list_cores() -> list[int]:
+    """The cores that this process may run on; all of them if the system cannot say."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
 def make_variable(name: str, value: str | Path) -> str:
     """`NAME=value` for make, quoted for a shell. The Makefile takes values as they are, so `$` is not doubled."""
     return f"{name}={shlex.quote(str(value))}"

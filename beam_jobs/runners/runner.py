@@ -24,6 +24,7 @@ from apache_beam.transforms.environments import (
 )
 
 from beam_jobs.runners.beam_workarounds import without_its_folder
+from pipeline.command_line import list_cores
 from pipeline.errors import UserError
 
 LOCAL = "local"
@@ -118,8 +119,7 @@ def count_local_workers(workers: int) -> int:
     """How many workers the local runner has: the number asked for, or one on every core for 0."""
     if workers < 0:
         raise UserError(f"--workers must be at least 0, got {workers}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return workers or cores or 1
+    return workers or len(list_cores())
 
 
 def _unknown_options(beam_args: Sequence[str]) -> list[str]:
